@@ -1,0 +1,1 @@
+"""Many runs: grid, plan, launchers. Knows run folders, not networks."""

@@ -1,0 +1,214 @@
+"""A grid file becomes cells: one complete set of overrides for each run of a table or figure.
+
+    title: Plain and residual nets on digits
+    base: recipes/digits.yaml           # a config of `lit-resnet fit`, beside this file
+    seeds: [0, 1, 2]
+    matrix:                             # every combination is a cell
+      model.net.shortcut: {plain: none, residual: A}      # a value's name: the value
+      model.net.depth: [20, 56]                           # a value that is its own name
+    exclude:
+      - {model.net.shortcut: plain, model.net.depth: 56}  # all cells that match
+    include:                            # more cells: a name, and what differs from the base
+      residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.lr: 0.01}
+    report:
+      figures: [fig1, fig6, fig7]
+
+Knows YAML and nothing of torch: whether a key and a value mean something to a net is for `plan` and `launch` to check.
+"""
+
+import copy
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import lit_resnet
+from lit_resnet.errors import InputError, did_you_mean
+
+KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report")
+FIGURES = ("fig1", "fig6", "fig7")
+SEED = "seed_everything"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid: its name, its seed and the config keys that differ from the base."""
+
+    name: str
+    seed: int
+    overrides: dict[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """Name of its run folder."""
+        return f"{self.name}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid file, read and checked.
+
+    Args:
+        name: Its file's name without the ending; also the folder of its runs.
+        title: One line that says what is compared.
+        base: The recipe that every cell starts from, as nested mappings.
+        cells: Cells in the order of the file, all seeds of a name together.
+        figures: The paper's figures in whose manner `report` draws it.
+    """
+
+    name: str
+    title: str
+    base: dict[str, Any]
+    cells: tuple[Cell, ...]
+    figures: tuple[str, ...]
+
+    def config(self, cell: Cell) -> dict[str, Any]:
+        """The cell's config: the base with its overrides, as nested mappings."""
+        config = copy.deepcopy(self.base)
+        for key, value in {**cell.overrides, SEED: cell.seed}.items():
+            *parents, leaf = key.split(".")
+            place = config
+            for parent in parents:
+                if not isinstance(place.get(parent), dict):
+                    place[parent] = {}
+                place = place[parent]
+            place[leaf] = value
+        return config
+
+
+def shipped() -> Path:
+    """The folder of the grids and recipes that come with the package."""
+    package = Path(lit_resnet.__file__).parent
+    inside = package / "ablations"  # in an installed wheel; in a checkout it is beside the package
+    return inside if inside.is_dir() else package.parent / "ablations"
+
+
+def find(name: str, folder: Path, what: str) -> Path:
+    """The file that `name` means: a path, or the name of a YAML file in `folder`.
+
+    Raises:
+        InputError: Neither is there.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name in names:
+        return folder / f"{name}.yaml"
+    raise InputError(f"{name}: no such {what}{did_you_mean(name, names)} Shipped: {', '.join(names)}; or give a path")
+
+
+def load(name: str) -> Grid:
+    """Read a grid by its path or shipped name.
+
+    Raises:
+        InputError: No such file, or something in it is wrong; the message names the file, the key and the mend.
+    """
+    path = find(name, shipped(), "grid")
+    content = _read(path)
+    for key in content:
+        if key not in KEYS:
+            raise InputError(f"{path}: unknown key {key}{did_you_mean(str(key), KEYS)} Known: {', '.join(KEYS)}")
+    if not isinstance(content.get("base"), str):
+        raise InputError(f"{path}: base is missing: write the path of a recipe, beside this file")
+    base = next((p for p in (path.parent / content["base"], shipped() / content["base"]) if p.is_file()), None)
+    if base is None:
+        raise InputError(f"{path}: base {content['base']}: no such file beside {path.name}, nor shipped")
+    report = _mapping(content.get("report"), f"{path}: report")
+    for key in report:
+        if key != "figures":
+            raise InputError(f"{path}: unknown key report.{key}; known: figures")
+    figures = report.get("figures") or []
+    if not isinstance(figures, list) or any(figure not in FIGURES for figure in figures):
+        raise InputError(f"{path}: report.figures is {figures}: write a list of some of {', '.join(FIGURES)}")
+    cells = tuple(
+        Cell(cell, seed, overrides)
+        for cell, overrides in _cells(path, content).items()
+        for seed in _seeds(path, content.get("seeds", [0]))
+    )
+    if not cells:
+        raise InputError(f"{path}: no cells: write a matrix, or cells under include")
+    return Grid(path.stem, str(content.get("title", path.stem)), _read(base), cells, tuple(figures))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a mapping of keys to values")
+    return content
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: write a mapping, not {value!r}")
+    return value
+
+
+def _seeds(path: Path, seeds: Any) -> list[int]:
+    if not isinstance(seeds, list) or not seeds or any(type(s) is not int or s < 0 for s in seeds):
+        raise InputError(f"{path}: seeds is {seeds!r}: write a list of whole numbers from 0, such as [0, 1, 2]")
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"{path}: seeds is {seeds}: a seed stands twice")
+    return seeds
+
+
+def _cells(path: Path, content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Overrides by cell name, after exclude and include."""
+    matrix = _mapping(content.get("matrix"), f"{path}: matrix")
+    axes = {key: _values(path, key, values) for key, values in matrix.items()}
+    excluded = [_exclusion(path, axes, entry) for entry in content.get("exclude") or []]
+    cells: dict[str, dict[str, Any]] = {}
+    for names in itertools.product(*axes.values()) if axes else ():
+        point = dict(zip(axes, names, strict=True))
+        if not any(all(point[key] in wanted for key, wanted in entry.items()) for entry in excluded):
+            _add(path, cells, "-".join(names), {key: axes[key][name] for key, name in point.items()})
+    for name, overrides in _mapping(content.get("include"), f"{path}: include").items():
+        _add(path, cells, str(name), _mapping(overrides, f"{path}: include {name}"))
+    return cells
+
+
+def _values(path: Path, key: str, values: Any) -> dict[str, Any]:
+    """An axis as {name: value}."""
+    if isinstance(values, dict) and values:
+        return {str(name): value for name, value in values.items()}
+    if isinstance(values, list) and values:
+        return {_name(value): value for value in values}
+    raise InputError(f"{path}: matrix {key} is {values!r}: write a list of values, or a mapping of names to values")
+
+
+def _name(value: Any) -> str:
+    """A value as YAML writes it: `none` for null, `true`, `56`, `A`."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[str, set[str]]:
+    """What one exclude entry matches: for each axis it names, the names of the values."""
+    wanted = {}
+    for key, value in _mapping(entry, f"{path}: exclude").items():
+        if key not in axes:
+            raise InputError(f"{path}: exclude {key}: not an axis of the matrix{did_you_mean(key, axes)}")
+        names = {name for name, v in axes[key].items() if name == _name(value) or v == value}
+        if not names:
+            raise InputError(f"{path}: exclude {key}: {value!r} is not on that axis ({', '.join(axes[key])})")
+        wanted[key] = names
+    return wanted
+
+
+def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dict[str, Any]) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+        raise InputError(f"{path}: cell {name!r}: a name becomes a folder; use letters, digits and . _ + - alone")
+    if name in cells:
+        raise InputError(f"{path}: cell {name} stands twice; give the values of the axes names that differ")
+    if SEED in overrides:
+        raise InputError(f"{path}: cell {name}: {SEED} is for seeds: write seeds: [0, 1, 2]")
+    for key in overrides:
+        if not isinstance(key, str) or not all(key.split(".")):
+            raise InputError(f"{path}: cell {name}: {key!r} is not a config key such as model.net.depth")
+    cells[name] = overrides

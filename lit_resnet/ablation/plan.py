@@ -1,0 +1,155 @@
+"""What a grid would run, checked for real: nets, parameters, multiply-adds, and how long it may take."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lit_resnet.ablation import status
+from lit_resnet.ablation.grid import Cell, Grid
+from lit_resnet.errors import InputError
+from lit_resnet.listing import Columns, Row, count, duration
+
+CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell whose config is right. `macs`: multiply-adds of one image's forward pass."""
+
+    cell: Cell
+    net: str
+    net_config: dict[str, Any]  # plain values, so that who launches need not import torch
+    data: str
+    params: int
+    macs: int
+    max_steps: int
+    batch_size: int
+    image_shape: tuple[int, int, int]
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of the whole training: forward once, backward twice that, for every image of every batch."""
+        return 3 * self.macs * self.batch_size * self.max_steps
+
+
+def check(grid: Grid) -> list[Planned]:
+    """Parse and check the config of every cell. Imports torch and lightning (15 s of CPU).
+
+    Raises:
+        InputError: The first cell that is wrong, the key, and what to write instead.
+    """
+    from lit_resnet.nets import build
+    from lit_resnet.probes.complexity import complexity
+    from lit_resnet.training.config import RunCLI
+
+    cli = RunCLI({})
+    counted: dict[tuple, tuple[int, int]] = {}
+    planned = []
+    for cell in grid.cells:
+        try:
+            cli.read(grid.config(cell))
+            data = cli.data()
+            net = cli.net(data)
+        except InputError as error:
+            raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
+        if (net, data.image_shape) not in counted:
+            found = complexity(build(net), data.image_shape)
+            counted[net, data.image_shape] = found.params, found.macs
+        params, macs = counted[net, data.image_shape]
+        steps = cli.config.trainer.max_steps
+        if steps < 1:
+            raise InputError(
+                f"{grid.name}, cell {cell.name}: trainer.max_steps is {steps}: write iterations, 1 or more"
+            )
+        planned.append(
+            Planned(cell, str(net), asdict(net), data.name, params, macs, steps, data.batch_size, data.image_shape)
+        )
+    return planned
+
+
+def rows(grid: Grid, root: Path) -> list[Row]:
+    """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done)."""
+    planned = check(grid)
+    runs = [status.folder(grid, p.cell, root) for p in planned]
+    took = [run.summary() for run in runs]
+    seconds = step_seconds(planned, took)
+    return [
+        {
+            "cell": p.cell.name,
+            "seed": p.cell.seed,
+            "net": p.net,
+            "data": p.data,
+            "params": p.params,
+            "macs": p.macs,
+            "max_steps": p.max_steps,
+            "batch_size": p.batch_size,
+            "training_macs": p.training_macs,
+            "state": status.row(run, p.cell.name, p.cell.seed)["state"],
+            "seconds": round(summary["wall_seconds"] if summary else seconds(p) * p.max_steps, 1),
+        }
+        for p, run, summary in zip(planned, runs, took, strict=True)
+    ]
+
+
+def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callable[[Planned], float]:
+    """Seconds of one iteration for each cell: a straight line in its multiply-adds.
+
+    Through the finished runs of the grid if there are any, else through the smallest and the largest net, timed here.
+    A net's layers cost a fixed time each besides their arithmetic, and both grow with depth: hence a line.
+    """
+    points = {
+        (p.macs * p.batch_size): summary["wall_seconds"] / summary["steps"]
+        for p, summary in zip(planned, summaries, strict=True)
+        if summary
+    }
+    if not points:
+        within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
+        by_size = sorted(within, key=lambda p: p.macs * p.batch_size)
+        points = {(p.macs * p.batch_size): _time_step(p) for p in (by_size[0], by_size[-1])}
+    work, seconds = np.array(list(points)), np.array(list(points.values()))
+    if len(points) == 1:
+        slope, start = seconds[0] / work[0], 0.0
+    else:
+        slope, start = np.polyfit(work, seconds, 1)
+    return lambda p: max(float(slope * p.macs * p.batch_size + start), float(seconds.min()) / 10)
+
+
+def _time_step(planned: Planned) -> float:
+    """Median seconds of a few training steps of this net here, on random images."""
+    import torch
+
+    from lit_resnet.nets import NetConfig, build
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    images = torch.randn(planned.batch_size, *planned.image_shape, device=device)
+    labels = torch.zeros(planned.batch_size, dtype=torch.long, device=device)
+    times: list[float] = []
+    while len(times) < 3 or (len(times) < 20 and sum(times) < 1):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])  # the first one allocates
+
+
+COLUMNS: Columns = {
+    "cell": lambda r: r["cell"],
+    "seed": lambda r: str(r["seed"]),
+    "net": lambda r: r["net"],
+    "parameters": lambda r: count(r["params"]),
+    "MFLOPs/image": lambda r: f"{r['macs'] / 1e6:,.2f}",
+    "iterations": lambda r: count(r["max_steps"]),
+    "training PFLOPs": lambda r: f"{r['training_macs'] / 1e15:,.3g}",
+    "state": lambda r: r["state"],
+    "time": lambda r: duration(r["seconds"]),
+}

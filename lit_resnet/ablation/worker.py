@@ -1,0 +1,73 @@
+"""What runs in processes forked from the launcher's server, which has imported `PRELOAD` once.
+
+The imports inside the functions are done there already; at the top they would reach the launcher, which needs no torch.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from lit_resnet.ablation.grid import Grid
+from lit_resnet.ablation.plan import check
+from lit_resnet.errors import InputError
+from lit_resnet.runfolder import RunFolder
+
+PRELOAD = ["lit_resnet.training.run"]
+DONE, FAILED, STOPPED, IN_USE = 0, 1, 75, 76  # exit codes of a run's process
+
+
+def check_grid(grid: Grid, answer: Connection) -> None:
+    """Check every cell for real; answers with the planned cells and the number of GPUs, or with an InputError."""
+    import torch
+
+    try:
+        answer.send((check(grid), torch.cuda.device_count()))
+    except InputError as error:
+        answer.send(error)
+
+
+def run(config: dict[str, Any], path: Path, threads: int, gpu: int | None) -> None:
+    """One cell, in a process forked for it; ends the process with one of the exit codes above."""
+    import torch
+
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    torch.set_num_threads(threads)
+    threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
+    folder = RunFolder(path)
+    path.mkdir(parents=True, exist_ok=True)
+    with folder.log_file.open("a", buffering=1) as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+        code = FAILED
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C before the run heeds it
+            code = _run(config, folder)
+    sys.exit(code)
+
+
+def _run(config: dict[str, Any], folder: RunFolder) -> int:
+    from lit_resnet.training.config import RunCLI
+    from lit_resnet.training.run import train
+
+    try:
+        return DONE if train(RunCLI(config), folder) else STOPPED
+    except InputError as error:
+        if folder.in_use():
+            return IN_USE
+        print(f"error: {error}", file=sys.stderr)
+    except Exception:
+        traceback.print_exc()
+    return FAILED
+
+
+def _stop_with_the_launcher() -> None:
+    """When the launcher dies, by kill -9 too, the run saves where it is and stops."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,203 @@
+"""`lit-resnet`: the verbs. Each imports what it needs when it is called, so that help and status answer at once."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from lit_resnet import __version__
+from lit_resnet.errors import InputError
+from lit_resnet.listing import FORMATS
+
+TRAINING = {
+    "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",
+    "validate": "errors of a checkpoint on the test set, and on the held-out split if there is one",
+    "test": "error of a checkpoint on the test set",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb. Returns 0 when done, 1 when something ran and failed, 2 when the input was wrong."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if argv and argv[0] in TRAINING:
+            return _training(argv[0], argv[1:])
+        args = _parser().parse_args(argv)
+        return args.run(args)
+    except InputError as error:
+        print(f"lit-resnet: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lit-resnet",
+        description="Deep Residual Learning for Image Recognition, reproduced run by run.",
+        epilog="GRID is the path of a grid file, or the name of a shipped one. Exit codes: 0 done, 1 something ran and "
+        "failed, 2 the input was wrong.",
+    )
+    parser.add_argument("--version", action="version", version=f"lit-resnet {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, text in TRAINING.items():
+        verbs.add_parser(name, help=text)
+
+    root = argparse.ArgumentParser(add_help=False)
+    root.add_argument("--root", type=Path, default=Path("runs"), help="where run folders live (default: runs)")
+    form = argparse.ArgumentParser(add_help=False)
+    form.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
+
+    verb = verbs.add_parser("nets", parents=[form], help="every net of the paper: layers, parameters, multiply-adds")
+    verb.set_defaults(run=_nets)
+
+    verb = verbs.add_parser("responses", parents=[form], help="layer responses (Fig. 7) of a run's last checkpoint")
+    verb.add_argument("folder", metavar="RUN", help="a run folder")
+    verb.set_defaults(run=_responses)
+
+    verb = verbs.add_parser("plan", parents=[root, form], help="what a grid would run, what is done, the cost")
+    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.set_defaults(run=_plan)
+
+    verb = verbs.add_parser("launch", parents=[root], help="run what is missing of a grid, then report it")
+    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.add_argument(
+        "--jobs", type=int, metavar="N", help="runs at a time (default: one a GPU; without a GPU one a core)"
+    )
+    verb.set_defaults(run=_launch)
+
+    verb = verbs.add_parser("status", parents=[root, form], help="how far the runs are")
+    verb.add_argument("grid", metavar="GRID", nargs="?", help="path or shipped name (default: every run below --root)")
+    verb.add_argument("--watch", action="store_true", help="stay, and show it anew every second")
+    verb.set_defaults(run=_status)
+
+    verb = verbs.add_parser("report", parents=[root, form], help="tables, figures and a page from the finished runs")
+    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.set_defaults(run=_report)
+    return parser
+
+
+def _training(verb: str, args: list[str]) -> int:
+    from lit_resnet.ablation.grid import find, shipped
+
+    # A recipe's name serves as well as its path.
+    for i, arg in enumerate(args[:-1]):
+        if arg in ("--config", "-c"):
+            args[i + 1] = str(find(args[i + 1], shipped() / "recipes", "config"))
+    with _spinner("loading torch and lightning"):
+        from lit_resnet.training import run
+    return run.fit(args) if verb == "fit" else run.evaluate(verb, args)
+
+
+def _nets(args: argparse.Namespace) -> int:
+    from lit_resnet.listing import show
+
+    with _spinner("loading torch, counting every net"):
+        from lit_resnet.probes import catalogue
+
+        rows = catalogue.rows()
+    show(rows, catalogue.COLUMNS, args.format, catalogue.TITLE)
+    return 0
+
+
+def _responses(args: argparse.Namespace) -> int:
+    from lit_resnet.listing import show
+
+    with _spinner("loading torch, measuring"):
+        from lit_resnet.training.run import responses_of
+
+        measured = responses_of(args.folder)
+    rows = [{"layer": i, "name": name, "std": std} for i, (name, std) in enumerate(measured, start=1)]
+    columns = {
+        "layer": lambda r: str(r["layer"]),
+        "name": lambda r: r["name"],
+        "std": lambda r: f"{r['std']:.4f}",
+    }
+    show(rows, columns, args.format, f"{args.folder}: std of each 3x3 layer after BN")
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from lit_resnet.ablation.grid import load
+    from lit_resnet.listing import duration, show
+
+    grid = load(args.grid)
+    with _spinner("loading torch and lightning, checking every cell, timing two nets"):
+        from lit_resnet.ablation import plan
+
+        rows = plan.rows(grid, args.root)
+    show(rows, plan.COLUMNS, args.format, grid.title)
+    missing = [row for row in rows if row["state"] != "done"]
+    print(
+        f"{len(rows)} runs, {len(rows) - len(missing)} done; to do: "
+        f"{sum(row['training_macs'] for row in missing) / 1e15:,.3g} PFLOPs (multiply-adds, forward and backward), "
+        f"about {duration(sum(row['seconds'] for row in missing))} one after the other on this machine",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _launch(args: argparse.Namespace) -> int:
+    from lit_resnet.ablation.grid import load
+    from lit_resnet.ablation.local import Launcher
+
+    if args.jobs is not None and args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}: write 1 or more")
+    grid = load(args.grid)
+    outcome = Launcher(grid, args.root, args.jobs).launch()
+    if outcome.stopped:
+        print("stopped; the same command continues where it was", file=sys.stderr)
+        return 130
+    if len(outcome.failed) < len(grid.cells):
+        args.format = "table"
+        _report(args)
+    if outcome.failed:
+        names = ", ".join(planned.cell.folder for planned in outcome.failed)
+        print(f"{len(outcome.failed)} of {len(grid.cells)} runs failed: {names}", file=sys.stderr)
+    return 1 if outcome.failed else 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from lit_resnet.ablation import status
+    from lit_resnet.ablation.grid import load
+    from lit_resnet.listing import show
+
+    grid = load(args.grid) if args.grid else None
+    title = grid.name if grid else str(args.root)
+
+    def look() -> list[status.Row]:
+        return status.rows(grid, args.root) if grid else status.runs_below(args.root)
+
+    if not args.watch:
+        found = look()
+        if args.format == "table" and not found:
+            raise InputError(f"{args.root}: no runs here; start some with: lit-resnet launch quickstart")
+        show(found, status.COLUMNS, args.format, f"{title}: {status.overview(found)}")
+        return 0
+    from rich.live import Live
+
+    with Live(auto_refresh=False) as live:
+        while True:
+            found = look()
+            live.update(status.live_table(title, found), refresh=True)
+            if all(row["state"] == "done" for row in found):
+                return 0
+            time.sleep(1)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from lit_resnet import report
+
+    with _spinner("drawing"):
+        made = report.write(args.grid, args.root)
+    print(made.text(args.format))
+    print(f"report: {made.page}", file=sys.stderr)
+    return 0
+
+
+def _spinner(text: str):  # noqa: ANN202 (rich is imported late)
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)

@@ -1,0 +1,62 @@
+"""Rows of a listing to stdout: a table for people, or CSV, JSON or Markdown for programs and pages."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+Format = Literal["table", "csv", "json", "md"]
+FORMATS = get_args(Format)
+Row = dict[str, Any]
+Columns = dict[str, Callable[[Row], str]]  # a table's headings, and each one's text for a row
+
+
+def show(rows: list[Row], columns: Columns, form: Format, title: str = "") -> None:
+    """Print `rows`: all their fields as CSV or JSON, or the readable `columns` as a table or Markdown."""
+    if form == "csv":
+        writer = csv.DictWriter(sys.stdout, rows[0].keys() if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    elif form == "json":
+        print(json.dumps(rows, indent=1))
+    elif form == "md":
+        lines = [list(columns), ["---"] * len(columns), *([text(row) for text in columns.values()] for row in rows)]
+        print("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    else:
+        # A pipe or a file has no width of its own: there a row stays one line.
+        Console(width=None if sys.stdout.isatty() else 160).print(table(rows, columns, title))
+
+
+def table(rows: list[Row], columns: Columns, title: str = "") -> Table:
+    """The readable `columns` as a rich table: names to the left, figures to the right."""
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in columns:
+        made.add_column(heading, justify="left" if heading in ("net", "cell", "state", "note") else "right")
+    for row in rows:
+        made.add_row(*(text(row) for text in columns.values()))
+    return made
+
+
+def percent(value: float | None) -> str:
+    """`7.93`, or a dash where there is no value."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `3 min`, `5.2 h` or `2.1 d`; a dash where unknown."""
+    if seconds is None:
+        return "–"
+    for unit, size, limit in (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 100 * 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.{0 if unit != 'h' else 1}f} {unit}"
+    return f"{seconds / 86400:.1f} d"
+
+
+def count(value: float) -> str:
+    """`269,722`: a whole number for people."""
+    return f"{value:,.0f}"

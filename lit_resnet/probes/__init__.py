@@ -1,0 +1,1 @@
+"""What is measured inside a net: parameters and multiply-adds, layer responses. Knows no trainer."""

@@ -1,0 +1,48 @@
+"""Parameters and multiply-adds, as the paper counts them (Sec. 3.3, Table 1)."""
+
+import copy
+import logging
+import warnings
+from dataclasses import dataclass
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+TRACED_LAYERS = 200  # deeper nets take fvcore many seconds; PyTorch's counter gives the same figures
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Trainable parameters, and multiply-adds of one image's forward pass through convolutions and fc layers."""
+
+    params: int
+    macs: int
+
+
+def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
+    """Count `net` for one image of shape (C, H, W). BN, ReLU, pooling and additions are not counted, as in the paper.
+
+    fvcore counts one multiply-add as one, but BN too: only its convolutions and matrix products are taken. `net` itself
+    stays as it is (a trace in training mode would move BN's statistics).
+    """
+    params = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
+    count = _fvcore if convolutions < TRACED_LAYERS else _dispatched
+    return Complexity(params, count(net, image_shape))
+
+
+def _fvcore(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fvcore traces with torch.jit, which PyTorch calls old
+        by_operator = FlopCountAnalysis(copy.deepcopy(net).cpu().eval(), torch.zeros(1, *image_shape)).by_operator()
+    return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))
+
+
+def _dispatched(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    net = copy.deepcopy(net).to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, *image_shape, device="meta"))
+    return counter.get_total_flops() // 2  # it counts a multiply-add as two

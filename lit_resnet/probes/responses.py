@@ -1,0 +1,57 @@
+"""Layer responses (Sec. 4.2, Fig. 7): how strongly each 3x3 layer answers, after BN and before ReLU or the addition."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+def layers(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every 3x3 convolution's name with the BN that follows it (`conv2` -> `bn2`), in the order of the net."""
+    modules = dict(net.named_modules())
+    for name, module in modules.items():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            parent, _, leaf = name.rpartition(".")
+            yield name, modules[f"{parent}.{leaf.replace('conv', 'bn')}".lstrip(".")]
+
+
+class _Moments:
+    """Count, sum and sum of squares of all that passes, in float64: how it is cut into batches does not matter."""
+
+    def __init__(self) -> None:
+        self.count, self.total, self.squares = 0, torch.zeros(()), torch.zeros(())
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        values = output.detach().double()
+        self.count += values.numel()
+        self.total = self.total.to(values) + values.sum()
+        self.squares = self.squares.to(values) + values.square().sum()
+
+    def std(self) -> float:
+        mean = self.total / self.count
+        return (self.squares / self.count - mean.square()).clamp(min=0).sqrt().item()
+
+
+def responses(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> list[tuple[str, float]]:
+    """Standard deviation of each 3x3 layer's output over all images, channels and positions, in one pass.
+
+    Args:
+        net: A net of `lit_resnet.nets`, with trained weights. It is put in evaluation mode for the pass.
+        batches: (images [N, C, H, W], labels) on the net's device.
+
+    Returns:
+        (layer's name, std) in the order of the net.
+    """
+    moments = {name: _Moments() for name, _ in layers(net)}
+    hooks = [bn.register_forward_hook(moments[name]) for name, bn in layers(net)]
+    training = net.training
+    net.eval()
+    try:
+        with torch.inference_mode():
+            for images, _ in batches:
+                net(images)
+    finally:
+        net.train(training)
+        for hook in hooks:
+            hook.remove()
+    return [(name, moment.std()) for name, moment in moments.items()]

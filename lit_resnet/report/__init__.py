@@ -1,0 +1,70 @@
+"""Reports: the paper's tables and figures, and a page around them, from run folders alone.
+
+    from lit_resnet.report import write
+    report = write("quickstart", Path("runs"))      # runs/quickstart/report/index.html, table.*, figures/*
+    rich.print(report.table.terminal())
+
+Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lit_resnet.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written.
+
+    Args:
+        folder: `<root>/<grid>/report`.
+        page: Its index.html.
+        files: All its files, the page among them.
+        table: The table, for `terminal()`, `csv()`, `json()` or `markdown()`.
+        progress: `17 of 21 runs finished (1 failed, 3 missing)`.
+    """
+
+    folder: Path
+    page: Path
+    files: tuple[Path, ...]
+    table: "Table"
+    progress: str
+
+
+def write(grid_name: str, root: Path) -> Report:
+    """Write the report of a grid (its shipped name or path) whose run folders are under `root`.
+
+    Raises:
+        InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
+    """
+    from lit_resnet.report import figures, page, runs, tables
+
+    found = runs.read(grid_name, root)
+    table = tables.make(found)
+    drawings = figures.draw(found)
+    drawn = [drawing for drawing in drawings if drawing.figure]
+    svgs = {drawing.name: figures.render(drawing, "svg").decode() for drawing in drawn}
+    contents: dict[str, str | bytes] = {
+        **{f"figures/{name}.svg": svg for name, svg in svgs.items()},
+        **{f"figures/{drawing.name}.png": figures.render(drawing, "png") for drawing in drawn},
+        "table.csv": table.csv(),
+        "table.md": table.markdown(),
+        "table.tex": table.latex(),
+        "index.html": page.html(grid_name, found, table, drawings, svgs),
+    }
+    folder = found.folder / "report"
+    for name, content in contents.items():
+        _replace(folder / name, content)
+    return Report(folder, folder / "index.html", tuple(folder / name for name in contents), table, found.progress())
+
+
+def _replace(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, path)

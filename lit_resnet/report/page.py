@@ -1,0 +1,61 @@
+"""The page: one HTML file that can be sent to a colleague, with the table, the figures and the runs in it."""
+
+import shlex
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lit_resnet.report.figures import Drawing
+from lit_resnet.report.runs import GridRuns
+from lit_resnet.report.tables import NONE, Table, dates, seen
+
+
+def html(grid_name: str, runs: GridRuns, table: Table, drawings: list[Drawing], svgs: dict[str, str]) -> str:
+    """The page's text. Needs nothing beside it, but links to table.* and figures/*.
+
+    Args:
+        grid_name: The grid as the user named it, for the command that repeats it.
+        runs: The grid's runs.
+        table: Their table.
+        drawings: The figures in their order, with captions.
+        svgs: The SVG file's text of each drawn figure, by its name.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, duration=_duration)
+    return environment.get_template("page.html.j2").render(
+        runs=runs,
+        table=table,
+        drawings=drawings,
+        svgs={name: _inline(name, svg) for name, svg in svgs.items()},
+        facts=list(filter(None, (runs.progress(), seen(runs, "data"), seen(runs, "device"), dates(runs)))),
+        command=f"lit-resnet launch {shlex.quote(grid_name)}",
+    )
+
+
+def _inline(name: str, svg: str) -> Markup:
+    """An SVG file's text as an element of the page. Its ids get the figure's name, for two figures share a page."""
+    element = svg[svg.index("<svg") :]
+    for before in (' id="', "url(#", 'href="#'):
+        element = element.replace(before, f"{before}{name}-")
+    return Markup(element)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def _duration(seconds: float | None) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds is None:
+        return NONE
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

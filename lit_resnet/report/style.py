@@ -1,0 +1,67 @@
+"""One look for all figures: a depth has one colour wherever it is drawn, a line's style says what it is.
+
+Colours run from light (shallow) to dark (deep) along plasma, which colour-blind eyes and grey print keep in order.
+"""
+
+import math
+from statistics import fmean
+
+TRAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.0}
+TEST = {"linestyle": "-", "linewidth": 2.0}
+PLAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
+RESIDUAL = {"linestyle": "-", "linewidth": 1.6}
+
+# Nets of one depth in one panel share their colour; these tell them apart.
+MARKERS = ("", "o", "s", "^", "D", "v", "P", "X")
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.solid_capstyle": "round",
+    "savefig.dpi": 180,
+    "svg.fonttype": "none",  # text stays text: it can be searched, and read aloud
+}
+
+# Places between light (0) and dark (1), apart for the depths that the paper draws together; others fall between them.
+_PLACES = {8: 0.0, 20: 0.12, 32: 0.31, 44: 0.48, 56: 0.64, 110: 0.82, 1202: 1.0}
+
+
+def colour(depth: int) -> tuple[float, float, float, float]:
+    """RGBA of a net's lines, by its layers."""
+    import numpy as np
+    from matplotlib import colormaps
+
+    place = np.interp(math.log(depth), [math.log(d) for d in _PLACES], list(_PLACES.values()))
+    return colormaps["plasma"](0.84 * (1 - place))  # beyond 0.84 plasma is too light for a line on white
+
+
+def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels, as near the wanted ones as can be: in their order, `gap` apart and within [low, high].
+
+    Where they cannot all fit, they stand evenly from low to high.
+    """
+    order = sorted(range(len(wanted)), key=wanted.__getitem__)
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    # Less its rank times the gap, a label needs only not to be below the one before it: those that would be share
+    # the mean of their wishes (isotonic regression).
+    groups: list[list[float]] = []
+    for rank, i in enumerate(order):
+        groups.append([wanted[i] - rank * gap])
+        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    highest = high - (len(wanted) - 1) * gap
+    shared = [min(max(fmean(group), low), highest) for group in groups for _ in group]
+    places = dict(zip(order, shared, strict=True))
+    return [places[i] + order.index(i) * gap for i in range(len(wanted))]

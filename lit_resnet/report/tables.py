@@ -1,0 +1,227 @@
+"""The table of a grid, a row for each cell: as Markdown, CSV, JSON, LaTeX, and for the terminal."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lit_resnet.report import paper
+from lit_resnet.report.runs import Cell, GridRuns, Over
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+NONE = "–"
+# From so many seeds on, the table says `best (mean±std)`, as Table 6 does for ResNet-110.
+SEEDS_FOR_BEST = 5
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, ready to be written in any format.
+
+    Args:
+        title: The grid's title.
+        header: Column heads, as people read them.
+        rows: The cells of the table under `header`, formatted.
+        text_columns: How many columns, from the left, are words and not numbers.
+        note: What is under the table: on what, how often and where it was run, and what the numbers are.
+        records: The same rows as raw values under the names of table.csv; errors in percent, None where not known.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text_columns: int
+    note: str
+    records: tuple[dict[str, Any], ...]
+
+    def csv(self) -> str:
+        """The records; an empty field where a value is not known."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.records)
+        return text.getvalue()
+
+    def json(self) -> str:
+        """The records, as a list of objects."""
+        return json.dumps(self.records, indent=1) + "\n"
+
+    def markdown(self) -> str:
+        """A table of GitHub's Markdown, its title above and its note below."""
+        rule = ["---" if i < self.text_columns else "---:" for i in range(len(self.header))]
+        body = [_pipes(map(_markdown, row)) for row in (self.header, *self.rows)]
+        lines = [f"**{_markdown(self.title)}**", "", body[0], _pipes(rule), *body[1:], "", _markdown(self.note)]
+        return "\n".join(lines) + "\n"
+
+    def latex(self) -> str:
+        """A table environment for booktabs."""
+        head, *body = (" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows))
+        alignment = "l" * self.text_columns + "r" * (len(self.header) - self.text_columns)
+        lines = [
+            r"% \usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_latex(self.title)}}}",
+            rf"\begin{{tabular}}{{{alignment}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+            rf"\smallskip\parbox{{\linewidth}}{{\footnotesize {_latex(self.note)}}}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def terminal(self) -> "RichTable":
+        """For rich's `Console.print`. In a narrow terminal numbers are folded, never cut."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(title=Text(self.title), caption=Text(self.note), caption_justify="left")
+        table.box, table.collapse_padding, table.pad_edge = box.SIMPLE_HEAD, True, False
+        for i, name in enumerate(self.header):
+            side = "left" if i < self.text_columns else "right"
+            table.add_column(name.replace(" error", "\nerror"), justify=side, vertical="bottom", overflow="fold")
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        return table
+
+
+def make(runs: GridRuns) -> Table:
+    """The table of the cells that have finished runs."""
+    cells = runs.cells
+    nets = [cell.net["net"] for cell in cells]
+    scale, unit = (1e9, "GFLOPs") if min(cell.net["macs"] for cell in cells) >= 1e9 else (1e6, "MFLOPs")
+
+    columns = {"net": [str(net) for net in nets]}
+    if len(set(nets)) < len(nets):
+        columns["cell"] = [cell.name for cell in cells]
+    text_columns = len(columns)
+    columns["layers"] = [str(cell.net["depth"]) for cell in cells]
+    columns["params"] = [_millions(cell.net["params"]) for cell in cells]
+    columns[unit] = [f"{cell.net['macs'] / scale:.1f}" for cell in cells]
+    columns["train error %"] = [_error(cell.over_seeds("train_error"), n=len(cell.runs)) for cell in cells]
+    columns["test error %"] = [_error(cell.over_seeds("test_error"), n=len(cell.runs)) for cell in cells]
+    columns["n"] = [str(len(cell.runs)) for cell in cells]
+    columns["paper's test error %"] = [str(printed_error(cell) or NONE) for cell in cells]
+
+    return Table(
+        title=runs.grid.title,
+        header=tuple(columns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        text_columns=text_columns,
+        note=_note(runs, unit),
+        records=tuple(_record(cell) for cell in cells),
+    )
+
+
+def printed_error(cell: Cell) -> paper.PrintedError | None:
+    """The paper's test error of the cell's net on the cell's data set."""
+    net = cell.net
+    return paper.test_error(net["data"], net["family"], net["depth"], net["shortcut"], block=net.get("block", "paper"))
+
+
+def seen(runs: GridRuns, key: str) -> str:
+    """The values of a summary's key over all finished runs, in words: `600`, `32,000 and 64,000`."""
+    values = dict.fromkeys(run.summary[key] for run in runs.finished if run.summary.get(key) is not None)
+    words = [f"{value:,}" if isinstance(value, int) else str(value) for value in values]
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def dates(runs: GridRuns) -> str:
+    """The days on which the runs finished: `2026-11-03`, `2026-11-03 to 2026-11-05`; empty where none says."""
+    days = sorted(str(run.summary["finished"])[:10] for run in runs.finished if run.summary.get("finished"))
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
+
+
+def _record(cell: Cell) -> dict[str, Any]:
+    net = cell.net
+    errors: dict[str, float | None] = {}
+    for key in ("train_error", "test_error", "val_error"):
+        over = cell.over_seeds(key)
+        errors[f"{key}_mean"] = over and over.mean
+        errors[f"{key}_std"] = over and over.std
+    test, printed = cell.over_seeds("test_error"), printed_error(cell)
+    return {
+        "cell": cell.name,
+        **{key: net.get(key) for key in ("net", "family", "depth", "shortcut", "block", "stride_on", "data")},
+        **{key: net.get(key) for key in ("params", "macs", "steps", "batch_size")},
+        "n": len(cell.runs),
+        **errors,
+        "test_error_best": test and test.best,
+        "paper_test_error": printed and printed.best,
+        "paper_test_error_mean": printed and printed.mean,
+        "paper_test_error_std": printed and printed.std,
+    }
+
+
+def _note(runs: GridRuns, unit: str) -> str:
+    cells = runs.cells
+    counts = sorted({len(cell.runs) for cell in cells})
+    seeds = " to ".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]]))
+    how = [
+        f"{seen(runs, 'data')}, {seen(runs, 'steps')} steps of {seen(runs, 'batch_size')} images",
+        f"n = {seeds} seed{'s' if counts[-1] > 1 else ''} a net",
+        *filter(None, (seen(runs, "device"), seen(runs, "precision"), dates(runs))),
+    ]
+    sentences = [
+        "; ".join(how),
+        runs.progress(),
+        "Test error: of the last model",
+        "Train error: over the last logging window, of the batches as they were trained, with augmentation",
+        f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
+    ]
+    if counts[-1] > 1:
+        sentences.append("±: sample standard deviation over seeds")
+    if counts[-1] >= SEEDS_FOR_BEST:
+        sentences.append(f"From {SEEDS_FOR_BEST} seeds on: best (mean±std), as Table 6 of the paper has it")
+    if any(map(printed_error, cells)):
+        sentences.append("Paper: Table 6, after 64,000 steps of 128 images")
+    return ". ".join(sentences) + "."
+
+
+def _millions(params: int) -> str:
+    """As Table 6 writes it: 0.27M, 1.7M, 19.4M."""
+    return f"{params / 1e6:.{1 if params >= 1e6 else 2}f}M"
+
+
+def _error(over: Over | None, n: int) -> str:
+    if over is None:
+        return NONE
+    if over.std is None:
+        return f"{over.mean:.2f}"
+    spread = f"{over.mean:.2f}±{over.std:.2f}"
+    return f"{over.best:.2f} ({spread})" if n >= SEEDS_FOR_BEST else spread
+
+
+def _pipes(fields: Iterable[str]) -> str:
+    return "| " + " | ".join(fields) + " |"
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\|*_`\[\]<>])", r"\\\1", " ".join(text.split()))
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "–": "--",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))

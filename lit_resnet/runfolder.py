@@ -1,0 +1,230 @@
+"""The run folder: all that passes between training and what comes after it.
+
+    runs/<grid>/<cell>-seed<k>/
+      config.yaml     the complete config; `lit-resnet fit --config config.yaml` repeats the run
+      status.json     queued | running | done | failed, progress, attempts, heartbeat, host, versions, git commit
+      metrics.csv     one row per logged step
+      summary.json    final numbers, written last: a run that has it is done
+      responses.csv   layer responses (Fig. 7)
+      checkpoints/    last.ckpt and the one before it
+      log.txt         what the run printed
+
+Every file is replaced as a whole, or grows by whole lines, so that a kill at any instant leaves the folder readable.
+Needs neither torch nor pandas.
+"""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from filelock import FileLock, Timeout
+
+from lit_resnet.errors import InputError
+
+State = Literal["queued", "running", "done", "failed"]
+
+# Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
+METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
+RESPONSES = ("layer", "name", "std")
+
+
+@dataclass
+class Status:
+    """What status.json holds. Times are seconds since the epoch; errors are the newest known, in percent."""
+
+    state: State = "queued"
+    step: int = 0
+    max_steps: int = 0
+    attempts: int = 0
+    heartbeat: float | None = None
+    elapsed: float = 0.0
+    train_error: float | None = None
+    test_error: float | None = None
+    error: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a reader sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+class RunFolder:
+    """One run's folder. Reading needs no lock; whoever trains holds `locked()`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.status_file = self.path / "status.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.summary_file = self.path / "summary.json"
+        self.responses_file = self.path / "responses.csv"
+        self.log_file = self.path / "log.txt"
+        self.checkpoints = self.path / "checkpoints"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @contextmanager
+    def locked(self, timeout: float = 0.0) -> Iterator[None]:
+        """Own the run: at most one process trains in a folder. The lock goes when its holder dies.
+
+        Raises:
+            InputError: Another process still holds it after `timeout` seconds.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=timeout)
+        except Timeout:
+            raise InputError(f"{self.path}: another process is training this run; wait for it, or stop it") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def in_use(self) -> bool:
+        """Whether a live process holds the lock."""
+        if not (self.path / ".lock").exists():
+            return False
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    # -- reading: files may be missing, or come from elsewhere
+
+    def config(self) -> dict[str, Any]:
+        """The complete config.
+
+        Raises:
+            InputError: There is none, or it is not a YAML mapping.
+        """
+        try:
+            config = yaml.load(self.config_file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: no run here (config.yaml is missing)") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{self.config_file}: not YAML ({' '.join(str(error).split())})") from None
+        if not isinstance(config, dict):
+            raise InputError(f"{self.config_file}: not a config (a YAML mapping was expected)")
+        return config
+
+    def status(self) -> Status:
+        """The status; `queued` where the run has not started.
+
+        Raises:
+            InputError: status.json is damaged.
+        """
+        known = self._json(self.status_file)
+        names = {f.name for f in fields(Status)}
+        return Status(**{name: value for name, value in known.items() if name in names})
+
+    def summary(self) -> dict[str, Any] | None:
+        """The final numbers, or None while the run is not done.
+
+        Raises:
+            InputError: summary.json is damaged.
+        """
+        return self._json(self.summary_file) or None
+
+    def _json(self, path: Path) -> dict[str, Any]:
+        try:
+            value = json.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            value = None
+        if not isinstance(value, dict):
+            raise InputError(f"{path}: damaged (no JSON object); move {self.path} away and launch again")
+        return value
+
+    def metrics(self) -> list[dict[str, float | None]]:
+        """Rows of metrics.csv in the order of their steps; None where a value was not measured.
+
+        Raises:
+            InputError: The file has a line that is not a row of numbers.
+        """
+        return self._csv(self.metrics_file, METRICS)
+
+    def responses(self) -> list[dict[str, Any]]:
+        """Rows of responses.csv: layer (from 1), name, std. Empty where they were not measured.
+
+        Raises:
+            InputError: The file has a line that is not a row of it.
+        """
+        return self._csv(self.responses_file, RESPONSES)
+
+    def _csv(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind("\n") + 1]  # a line still being written is not there yet
+        rows = []
+        for number, row in enumerate(csv.DictReader(whole.splitlines()), start=2):
+            try:
+                if list(row) != list(columns):
+                    raise ValueError
+                rows.append({key: value if key == "name" else _number(key, value) for key, value in row.items()})
+            except (TypeError, ValueError):
+                raise InputError(f"{path}, line {number}: damaged; move {self.path} away and launch again") from None
+        return rows
+
+    # -- writing: for the holder of the lock
+
+    def write_status(self, status: Status) -> None:
+        """Replace status.json, stamped with the time."""
+        status.heartbeat = time.time()
+        write_whole(self.status_file, json.dumps(asdict(status), indent=1) + "\n")
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Replace summary.json."""
+        write_whole(self.summary_file, json.dumps(summary, indent=1) + "\n")
+
+    def write_responses(self, responses: list[tuple[str, float]]) -> None:
+        """Replace responses.csv with (name, std) in the order of the layers."""
+        lines = [",".join(RESPONSES)] + [f"{i},{name},{std:.9g}" for i, (name, std) in enumerate(responses, start=1)]
+        write_whole(self.responses_file, "\n".join(lines) + "\n")
+
+    def keep_metrics(self, last_step: int) -> None:
+        """Drop the rows after `last_step`: a run resumed there will write them again."""
+        write_whole(
+            self.metrics_file,
+            _line(METRICS) + "".join(_metrics_line(row) for row in self.metrics() if row["step"] <= last_step),
+        )
+
+    def append_metrics(self, row: dict[str, float | None]) -> None:
+        """Append one row, as one write."""
+        with self.metrics_file.open("a") as file:
+            file.write(_metrics_line(row))
+
+
+def _number(key: str, text: str) -> float | int | None:
+    if key in ("step", "layer"):
+        return int(text)
+    return float(text) if text else None
+
+
+def _line(values: tuple[str, ...]) -> str:
+    return ",".join(values) + "\n"
+
+
+def _metrics_line(row: dict[str, float | None]) -> str:
+    # repr keeps every bit, so that rewriting a file on resume changes nothing.
+    return _line(tuple("" if row.get(key) is None else repr(row[key]) for key in METRICS))

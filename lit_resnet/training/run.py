@@ -1,0 +1,198 @@
+"""One run from its config to its finished folder, and the verbs `fit`, `validate`, `test` and `responses`."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from contextlib import nullcontext
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+import yaml
+from lightning.pytorch.utilities import rank_zero_only
+
+from lit_resnet.errors import InputError
+from lit_resnet.nets import build
+from lit_resnet.probes.complexity import complexity
+from lit_resnet.probes.responses import responses
+from lit_resnet.runfolder import RunFolder, write_whole
+from lit_resnet.training.config import RunCLI, difference
+from lit_resnet.training.module import load_weights
+from lit_resnet.training.recorder import (
+    MetricsFile,
+    ProgressBar,
+    Recorder,
+    Stopped,
+    StopRequest,
+    newest_checkpoint,
+    peak_memory,
+)
+
+PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
+
+
+# -- one run
+
+
+def train(cli: RunCLI, folder: RunFolder) -> bool:
+    """Train the run of `cli` to its end in `folder`, from where an earlier attempt stopped if there was one.
+
+    Returns:
+        Whether it is done; False where it was asked to stop (SIGTERM, Ctrl-C), to be continued by another call.
+
+    Raises:
+        InputError: The folder holds a finished run, or one with another config, or is in use.
+    """
+    stop = StopRequest()
+    # With several devices this is called once for each; the first one owns the folder.
+    with folder.locked(timeout=5) if rank_zero_only.rank == 0 else nullcontext(), stop.heeded():
+        _prepare(cli, folder)
+        status, metrics = folder.status(), MetricsFile(folder)
+        recorder = Recorder(folder, status, metrics, stop)
+        cli.instantiate(default_root_dir=folder.path, logger=[metrics], callbacks=[recorder, ProgressBar(metrics)])
+        status.state, status.attempts, status.error = "running", status.attempts + 1, None
+        status.host, status.pid = platform.node(), os.getpid()
+        status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+        status.git_commit = _git_commit()
+        recorder.write_status()
+        try:
+            cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=newest_checkpoint(folder), weights_only=True)
+            _finish(cli, folder, recorder)
+            status.state = "done"
+        except Stopped:
+            status.state = "queued"
+        except BaseException as error:
+            status.state, status.error = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+            raise
+        finally:
+            recorder.write_status()
+    return status.state == "done"
+
+
+@rank_zero_only
+def _prepare(cli: RunCLI, folder: RunFolder) -> None:
+    """Refuse a folder that is not this run's, else put the config there."""
+    if folder.summary():
+        raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
+    text = cli.config_text()
+    if folder.config_file.exists() and folder.config() != yaml.safe_load(text):
+        key = difference(folder.config(), yaml.safe_load(text))
+        raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
+    folder.checkpoints.mkdir(exist_ok=True)
+    write_whole(folder.config_file, text)
+
+
+def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
+    """Measure what is left to measure; write summary.json last."""
+    trainer, model, data, last = cli.trainer, cli.model, cli.datamodule, recorder.metrics.last
+    wall_seconds = recorder.elapsed
+    if trainer.global_step % trainer.val_check_batch != 0:  # the last model is the one that is reported
+        trainer.validate(model, datamodule=data, verbose=False)
+        recorder.metrics.save()
+    if not trainer.is_global_zero:
+        return
+    device = trainer.strategy.root_device
+    folder.write_responses(responses(model.net.to(device), data.test_dataloader()))
+    counted = complexity(build(model.config), data.image_shape)
+    images = trainer.global_step * data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+    folder.write_summary(
+        {
+            "net": str(model.config),
+            **asdict(model.config),
+            "data": data.name,
+            "seed": cli.config.seed_everything,
+            "test_error": last["test_error"],
+            "train_error": last["train_error"],
+            "val_error": last.get("val_error"),
+            **asdict(counted),
+            "steps": trainer.global_step,
+            "batch_size": data.batch_size * trainer.world_size,
+            "wall_seconds": round(wall_seconds, 3),
+            "images_per_second": round(images / wall_seconds, 1),
+            "peak_memory_bytes": peak_memory(device),
+            "device": device_name(device),
+            "host": platform.node(),
+            "precision": str(trainer.precision),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "versions": recorder.status.versions,
+        }
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: `NVIDIA H100 80GB HBM3`, or `AMD EPYC 9B14, 1 thread`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        name = found[1] if found else name
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).parent
+    answer = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+# -- verbs
+
+
+def fit(args: list[str]) -> int:
+    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`, by default runs/fit/<net>-<data>-seed<k>."""
+    cli = RunCLI(args)
+    folder = cli.config.trainer.default_root_dir
+    if folder is None:
+        data = cli.data()
+        name = f"{cli.net(data)}-{data.name}-seed{cli.config.seed_everything}"
+        folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
+    done = train(cli, RunFolder(folder))
+    print(f"{folder}: {'done' if done else 'stopped; the same command continues it'}", file=sys.stderr)
+    return 0 if done else 130
+
+
+def evaluate(verb: str, args: list[str]) -> int:
+    """`lit-resnet validate | test`: errors of a checkpoint, to stdout; writes nothing."""
+    cli = RunCLI(args, verb)
+    checkpoint = Path(cli.config.ckpt_path)
+    if not zipfile.is_zipfile(checkpoint):
+        raise InputError(f"{checkpoint}: {'damaged' if checkpoint.exists() else 'no such'} checkpoint")
+    cli.instantiate(logger=[], callbacks=[])
+    run = cli.trainer.validate if verb == "validate" else cli.trainer.test
+    run(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    for name, value in cli.trainer.callback_metrics.items():
+        print(f"{name} {value:.4f} %")
+    return 0
+
+
+def responses_of(run: str) -> list[tuple[str, float]]:
+    """`lit-resnet responses RUN`: layer responses of a run's newest checkpoint; also replaces its responses.csv.
+
+    Raises:
+        InputError: No run, no whole checkpoint, or weights of another net.
+    """
+    folder = RunFolder(run)
+    config = folder.config()
+    # The rest of a config can name any class to import, and this folder may come from elsewhere.
+    cli = RunCLI({key: config[key] for key in ("data", "seed_everything") if key in config})
+    cli.read({"model": {"net": config.get("model", {}).get("net", {})}, "data": config.get("data", {})})
+    data = cli.data()
+    net = build(cli.net(data))
+    checkpoint = newest_checkpoint(folder)
+    if checkpoint is None:
+        raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
+    load_weights(net, checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data.prepare_data()
+    data.setup("test")
+    batches = ((images.to(device), labels) for images, labels in data.test_dataloader())
+    measured = responses(net.to(device, memory_format=torch.channels_last), batches)
+    folder.write_responses(measured)
+    return measured

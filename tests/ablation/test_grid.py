@@ -1,0 +1,105 @@
+"""Grid files: which cells they mean, and one clear line for each mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_resnet.ablation.grid import load, shipped
+from lit_resnet.errors import InputError
+
+BASE = {"model": {"net": {"depth": 20, "shortcut": "A"}, "lr": 0.1}, "data": {"source": "digits"}}
+
+
+def write(folder: Path, **content) -> str:
+    (folder / "base.yaml").write_text(yaml.safe_dump(BASE))
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump({"base": "base.yaml", **content}, sort_keys=False))
+    return str(path)
+
+
+def test_every_combination_is_a_cell_with_the_names_of_its_values(tmp_path: Path):
+    grid = load(
+        write(
+            tmp_path,
+            matrix={"model.net.shortcut": {"plain": "none", "residual": "A"}, "model.net.depth": [20, 56]},
+            seeds=[0, 3],
+        )
+    )
+    assert grid.name == "mine"
+    assert [cell.folder for cell in grid.cells] == [
+        f"{kind}-{depth}-seed{seed}" for kind in ("plain", "residual") for depth in (20, 56) for seed in (0, 3)
+    ]
+    config = grid.config(grid.cells[3])
+    assert config == {
+        "model": {"net": {"depth": 56, "shortcut": "none"}, "lr": 0.1},
+        "data": {"source": "digits"},
+        "seed_everything": 3,
+    }
+    assert grid.base == BASE, "a cell's config must not change the base"
+
+
+def test_exclude_by_value_or_name_and_include(tmp_path: Path):
+    matrix = {"model.net.shortcut": {"plain": "none", "residual": "A"}, "model.net.depth": [20, 56, 110]}
+    grid = load(
+        write(
+            tmp_path,
+            matrix=matrix,
+            exclude=[{"model.net.shortcut": "plain", "model.net.depth": 110}, {"model.net.depth": 56}],
+            include={"residual-110-slow": {"model.net.depth": 110, "model.lr": 0.01}},
+        )
+    )
+    assert [cell.name for cell in grid.cells] == ["plain-20", "residual-20", "residual-110", "residual-110-slow"]
+    assert grid.config(grid.cells[-1])["model"] == {"net": {"depth": 110, "shortcut": "A"}, "lr": 0.01}
+
+
+def test_include_alone_is_a_grid(tmp_path: Path):
+    assert [c.folder for c in load(write(tmp_path, include={"one": {"model.lr": 0.2}})).cells] == ["one-seed0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"matrx": {}}, r"mine.yaml: unknown key matrx; did you mean matrix\?"),
+        ({"base": "nowhere.yaml"}, "base nowhere.yaml: no such file"),
+        ({"base": None}, "base is missing"),
+        ({}, "no cells"),
+        ({"matrix": {"model.net.depth": 20}}, "matrix model.net.depth is 20: write a list"),
+        ({"matrix": {"a.b": [1]}, "seeds": 3}, r"seeds is 3: write a list .* \[0, 1, 2\]"),
+        ({"matrix": {"a.b": [1]}, "seeds": [0, 0]}, "a seed stands twice"),
+        ({"matrix": {"a.b": [1]}, "exclude": [{"a.c": 1}]}, r"exclude a.c: not an axis .* did you mean a.b\?"),
+        ({"matrix": {"a.b": [1]}, "exclude": [{"a.b": 2}]}, "2 is not on that axis"),
+        ({"matrix": {"a.b": ["x/y"]}}, "a name becomes a folder"),
+        ({"include": {"../../x": {"a": 1}}}, "a name becomes a folder"),
+        ({"matrix": {"a.b": [1]}, "include": {"1": {"a.b": 2}}}, "cell 1 stands twice"),
+        ({"matrix": {"seed_everything": [1]}}, "write seeds:"),
+        ({"matrix": {"a.b": [1]}, "report": {"figure": []}}, "unknown key report.figure; known: figures"),
+        ({"matrix": {"a.b": [1]}, "report": {"figures": ["fig9"]}}, "write a list of some of fig1, fig6, fig7"),
+        ({"matrix": {"a..b": [1]}}, "not a config key"),
+        ({"matrix": [1]}, "write a mapping"),
+    ],
+)
+def test_mistakes(tmp_path: Path, content: dict, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        load(write(tmp_path, **content))
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_grid_names_the_nearest_shipped_one():
+    with pytest.raises(InputError, match=r"quickstrat: no such grid; did you mean quickstart\?"):
+        load("quickstrat")
+
+
+def test_not_yaml(tmp_path: Path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("matrix: [1, 2")
+    with pytest.raises(InputError, match="broken.yaml: not YAML") as caught:
+        load(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_shipped_grid_loads():
+    names = [path.stem for path in shipped().glob("*.yaml")]
+    assert "quickstart" in names
+    for name in names:
+        assert load(name).cells

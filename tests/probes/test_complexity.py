@@ -1,0 +1,79 @@
+"""Multiply-adds against the constants, and the two counters against each other."""
+
+import pytest
+import torch
+
+from lit_resnet.nets import NetConfig, build
+from lit_resnet.probes import complexity as module
+from lit_resnet.probes.catalogue import agrees
+from lit_resnet.probes.complexity import complexity
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 40.55), (32, 68.86), (44, 97.17), (56, 125.49), (110, 252.89)])
+def test_cifar(depth: int, millions: float):
+    for shortcut in ("none", "A"):
+        counted = complexity(build(NetConfig(depth=depth, shortcut=shortcut)), (3, 32, 32))
+        assert round(counted.macs / 1e6, 2) == millions
+
+
+@pytest.mark.parametrize(
+    ("depth", "shortcut", "stride_on", "billions"),
+    [
+        (18, "none", "1x1", 1.795),
+        (18, "A", "1x1", 1.795),
+        (18, "B", "1x1", 1.814),
+        (18, "C", "1x1", 1.878),
+        (34, "none", "1x1", 3.644),
+        (34, "A", "1x1", 3.644),
+        (34, "B", "1x1", 3.664),
+        (34, "C", "1x1", 3.831),
+        (50, "B", "1x1", 3.858),
+        (50, "B", "3x3", 4.089),
+        (101, "B", "1x1", 7.570),
+        (101, "B", "3x3", 7.801),
+        (152, "B", "1x1", 11.282),
+        (152, "B", "3x3", 11.514),
+    ],
+)
+def test_imagenet(depth: int, shortcut: str, stride_on: str, billions: float):
+    net = build(NetConfig("imagenet", depth, shortcut, stride_on=stride_on, num_classes=1000))
+    assert round(complexity(net, (3, 224, 224)).macs / 1e9, 3) == billions
+
+
+@pytest.mark.parametrize(
+    "config", [NetConfig(depth=20), NetConfig(depth=32, shortcut="C"), NetConfig("imagenet", 50, "B")]
+)
+def test_the_two_counters_agree(config: NetConfig):
+    net = build(config)
+    assert module._fvcore(net, (3, 64, 64)) == module._dispatched(net, (3, 64, 64))
+
+
+def test_1202_layers():
+    counted = complexity(build(NetConfig(depth=1202)), (3, 32, 32))
+    # One more residual function in each stage costs the same at any depth.
+    shallow = [complexity(build(NetConfig(depth=depth)), (3, 32, 32)).macs for depth in (20, 26)]
+    assert counted.macs == shallow[0] + (200 - 3) * (shallow[1] - shallow[0])
+    assert counted.params == 19_421_274
+
+
+def test_the_net_is_not_touched():
+    net = build(NetConfig(depth=8)).train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    complexity(net, (3, 32, 32))
+    assert net.training
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        (7.570, 7.6, True),
+        (3.858, 3.8, True),
+        (3.858, 3.9, True),
+        (4.089, 3.8, False),
+        (15.47, 15.3, False),
+        (0.2697, 0.27, True),
+    ],
+)
+def test_agreement_at_the_papers_precision(ours: float, theirs: float, verdict: bool):
+    assert agrees(ours, theirs) is verdict

@@ -1,0 +1,116 @@
+"""Run folders as a grid of real runs would leave them, made in a second."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lit_resnet.runfolder import METRICS, RunFolder, Status
+
+# 6n+2 layers: parameters and conv+fc multiply-adds of a 32x32 image.
+NETS = {
+    20: (269_722, 40_551_040),
+    32: (464_154, 68_862_592),
+    44: (658_586, 97_174_144),
+    56: (853_018, 125_485_696),
+    110: (1_727_962, 252_887_680),
+}
+
+
+class Lab:
+    """A grid file and the run folders of its cells, under `tmp_path`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "runs"
+
+    def grid(self, cells: list[str], name: str = "tiny", **content: Any) -> str:
+        """Write a grid of those cells; its path."""
+        (self.folder / "base.yaml").write_text("model: {}\n")
+        path = self.folder / f"{name}.yaml"
+        path.write_text(
+            yaml.safe_dump({"base": "base.yaml", "include": dict.fromkeys(cells), **content}, sort_keys=False)
+        )
+        return str(path)
+
+    def run(self, cell: str, seed: int = 0, grid: str = "tiny") -> RunFolder:
+        """The run's folder, made if it is not there."""
+        run = RunFolder(self.root / grid / f"{cell}-seed{seed}")
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    def finish(
+        self,
+        cell: str,
+        seed: int = 0,
+        *,
+        depth: int = 20,
+        shortcut: str = "A",
+        test_error: float = 8.5,
+        train_error: float = 0.5,
+        start: float = 90.0,
+        steps: int = 600,
+        log_every: int = 25,
+        responses: bool = True,
+        grid: str = "tiny",
+        **summary: Any,
+    ) -> RunFolder:
+        """A run that is done: its errors fall from `start` to those given, its test error measured every other time."""
+        run = self.run(cell, seed, grid)
+        params, macs = NETS[depth]
+        net = f"plain-{depth}" if shortcut == "none" else f"ResNet-{depth}"
+        run.write_status(Status(state="done", step=steps, max_steps=steps, attempts=1))
+        self.curves(run, steps, log_every, start, train_error, test_error, seed)
+        if responses:
+            noise = random.Random(seed)
+            size = (1.0 if shortcut == "none" else 0.6) * (20 / depth) ** 0.25
+            names = [f"layer{i}" for i in range(1, depth)]
+            run.write_responses([(name, size * noise.uniform(0.4, 1.0)) for name in names])
+        values = {
+            "net": net,
+            "family": "cifar",
+            "depth": depth,
+            "shortcut": shortcut,
+            "block": "paper",
+            "stride_on": "1x1",
+            "data": "cifar10",
+            "seed": seed,
+            "test_error": test_error,
+            "train_error": train_error,
+            "val_error": None,
+            "params": params,
+            "macs": macs,
+            "steps": steps,
+            "batch_size": 128,
+            "wall_seconds": 187.4,
+            "images_per_second": 2345.6,
+            "peak_memory_bytes": 1 << 30,
+            "device": "cpu: AMD EPYC, 1 thread",
+            "precision": "32-true",
+            "finished": "2026-11-03T10:20:30",
+        }
+        run.write_summary({**values, **summary})
+        return run
+
+    def curves(
+        self, run: RunFolder, steps: int, log_every: int, start: float, train: float, test: float, seed: int = 0
+    ) -> None:
+        """Write metrics.csv: errors that fall towards their last value and stay there."""
+        noise = random.Random(seed)
+        lines = [",".join(METRICS)]
+        for i, step in enumerate(range(log_every, steps + 1, log_every), start=1):
+            left = math.exp(-8 * step / steps) * noise.uniform(0.8, 1.2) if step < steps else 0.0
+            row = dict.fromkeys(METRICS, "")
+            row |= {"step": step, "train_error": train + (start - train) * left, "lr": 0.1}
+            if i % 2 == 0:
+                row["test_error"] = test + (start - test) * left
+            lines.append(",".join(str(value) for value in row.values()))
+        run.metrics_file.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)

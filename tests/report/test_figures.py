@@ -1,0 +1,188 @@
+"""The figures: what is drawn, how it looks, and that it is legible."""
+
+import pytest
+from matplotlib.colors import to_rgb
+
+from lit_resnet.errors import InputError
+from lit_resnet.report import figures, runs, style
+
+ALL = {"figures": ["fig1", "fig6", "fig7"]}
+
+
+def draw(lab, grid):
+    return {drawing.name: drawing for drawing in figures.draw(runs.read(grid, lab.root))}
+
+
+def finish_all(lab, seeds=(0,), **options):
+    """Plain and residual nets; plain-56 does not train."""
+    for seed in seeds:
+        lab.finish("plain-20", seed, shortcut="none", test_error=9.0 + seed, **options)
+        lab.finish("plain-56", seed, shortcut="none", depth=56, train_error=81, test_error=82, **options)
+        lab.finish("res-20", seed, train_error=0.4, test_error=8.0, **options)
+        lab.finish("res-56", seed, depth=56, train_error=0.2, test_error=7.5, **options)
+    return ["plain-20", "plain-56", "res-20", "res-56"]
+
+
+def line_to(ax, label):
+    return next(line for line in ax.get_lines() if line.get_label() == label)
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_every_figure_is_drawn_in_both_formats(lab, seeds):
+    grid = lab.grid(finish_all(lab, seeds), seeds=seeds, report=ALL)
+    drawings = draw(lab, grid)
+    assert list(drawings) == ALL["figures"]
+    for drawing in drawings.values():
+        png, svg = figures.render(drawing, "png"), figures.render(drawing, "svg").decode()
+        assert png.startswith(b"\x89PNG")
+        assert len(png) > 10_000
+        assert "<path" in svg
+        assert "<text" in svg  # text is text
+    assert "56-layer" in figures.render(drawings["fig6"], "svg").decode()
+    assert ("bands" in drawings["fig6"].caption) is (len(seeds) > 1)
+
+
+def test_lines_are_means_over_the_finished_seeds(lab):
+    grid = lab.grid(["res-20"], seeds=[0, 1, 2], report=ALL)
+    lab.finish("res-20", 0, test_error=8.0)
+    lab.finish("res-20", 1, test_error=9.0)
+    lab.curves(lab.run("res-20", 2), 600, 25, 90.0, 50.0, 50.0)  # still running
+    (ax,) = draw(lab, grid)["fig6"].figure.axes
+    assert line_to(ax, "20-layer").get_ydata()[-1] == pytest.approx(8.5)
+    band = ax.collections[-1].get_paths()[0].vertices
+    assert {8.0, 9.0} <= {y for x, y in band if x == 600}
+
+
+def test_test_error_is_drawn_where_it_was_measured(lab):
+    grid = lab.grid(["res-20"], report=ALL)
+    lab.finish("res-20", steps=600, log_every=25)
+    (ax,) = draw(lab, grid)["fig6"].figure.axes
+    dashed, bold = [line for line in ax.get_lines() if len(line.get_xdata())]
+    assert list(dashed.get_xdata()) == list(range(25, 601, 25))
+    assert list(bold.get_xdata()) == list(range(50, 601, 50))
+    assert bold.get_linewidth() > dashed.get_linewidth()
+    assert dashed.is_dashed()
+    assert not bold.is_dashed()
+
+
+def test_fig1_is_of_plain_nets_alone(lab):
+    grid = lab.grid(finish_all(lab), report=ALL)
+    left, right = draw(lab, grid)["fig1"].figure.axes
+    assert [line.get_ydata()[-1] for line in left.get_lines()] == pytest.approx([0.5, 81])
+    assert [line.get_ydata()[-1] for line in right.get_lines()] == pytest.approx([9, 82])
+
+
+def test_a_net_that_did_not_train_leaves_the_others_legible(lab):
+    grid = lab.grid(finish_all(lab), report=ALL)
+    drawing = draw(lab, grid)["fig6"]
+    plain, residual = drawing.figure.axes
+    assert plain.get_yscale() == residual.get_yscale() == "symlog"
+    assert plain.get_ylim() == residual.get_ylim() == (0, 100)
+    heights = [residual.transAxes.inverted().transform(residual.transData.transform((0, y)))[1] for y in (0.4, 8, 82)]
+    assert heights[0] > 0.05  # 0.4 % is off the axis
+    assert heights[1] - heights[0] > 0.2
+    assert heights[2] - heights[1] > 0.2
+    assert "logarithmic" in drawing.caption
+    assert "logarithmic" in plain.get_ylabel()
+
+
+@pytest.mark.parametrize(("last", "top"), [(13.0, 20), (5.5, 10), (3.0, 5), (30.0, 60), (90.0, 100)])
+def test_otherwise_the_axis_is_linear_from_zero_as_in_the_paper(lab, last, top):
+    grid = lab.grid(["res-20"], report=ALL)
+    lab.finish("res-20", test_error=last)
+    (ax,) = draw(lab, grid)["fig6"].figure.axes
+    assert (ax.get_yscale(), *ax.get_ylim()) == ("linear", 0, top)
+
+
+@pytest.mark.parametrize(("steps", "words", "tick"), [(600, "iteration", "600"), (64_000, "iter. (1e4)", "0.06")])
+def test_iterations_are_written_as_in_the_paper(lab, steps, words, tick):
+    grid = lab.grid(["res-20"], report=ALL)
+    lab.finish("res-20", steps=steps, log_every=steps // 20)
+    (ax,) = draw(lab, grid)["fig6"].figure.axes
+    assert ax.get_xlabel() == words
+    assert ax.get_xlim() == (0, steps)
+    assert ax.xaxis.get_major_formatter()(600, 0) == tick
+
+
+def test_fig7_in_order_and_ranked(lab):
+    grid = lab.grid(["plain", "res"], seeds=[0, 1], report=ALL)
+    lab.finish("plain", 0, shortcut="none").write_responses([("a", 0.9), ("b", 0.3), ("c", 0.6)])
+    lab.finish("plain", 1, shortcut="none").write_responses([("a", 0.7), ("b", 0.5), ("c", 0.8)])
+    lab.finish("res", 0).write_responses([("a", 0.2), ("b", 0.1), ("c", 0.4)])
+    lab.finish("res", 1, responses=False)
+    top, bottom = draw(lab, grid)["fig7"].figure.axes
+    assert [list(line.get_ydata()) for line in top.get_lines()] == [
+        pytest.approx(y) for y in ([0.8, 0.4, 0.7], [0.2, 0.1, 0.4])
+    ]
+    assert [list(line.get_ydata()) for line in bottom.get_lines()] == [
+        pytest.approx(y) for y in ([0.8, 0.7, 0.4], [0.4, 0.2, 0.1])
+    ]
+    assert [line.is_dashed() for line in top.get_lines()] == [True, False]
+    assert list(top.get_lines()[0].get_xdata()) == [1, 2, 3]
+
+
+def test_a_figure_without_data_says_why(lab):
+    grid = lab.grid(["res-20"], report=ALL)
+    lab.finish("res-20", responses=False)
+    drawings = draw(lab, grid)
+    assert [name for name, drawing in drawings.items() if drawing.figure] == ["fig6"]
+    assert "plain" in drawings["fig1"].caption
+    assert "responses" in drawings["fig7"].caption
+
+
+def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):
+    grid = lab.grid(["lr0.1", "lr0.01"], report=ALL)
+    lab.finish("lr0.1", test_error=8.0)
+    lab.finish("lr0.01", test_error=8.1)
+    (ax,) = draw(lab, grid)["fig6"].figure.axes
+    one, two = line_to(ax, "lr0.1"), line_to(ax, "lr0.01")
+    assert one.get_color() == two.get_color() == style.colour(20)
+    assert one.get_marker() != two.get_marker()
+
+
+def test_damaged_metrics_name_the_file(lab):
+    grid = lab.grid(["res-20"], report=ALL)
+    lab.finish("res-20").metrics_file.write_text("step,train_error\nx,y\n")
+    with pytest.raises(InputError, match=r"res-20-seed0/metrics\.csv, line 2"):
+        draw(lab, grid)
+
+
+def test_the_same_runs_give_the_same_bytes(lab):
+    grid = lab.grid(finish_all(lab, [0, 1]), seeds=[0, 1], report=ALL)
+    once, again = draw(lab, grid), draw(lab, grid)
+    for name in ALL["figures"]:
+        for form in ("svg", "png"):
+            assert figures.render(once[name], form) == figures.render(again[name], form)
+        assert b"date" not in figures.render(once[name], "svg").lower()
+
+
+def luminance(depth):
+    """Relative luminance, 0 black to 1 white (WCAG 2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(style.colour(depth))]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_deeper_is_darker_in_grey_print():
+    for depths in ((20, 32, 44, 56, 110, 1202), (18, 34, 50, 101, 152), (8, 26, 38, 50, 62, 164)):
+        greys = [luminance(depth) for depth in depths]
+        assert greys == sorted(greys, reverse=True)
+        assert all(a / b > 1.08 for a, b in zip(greys, greys[1:], strict=False))
+    assert luminance(8) < 0.6  # still a line on white paper
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([0.2, 0.8], [0.2, 0.8]),
+        ([0.5, 0.5], [0.45, 0.55]),
+        ([0.52, 0.5, 0.9], [0.56, 0.46, 0.9]),
+        ([0.0, 0.01], [0.0, 0.1]),
+        ([1.0, 0.99], [1.0, 0.9]),
+    ],
+)
+def test_labels_keep_apart_and_near_their_lines(wanted, expected):
+    assert style.spread(wanted, 0.1, 0.0, 1.0) == pytest.approx(expected)
+
+
+def test_more_labels_than_fit_stand_evenly():
+    assert style.spread([0.5] * 5, 0.5, 0.0, 1.0) == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])

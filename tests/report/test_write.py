@@ -1,0 +1,138 @@
+"""The whole report: its files, its page, and what it must not import."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from lit_resnet.errors import InputError
+from lit_resnet.report import write
+from lit_resnet.runfolder import Status
+
+HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
+
+
+@pytest.fixture
+def grid(lab):
+    """Three seeds, one of them failed; the plain net has no layer responses in one seed."""
+    path = lab.grid(
+        ["plain-20", "res-20", "res-56"], seeds=[0, 1, 2], title=HOSTILE, report={"figures": ["fig1", "fig6", "fig7"]}
+    )
+    for seed in range(3):
+        lab.finish("plain-20", seed, shortcut="none", responses=seed > 0, net="<b onclick=x>plain</b>")
+        lab.finish("res-20", seed, test_error=8.0 + seed / 10)
+    lab.finish("res-56", 0, depth=56, test_error=7.0)
+    lab.run("res-56", 1).write_status(Status(state="failed", error="CUDA out of memory"))
+    return path
+
+
+class Page(HTMLParser):
+    """Tags, ids, what the page loads or links to, and whether its tags are balanced."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr", "use", "path", "rect"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.loads, self.links, self.open = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        attributes = dict(attributes)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        for name, value in attributes.items():
+            if name in ("src", "srcset", "data", "poster", "background") or (tag == "link" and name == "href"):
+                self.loads.append(value)
+            if name in ("href", "xlink:href"):
+                self.links.append(value)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_all_files_are_written_and_no_other(lab, grid):
+    report = write(grid, lab.root)
+    names = {str(file.relative_to(lab.root / "tiny" / "report")) for file in report.files}
+    figures = {f"figures/fig{n}.{form}" for n in (1, 6, 7) for form in ("png", "svg")}
+    assert names == {"index.html", "table.csv", "table.md", "table.tex"} | figures
+    assert {file for file in report.folder.rglob("*") if file.is_file()} == set(report.files)
+    assert all(file.stat().st_size > 200 for file in report.files)
+    assert report.page == report.folder / "index.html"
+    assert report.progress == "7 of 9 runs finished (1 failed, 1 missing)"
+    assert (report.folder / "table.csv").read_text() == report.table.csv()
+
+
+def test_the_page_stands_alone_and_is_sound(lab, grid):
+    report = write(grid, lab.root)
+    text = report.page.read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.loads == []
+    assert "script" not in page.tags
+    assert "@import" not in text
+    assert re.findall(r"url\((?!#)", text) == []
+    assert len(page.ids) == len(set(page.ids))
+    assert page.tags.count("svg") == 3
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            assert (report.folder / link).is_file()
+    for reference in re.findall(r"url\(#([^)]+)\)", text):
+        assert reference in page.ids
+
+
+def test_what_comes_from_files_is_escaped(lab, grid):
+    text = write(grid, lab.root).page.read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &#34;two&#34; {{ 7 * 7 }}" in text
+    assert "<b onclick" not in text
+    assert "&lt;b onclick=x&gt;plain&lt;/b&gt;" in text
+
+
+def test_the_page_shows_our_number_beside_the_papers_and_every_run(lab, grid):
+    text = write(grid, lab.root).page.read_text()
+    assert re.search(r"<td>8\.10±0\.10</td>\s*<td>3</td>\s*<td>8\.75</td>", text)
+    assert "7 of 9 runs finished (1 failed, 1 missing)" in text
+    assert re.search(r"<td class=\"word\">res-56</td><td>1</td><td class=\"word\">failed</td><td>–</td>", text)
+    assert "3 min 07 s" in text
+    assert "lit-resnet launch" in text
+
+
+def test_a_second_report_is_the_same(lab, grid):
+    report = write(grid, lab.root)
+    before = {file: file.read_bytes() for file in report.files}
+    write(grid, lab.root)
+    assert {file: file.read_bytes() for file in report.files} == before
+
+
+def test_nothing_finished_writes_nothing(lab):
+    grid = lab.grid(["residual"])
+    with pytest.raises(InputError, match="no finished runs of tiny"):
+        write(grid, lab.root)
+    assert not lab.root.exists()
+
+
+def test_reports_need_no_network_library(lab, grid):
+    code = (
+        "import sys; from pathlib import Path; import lit_resnet.report.paper as paper; paper.load()\n"
+        "assert not {'pandas', 'matplotlib', 'jinja2', 'numpy'} & set(sys.modules), 'paper is to cost yaml alone'\n"
+        "from lit_resnet.report import write; write(sys.argv[1], Path(sys.argv[2]))\n"
+        "assert 'matplotlib' in sys.modules\n"
+        "print(sorted({'torch', 'torchvision', 'lightning', 'wandb'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, grid, str(lab.root)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr

@@ -1,0 +1,271 @@
+"""One run: its folder, its learning rate, and that a run that was stopped or killed ends as one that was not."""
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from lit_resnet.errors import InputError
+from lit_resnet.runfolder import RunFolder
+from lit_resnet.training import recorder
+from lit_resnet.training.config import RunCLI
+from lit_resnet.training.run import train
+
+STEPS, VAL, LOG = 24, 8, 6
+
+
+def config(**model) -> dict:
+    return {
+        "seed_everything": 1,
+        "model": {"net": {"depth": 8}, "milestones": [10, 20], **model},
+        "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 32},
+        "trainer": {"max_steps": STEPS, "val_check_interval": VAL, "log_every_n_steps": LOG, "accelerator": "cpu"},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Sums of floats depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> RunFolder:
+    """A run that nobody disturbed."""
+    torch.set_num_threads(1)
+    folder = RunFolder(tmp_path_factory.mktemp("whole") / "run")
+    assert train(RunCLI(config()), folder)
+    return folder
+
+
+def outcome(folder: RunFolder) -> dict:
+    """All numbers that must not depend on when a run was interrupted: those but times."""
+    rows = folder.metrics()
+    for row in rows:
+        row.pop("images_per_second")
+    summary = {k: v for k, v in folder.summary().items() if k.endswith("_error") or k in ("steps", "params", "macs")}
+    weights = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    return {"metrics": rows, "summary": summary, "responses": folder.responses(), "weights": weights}
+
+
+def assert_same(a: RunFolder, b: RunFolder) -> None:
+    left, right = outcome(a), outcome(b)
+    weights, others = left.pop("weights"), right.pop("weights")
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert left == right
+
+
+def test_the_run_folder(whole: RunFolder):
+    status, summary = whole.status(), whole.summary()
+    assert (status.state, status.step, status.max_steps, status.attempts) == ("done", STEPS, STEPS, 1)
+    assert status.versions["torch"] == torch.__version__.partition("+")[0] or status.versions["torch"]
+    assert summary["net"] == "ResNet-8"
+    assert (summary["num_classes"], summary["in_channels"], summary["data"]) == (10, 1, "digits")
+    assert (summary["steps"], summary["batch_size"], summary["seed"]) == (STEPS, 32, 1)
+    rows = whole.metrics()
+    assert [row["step"] for row in rows] == [6, 8, 12, 16, 18, 24]
+    assert [row["step"] for row in rows if row["train_error"] is not None] == [6, 12, 18, 24]
+    assert [row["step"] for row in rows if row["test_error"] is not None] == [8, 16, 24]
+    assert summary["test_error"] == rows[-1]["test_error"]
+    assert summary["train_error"] == rows[-1]["train_error"]
+    # Training error over a window: a whole number of its 6 x 32 images.
+    assert all(
+        abs(row["train_error"] * LOG * 32 / 100 - round(row["train_error"] * LOG * 32 / 100)) < 0.01
+        for row in rows
+        if row["train_error"] is not None
+    )
+    assert len(whole.responses()) == 7
+    assert all(row["std"] > 0 for row in whole.responses())
+
+
+def test_learning_rate_falls_at_the_milestones(whole: RunFolder):
+    # The rate that an iteration was trained with: iterations 11 and 21 are the first after a milestone.
+    rates = {row["step"]: row["lr"] for row in whole.metrics() if row["lr"] is not None}
+    assert rates == pytest.approx({6: 0.1, 12: 0.01, 18: 0.01, 24: 0.001})
+
+
+def test_the_config_in_the_folder_repeats_the_run(whole: RunFolder, tmp_path: Path):
+    again = RunFolder(tmp_path / "again")
+    assert train(RunCLI(["--config", str(whole.config_file)]), again)
+    assert_same(whole, again)
+    assert again.config_file.read_text() == whole.config_file.read_text()
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(("saved", "killed"), [(3, 3), (6, 7), (7, 8), (8, 8), (8, 12), (15, 17), (16, 16), (23, 23)])
+def test_a_killed_run_ends_like_the_undisturbed_one(
+    whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
+):
+    folder = RunFolder(tmp_path / "run")
+
+    def die(self, trainer) -> None:
+        if trainer.global_step == saved:
+            self._save(trainer)
+        if trainer.global_step == killed:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", die)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert folder.summary() is None
+    assert train(RunCLI(config()), folder)
+    assert folder.status().attempts == 2
+    assert_same(whole, folder)
+
+
+def test_killed_before_the_first_checkpoint(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_sigterm_saves_and_the_next_call_continues(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    original = recorder.Recorder._save_if_due
+
+    def signalled(self, trainer) -> None:
+        if trainer.global_step == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", signalled)
+        assert not train(RunCLI(config()), folder)
+    assert (folder.status().state, folder.status().step) == ("queued", 9)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_a_cut_off_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    folder = RunFolder(tmp_path / "run")
+
+    def die(self, trainer) -> None:
+        if trainer.global_step in (5, 11):
+            self._save(trainer)
+        if trainer.global_step == 13:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", die)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    last = folder.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    assert train(RunCLI(config()), folder)
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+    assert_same(whole, folder)
+
+
+def test_the_last_model_is_the_one_reported(tmp_path: Path):
+    uneven = config()
+    uneven["trainer"]["max_steps"] = 10  # evaluated at 8, and once more at the end
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(uneven), folder)
+    rows = folder.metrics()
+    assert [row["step"] for row in rows if row["test_error"] is not None] == [8, 10]
+    assert folder.summary()["test_error"] == rows[-1]["test_error"]
+
+
+def test_a_held_out_split_has_its_own_error(tmp_path: Path):
+    split = config()
+    split["data"]["val_size"] = 97
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(split), folder)
+    errors = [row["val_error"] for row in folder.metrics() if row["val_error"] is not None]
+    assert len(errors) == 3
+    assert errors[-1] * 97 / 100 == pytest.approx(round(errors[-1] * 97 / 100), abs=1e-3)
+    assert folder.summary()["val_error"] == errors[-1]
+
+
+def test_a_failure_is_recorded(tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    monkeypatch.setattr(recorder.Recorder, "_save_if_due", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(RunCLI(config()), folder)
+    assert folder.status().state == "failed"
+    assert folder.status().error == "ZeroDivisionError: division by zero"
+
+
+def test_finished_runs_and_other_configs_are_not_overwritten(whole: RunFolder, tmp_path: Path, monkeypatch):
+    before = {path: path.read_bytes() for path in whole.path.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="this run is finished"):
+        train(RunCLI(config()), whole)
+    assert before == {path: path.read_bytes() for path in before}
+
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.config_file.write_text(RunCLI(config()).config_text())
+    with pytest.raises(InputError, match=r"another model.lr \(0.1, not 0.05\)"):
+        train(RunCLI(config(lr=0.05)), folder)
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    with (
+        folder.locked(),
+        pytest.raises(InputError, match="another process is training"),
+        RunFolder(folder.path).locked(),
+    ):
+        pass
+    with RunFolder(folder.path).locked():
+        assert folder.in_use()
+    assert not folder.in_use()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": {"net": {"dpeth": 20}}}, r"unknown key model.net.dpeth; did you mean model.net.depth\?"),
+        ({"modle": {"lr": 1}}, "unknown key modle"),
+        ({"model": {"net": {"depth": 21}}}, "depth is 21: .* 20 and 26"),
+        ({"model": {"net": {"depth": "deep"}}}, "model.net.depth: deep is not a whole number"),
+        ({"model": {"net": {"shortcut": "D"}}}, "model.net.shortcut: D is not one of none, A, B, C"),
+        ({"model": {"net": 3}}, "model.net is 3: it has keys of its own"),
+        ({"model": {"lr": -0.1}}, "lr is -0.1: write a number above 0"),
+        ({"model": {"milestones": [20, 10]}}, "write iterations in growing order"),
+        ({"data": {"source": "cifar"}}, "data.source: cifar is not one of"),
+        ({"data": {"source": "folder", "root": "/nowhere"}}, "/nowhere"),
+    ],
+)
+def test_wrong_values_are_told_in_one_line(wrong: dict, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        RunCLI(wrong).instantiate(logger=[], callbacks=[])
+    assert "\n" not in str(caught.value)
+
+
+def test_metrics_file_survives_a_half_written_line(whole: RunFolder, tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    text = whole.metrics_file.read_text()
+    folder.metrics_file.write_text(text[:-10])
+    assert [row["step"] for row in folder.metrics()] == [6, 8, 12, 16, 18]
+    with whole.metrics_file.open() as file:
+        assert next(csv.reader(file))[0] == "step"
+    folder.metrics_file.write_text(text + "x,y\n")
+    with pytest.raises(InputError, match="line 8: damaged"):
+        folder.metrics()
+
+
+def test_damaged_json_is_named(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    folder.status_file.write_text('{"state": "runn')
+    with pytest.raises(InputError, match=r"status.json: damaged"):
+        folder.status()
+    folder.summary_file.write_text(json.dumps([1]))
+    with pytest.raises(InputError, match=r"summary.json: damaged"):
+        folder.summary()
