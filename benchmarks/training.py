@@ -18,7 +18,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lit_resnet.data.augment import CropFlip, pixel_mean
 from lit_resnet.data.stream import BatchStream
 from lit_resnet.nets import NetConfig
-from lit_resnet.runfolder import RunFolder, Status
+from lit_resnet.runfolder import RunFolder
 from lit_resnet.training.config import quiet
 from lit_resnet.training.module import LitResNet
 from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder, StopRequest
@@ -68,7 +68,7 @@ def ours(net_config: NetConfig, stream: BatchStream, steps: int) -> float:
         folder = RunFolder(path)
         folder.checkpoints.mkdir()
         metrics = MetricsFile(folder)
-        recorder = Recorder(folder, Status(), metrics, StopRequest())
+        recorder = Recorder(folder, metrics, StopRequest())
         Trainer(
             max_steps=WARM_UP + steps,
             log_every_n_steps=10,

@@ -133,7 +133,7 @@ def _plan(args: argparse.Namespace) -> int:
     print(
         f"{len(rows)} runs, {len(rows) - len(missing)} done; to do: "
         f"{sum(row['training_macs'] for row in missing) / 1e15:,.3g} PFLOPs (multiply-adds, forward and backward), "
-        f"about {duration(sum(row['seconds'] for row in missing))} one after the other on this machine",
+        f"about {duration(sum(row['seconds'] for row in missing))} of one GPU here, or of one core where there is none",
         file=sys.stderr,
     )
     return 0
@@ -192,8 +192,13 @@ def _report(args: argparse.Namespace) -> int:
 
     with _spinner("drawing"):
         made = report.write(args.grid, args.root)
-    print(made.text(args.format))
-    print(f"report: {made.page}", file=sys.stderr)
+    if args.format == "table":
+        from rich.console import Console
+
+        Console(width=None if sys.stdout.isatty() else 160).print(made.table.terminal())
+    else:
+        print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[args.format](), end="")
+    print(f"{made.progress}; the page: {made.page}", file=sys.stdout if args.format == "table" else sys.stderr)
     return 0
 
 

@@ -1,6 +1,5 @@
 """What a grid would run, checked for real: nets, parameters, multiply-adds, and how long it may take."""
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -112,20 +111,23 @@ def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callab
         by_size = sorted(within, key=lambda p: p.macs * p.batch_size)
         points = {(p.macs * p.batch_size): _time_step(p) for p in (by_size[0], by_size[-1])}
     work, seconds = np.array(list(points)), np.array(list(points.values()))
-    if len(points) == 1:
-        slope, start = seconds[0] / work[0], 0.0
-    else:
-        slope, start = np.polyfit(work, seconds, 1)
-    return lambda p: max(float(slope * p.macs * p.batch_size + start), float(seconds.min()) / 10)
+    slope, start = np.polyfit(work, seconds, 1) if len(points) > 1 else (0.0, 0.0)
+    if slope <= 0 or start < 0:  # one point, or points that differ in more than their size: in proportion, then
+        slope, start = (seconds / work).mean(), 0.0
+    return lambda p: float(slope * p.macs * p.batch_size + start)
 
 
 def _time_step(planned: Planned) -> float:
-    """Median seconds of a few training steps of this net here, on random images."""
+    """Seconds of a training step of this net here, on random images: the quickest of a few, as others may be about.
+
+    On a CPU with one thread, which is what a run gets where as many run as there are cores.
+    """
     import torch
 
     from lit_resnet.nets import NetConfig, build
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
     net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     images = torch.randn(planned.batch_size, *planned.image_shape, device=device)
@@ -139,7 +141,7 @@ def _time_step(planned: Planned) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])  # the first one allocates
+    return min(times)
 
 
 COLUMNS: Columns = {

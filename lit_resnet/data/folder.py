@@ -52,7 +52,7 @@ def load(root: Path, image_size: int | None) -> tuple[Tensor, Tensor, Tensor, Te
         InputError: The folder is not as it should be, an image is damaged, or the cache cannot be written.
     """
     files, labels, n_train = _listing(root)
-    contents = _digest([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+    contents = _digest([(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files])
     name = f"{_digest([str(root.absolute()), image_size])}.npz"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lit_resnet" / name
     try:
@@ -116,10 +116,10 @@ def _classes(split: Path) -> list[str]:
 
 
 def _images(folder: Path) -> list[Path]:
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
-    if not paths:
+    names = [name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
+    if not names:
         raise InputError(f"{folder}: has no images ({' '.join(EXTENSIONS)}): put some there, or remove the folder")
-    return paths
+    return [folder / name for name in sorted(names)]
 
 
 def _listing(root: Path) -> tuple[list[Path], Tensor, int]:

@@ -6,9 +6,12 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # fvcore scripts a loss with torch.jit, which PyTorch calls old
+    from fvcore.nn import FlopCountAnalysis
 
 TRACED_LAYERS = 200  # deeper nets take fvcore many seconds; PyTorch's counter gives the same figures
 
@@ -36,7 +39,7 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
 def _fvcore(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fvcore traces with torch.jit, which PyTorch calls old
+        warnings.simplefilter("ignore")  # it traces with torch.jit too
         by_operator = FlopCountAnalysis(copy.deepcopy(net).cpu().eval(), torch.zeros(1, *image_shape)).by_operator()
     return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))
 

@@ -109,11 +109,8 @@ class _Scale:
         ends = [(c.test or c.train).mean[-1] for c in curves]
         # The paper draws 0 to 20 % and leaves out a net above it. Here a net that never trained is drawn as well.
         self.logarithmic = max(ends) > 5 * max(min(ends), 1.0)
-        self.top = (
-            100
-            if self.logarithmic
-            else next(t for t in (5, 10, 20, 40, 60, 80, 100) if t >= 1.5 * max(ends) or t == 100)
-        )
+        fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not self.logarithmic)
+        self.top = next(fitting, 100)
         self.ylabel = "error (%), logarithmic above 1" if self.logarithmic else "error (%)"
         self.words = " The error axis is logarithmic above 1 %: the nets end far apart." if self.logarithmic else ""
         self.last_step = max(curve.steps[-1] for curve in lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lit_resnet.listing import count, duration, percent
 from lit_resnet.report.figures import Drawing
 from lit_resnet.report.runs import GridRuns
 from lit_resnet.report.tables import NONE, Table, dates, seen
@@ -28,7 +29,7 @@ def html(grid_name: str, runs: GridRuns, table: Table, drawings: list[Drawing], 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, duration=_duration)
+    environment.filters.update(whole=_whole, duration=duration, percent=percent)
     return environment.get_template("page.html.j2").render(
         runs=runs,
         table=table,
@@ -47,15 +48,5 @@ def _inline(name: str, svg: str) -> Markup:
     return Markup(element)
 
 
-def _number(value: float | None, digits: int) -> str:
-    return NONE if value is None else f"{value:,.{digits}f}"
-
-
-def _duration(seconds: float | None) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 07 min`."""
-    if seconds is None:
-        return NONE
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+def _whole(value: float | None) -> str:
+    return NONE if value is None else count(value)

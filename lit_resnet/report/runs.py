@@ -28,11 +28,6 @@ class Run:
     folder: RunFolder
     summary: dict[str, Any] | None
 
-    @property
-    def name(self) -> str:
-        """Name of its run folder."""
-        return self.folder.path.name
-
 
 @dataclass(frozen=True)
 class Over:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.report import paper
-from lit_resnet.report.runs import Cell, GridRuns, Over
+from lit_resnet.report.runs import Cell, GridRuns
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -65,7 +65,7 @@ class Table:
         lines = [
             r"% \usepackage{booktabs}",
             r"\begin{table}",
-            r"\centering",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{_latex(self.title)}}}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
@@ -75,7 +75,7 @@ class Table:
             r"\bottomrule",
             r"\end{tabular}",
             "",
-            rf"\smallskip\parbox{{\linewidth}}{{\footnotesize {_latex(self.note)}}}",
+            rf"\smallskip\parbox{{\linewidth}}{{{_latex(self.note)}}}",
             r"\end{table}",
         ]
         return "\n".join(lines) + "\n"
@@ -109,10 +109,10 @@ def make(runs: GridRuns) -> Table:
     columns["layers"] = [str(cell.net["depth"]) for cell in cells]
     columns["params"] = [_millions(cell.net["params"]) for cell in cells]
     columns[unit] = [f"{cell.net['macs'] / scale:.1f}" for cell in cells]
-    columns["train error %"] = [_error(cell.over_seeds("train_error"), n=len(cell.runs)) for cell in cells]
-    columns["test error %"] = [_error(cell.over_seeds("test_error"), n=len(cell.runs)) for cell in cells]
+    columns["train error %"] = [_error(cell, "train_error") for cell in cells]
+    columns["test error %"] = [_error(cell, "test_error") for cell in cells]
     columns["n"] = [str(len(cell.runs)) for cell in cells]
-    columns["paper's test error %"] = [str(printed_error(cell) or NONE) for cell in cells]
+    columns["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
 
     return Table(
         title=runs.grid.title,
@@ -150,14 +150,14 @@ def _record(cell: Cell) -> dict[str, Any]:
         over = cell.over_seeds(key)
         errors[f"{key}_mean"] = over and over.mean
         errors[f"{key}_std"] = over and over.std
-    test, printed = cell.over_seeds("test_error"), printed_error(cell)
+    printed = printed_error(cell)
     return {
         "cell": cell.name,
         **{key: net.get(key) for key in ("net", "family", "depth", "shortcut", "block", "stride_on", "data")},
         **{key: net.get(key) for key in ("params", "macs", "steps", "batch_size")},
         "n": len(cell.runs),
         **errors,
-        "test_error_best": test and test.best,
+        "test_error_best": cell.over_seeds("test_error").best,
         "paper_test_error": printed and printed.best,
         "paper_test_error_mean": printed and printed.mean,
         "paper_test_error_std": printed and printed.std,
@@ -185,7 +185,8 @@ def _note(runs: GridRuns, unit: str) -> str:
     if counts[-1] >= SEEDS_FOR_BEST:
         sentences.append(f"From {SEEDS_FOR_BEST} seeds on: best (mean±std), as Table 6 of the paper has it")
     if any(map(printed_error, cells)):
-        sentences.append("Paper: Table 6, after 64,000 steps of 128 images")
+        training = paper.load()["table6"]["training"]
+        sentences.append(f"Paper: Table 6, after {training['steps']:,} steps of {training['batch_size']} images")
     return ". ".join(sentences) + "."
 
 
@@ -194,13 +195,14 @@ def _millions(params: int) -> str:
     return f"{params / 1e6:.{1 if params >= 1e6 else 2}f}M"
 
 
-def _error(over: Over | None, n: int) -> str:
+def _error(cell: Cell, key: str) -> str:
+    over = cell.over_seeds(key)
     if over is None:
         return NONE
     if over.std is None:
         return f"{over.mean:.2f}"
     spread = f"{over.mean:.2f}±{over.std:.2f}"
-    return f"{over.best:.2f} ({spread})" if n >= SEEDS_FOR_BEST else spread
+    return f"{over.best:.2f} ({spread})" if len(cell.runs) >= SEEDS_FOR_BEST else spread
 
 
 def _pipes(fields: Iterable[str]) -> str:

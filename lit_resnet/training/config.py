@@ -28,6 +28,7 @@ class RunCLI(LightningCLI):
 
     def __init__(self, args: list[str] | dict[str, Any], verb: str = "fit") -> None:
         self.verb = verb
+        quiet()
         super().__init__(
             LitResNet,
             ImageData,
@@ -100,7 +101,6 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: A value out of range.
         """
-        quiet()
         self._trainer_additions = trainer
         try:
             super().instantiate_classes()

@@ -89,8 +89,9 @@ class Recorder(Callback):
     skips it. The data need no state of their own: batch k is a function of the seed and k.
     """
 
-    def __init__(self, folder: RunFolder, status: Status, metrics: MetricsFile, stop: StopRequest) -> None:
-        self.folder, self.status, self.metrics, self.stop = folder, status, metrics, stop
+    def __init__(self, folder: RunFolder, metrics: MetricsFile, stop: StopRequest) -> None:
+        self.folder, self.metrics, self.stop = folder, metrics, stop
+        self.status = Status()
         self._elapsed_before = 0.0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -198,7 +199,7 @@ class ProgressBar(Callback):
         if not self.bar.finished:
             self.bar.update(self.task, completed=trainer.global_step, description=self._words())
         if not self.console.is_terminal and trainer.global_step % trainer.log_every_n_steps == 0:
-            self.console.print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", highlight=False)
+            print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", file=sys.stderr)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.bar.stop()

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-import zipfile
 from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
@@ -48,13 +47,14 @@ def train(cli: RunCLI, folder: RunFolder) -> bool:
     Raises:
         InputError: The folder holds a finished run, or one with another config, or is in use.
     """
-    stop = StopRequest()
+    stop, metrics = StopRequest(), MetricsFile(folder)
+    recorder = Recorder(folder, metrics, stop)
+    # Before the folder is touched: a value out of range is refused here.
+    cli.instantiate(default_root_dir=folder.path, logger=[metrics], callbacks=[recorder, ProgressBar(metrics)])
     # With several devices this is called once for each; the first one owns the folder.
     with folder.locked(timeout=5) if rank_zero_only.rank == 0 else nullcontext(), stop.heeded():
         _prepare(cli, folder)
-        status, metrics = folder.status(), MetricsFile(folder)
-        recorder = Recorder(folder, status, metrics, stop)
-        cli.instantiate(default_root_dir=folder.path, logger=[metrics], callbacks=[recorder, ProgressBar(metrics)])
+        status = recorder.status = folder.status()
         status.state, status.attempts, status.error = "running", status.attempts + 1, None
         status.host, status.pid = platform.node(), os.getpid()
         status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
@@ -161,12 +161,10 @@ def fit(args: list[str]) -> int:
 def evaluate(verb: str, args: list[str]) -> int:
     """`lit-resnet validate | test`: errors of a checkpoint, to stdout; writes nothing."""
     cli = RunCLI(args, verb)
-    checkpoint = Path(cli.config.ckpt_path)
-    if not zipfile.is_zipfile(checkpoint):
-        raise InputError(f"{checkpoint}: {'damaged' if checkpoint.exists() else 'no such'} checkpoint")
     cli.instantiate(logger=[], callbacks=[])
+    load_weights(cli.model.net, Path(cli.config.ckpt_path))
     run = cli.trainer.validate if verb == "validate" else cli.trainer.test
-    run(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    run(cli.model, datamodule=cli.datamodule, verbose=False)
     for name, value in cli.trainer.callback_metrics.items():
         print(f"{name} {value:.4f} %")
     return 0

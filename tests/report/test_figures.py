@@ -1,5 +1,7 @@
 """The figures: what is drawn, how it looks, and that it is legible."""
 
+from itertools import pairwise
+
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -51,6 +53,14 @@ def test_lines_are_means_over_the_finished_seeds(lab):
     assert line_to(ax, "20-layer").get_ydata()[-1] == pytest.approx(8.5)
     band = ax.collections[-1].get_paths()[0].vertices
     assert {8.0, 9.0} <= {y for x, y in band if x == 600}
+
+
+def test_a_mean_is_of_all_seeds_at_every_step(lab):
+    grid = lab.grid(["res-20"], seeds=[0, 1], report=ALL)
+    lab.finish("res-20", 0, log_every=25)
+    lab.finish("res-20", 1, log_every=50)
+    (ax,) = draw(lab, grid)["fig6"].figure.axes
+    assert list(line_to(ax, "20-layer").get_xdata()) == list(range(100, 601, 100))
 
 
 def test_test_error_is_drawn_where_it_was_measured(lab):
@@ -166,7 +176,7 @@ def test_deeper_is_darker_in_grey_print():
     for depths in ((20, 32, 44, 56, 110, 1202), (18, 34, 50, 101, 152), (8, 26, 38, 50, 62, 164)):
         greys = [luminance(depth) for depth in depths]
         assert greys == sorted(greys, reverse=True)
-        assert all(a / b > 1.08 for a, b in zip(greys, greys[1:], strict=False))
+        assert all(a / b > 1.08 for a, b in pairwise(greys))
     assert luminance(8) < 0.6  # still a line on white paper
 
 

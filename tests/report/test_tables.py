@@ -53,7 +53,7 @@ def test_five_seeds_are_shown_as_in_table_6(lab):
     table = table_of(lab, grid)
     # deviations -.2 -.1 0 .1 .2: sqrt(.1 / 4) = .158
     assert column(table, "test error %") == ["6.40 (6.60±0.16)"]
-    assert column(table, "paper's test error %") == ["6.43 (6.61±0.16)"]
+    assert column(table, "paper %") == ["6.43 (6.61±0.16)"]
     assert "best (mean±std)" in table.note
 
 
@@ -64,7 +64,7 @@ def test_the_papers_value_only_for_its_nets_on_cifar10(lab):
     lab.finish("projection", depth=56, shortcut="B", net="ResNet-56 B")
     lab.finish("digits", depth=56, data="digits", net="ResNet-56")
     table = table_of(lab, grid)
-    assert column(table, "paper's test error %") == ["6.97", "–", "–", "–"]
+    assert column(table, "paper %") == ["6.97", "–", "–", "–"]
     assert [record["paper_test_error"] for record in table.records] == [6.97, None, None, None]
     assert "Table 6" in table.note
 

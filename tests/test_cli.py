@@ -1,0 +1,230 @@
+"""The command line: what answers without torch, what is refused, and how."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from lit_resnet.cli import main
+from lit_resnet.runfolder import RunFolder
+from lit_resnet.training.config import RunCLI
+from lit_resnet.training.run import train
+
+TINY = {
+    "model": {"net": {"depth": 8}},
+    "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 64},
+    "trainer": {"max_steps": 4, "val_check_interval": 2, "log_every_n_steps": 2, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunFolder:
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "quickstart" / "plain-20-seed0")
+    assert train(RunCLI(TINY), folder)
+    return folder
+
+
+def imported(code: str, cwd: Path) -> set[str]:
+    """Top-level modules in a fresh interpreter after `code`, whatever its exit."""
+    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('\\n'.join(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=cwd, check=True)
+    return {line.split(".")[0] for line in answer.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["plan", "--help"],
+        ["launch", "--help"],
+        ["status", "--help"],
+        ["report", "--help"],
+        ["status", "quickstart"],
+        ["status"],
+        ["report", "quickstart"],
+    ],
+)
+def test_answers_without_torch(argv: list[str], run: RunFolder):
+    root = run.path.parent.parent
+    if argv[-1] != "--help" and len(argv) and argv[0] in ("status", "report"):
+        argv = [*argv, "--root", str(root)]
+    modules = imported(f"from lit_resnet.cli import main; main({argv!r})", root)
+    assert "lit_resnet" in modules
+    assert not modules & {"torch", "lightning", "wandb", "torchvision", "fvcore"}
+
+
+def test_help_has_a_text_for_every_key(capsys):
+    parser = RunCLI({}).parser
+    for action in parser._actions:
+        own = ("model.", "data.", "seed", "trainer.", "config")
+        if action.dest.startswith(own) and not action.dest.startswith("trainer."):
+            assert action.help, f"{action.dest} has no text"
+    for dest in ("model.net.depth", "model.net.shortcut", "model.lr", "data.source", "data.val_size"):
+        assert any(action.dest == dest for action in parser._actions)
+
+
+def test_status_of_a_grid(run: RunFolder, capsys):
+    root = run.path.parent.parent
+    assert main(["status", "quickstart", "--root", str(root), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    states = {row["cell"]: row["state"] for row in rows}
+    assert states.pop("plain-20") == "done"
+    assert set(states.values()) == {"queued"}
+    assert main(["status", "--root", str(root), "--format", "json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)
+    assert (only["cell"], only["seed"], only["step"]) == ("quickstart/plain-20", 0, 4)
+
+
+def test_a_run_that_died_is_called_stopped(tmp_path: Path, capsys):
+    folder = RunFolder(tmp_path / "quickstart" / "plain-20-seed0")
+    folder.path.mkdir(parents=True)
+    status = folder.status()
+    status.state, status.step, status.max_steps = "running", 5, 10
+    folder.write_status(status)
+    argv = ["status", "--root", str(tmp_path), "--format", "json"]
+    assert main(argv) == 0
+    assert json.loads(capsys.readouterr().out)[0]["state"] == "stopped"
+    with folder.locked():
+        assert main(argv) == 0
+    assert json.loads(capsys.readouterr().out)[0]["state"] == "running"
+
+
+def test_plan_checks_and_counts(run: RunFolder, capsys):
+    root = run.path.parent.parent
+    assert main(["plan", "quickstart", "--root", str(root), "--format", "csv"]) == 0
+    rows = {row["cell"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    assert rows["plain-20"]["state"] == "done"
+    twenty = rows["ResNet-20"]
+    assert (twenty["params"], twenty["macs"], twenty["state"]) == ("269434", "2516608", "queued")
+    assert int(twenty["training_macs"]) == 3 * 2516608 * 128 * int(twenty["max_steps"])
+    assert float(twenty["seconds"]) > 0
+
+
+def test_nets_agree_with_the_paper(capsys):
+    assert main(["nets", "--format", "csv"]) == 0
+    rows = {row["net"] + " " + row["family"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    assert rows["ResNet-1202 cifar"]["params"] == "19421274"
+    assert {name for name, row in rows.items() if row["agrees"] == "False"} == {"VGG-16 imagenet"}
+    assert rows["ResNet-50 imagenet"]["paper_gflops"] == "3.8"
+    assert rows["ResNet-50 v1.5 imagenet"]["paper_gflops"] == ""
+
+
+def test_responses_of_a_checkpoint(run: RunFolder, capsys):
+    before = run.responses()
+    run.responses_file.unlink()
+    assert main(["responses", str(run.path), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["std"]) for row in rows] == pytest.approx([row["std"] for row in before], rel=1e-6)
+    assert [row["name"] for row in run.responses()] == [row["name"] for row in before]
+
+
+def test_evaluate_a_checkpoint(run: RunFolder, capsys):
+    checkpoint = str(run.checkpoints / "last.ckpt")
+    for verb in ("test", "validate"):
+        assert main([verb, "--config", str(run.config_file), "--ckpt_path", checkpoint]) == 0
+        assert f"test_error {run.summary()['test_error']:.4f} %" in capsys.readouterr().out
+
+
+def refused(argv: list[str], capsys) -> str:
+    """The one line on stderr of a command that must end with exit code 2."""
+    assert main(argv) == 2
+    err = capsys.readouterr().err.strip()
+    assert err.count("\n") == 0, err
+    assert err.startswith("lit-resnet: ")
+    return err
+
+
+def test_wrong_options_of_fit(tmp_path: Path, capsys):
+    folder = ["--trainer.default_root_dir", str(tmp_path / "run")]
+    assert "did you mean model.net.depth?" in refused(["fit", "--model.net.dpeth", "20", *folder], capsys)
+    assert "the nearest are 20 and 26" in refused(["fit", "--config", "digits", "--model.net.depth=21", *folder], capsys)
+    assert "no such config; did you mean digits?" in refused(["fit", "--config", "digit", *folder], capsys)
+    missing = ["fit", "--data.source", "folder", "--data.root", str(tmp_path / "none"), *folder]
+    assert str(tmp_path / "none") in refused(missing, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_kept(run: RunFolder, capsys):
+    before = run.summary_file.read_bytes()
+    argv = ["fit", "--config", str(run.config_file), "--trainer.default_root_dir", str(run.path)]
+    assert "this run is finished" in refused(argv, capsys)
+    assert run.summary_file.read_bytes() == before
+
+
+def test_weights_of_another_net(run: RunFolder, tmp_path: Path, capsys):
+    checkpoint = str(run.checkpoints / "last.ckpt")
+    deeper = ["test", "--config", str(run.config_file), "--model.net.depth", "14", "--ckpt_path", checkpoint]
+    assert "the checkpoint is of ResNet-8, not of ResNet-14: weight layer1.1.conv1.weight" in refused(deeper, capsys)
+
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"state_dict": {"fc.weight": torch.zeros(3)}}, foreign)
+    assert "another program" in refused(
+        ["test", "--config", str(run.config_file), "--ckpt_path", str(foreign)], capsys
+    )
+
+
+def test_responses_never_use_random_weights(run: RunFolder, tmp_path: Path, capsys):
+    assert "no run here" in refused(["responses", str(tmp_path)], capsys)
+    copy = RunFolder(tmp_path / "copy")
+    copy.checkpoints.mkdir(parents=True)
+    copy.config_file.write_text(run.config_file.read_text())
+    assert "no whole checkpoint" in refused(["responses", str(copy.path)], capsys)
+    whole = (run.checkpoints / "last.ckpt").read_bytes()
+    (copy.checkpoints / "last.ckpt").write_bytes(whole)
+    copy.config_file.write_text(run.config_file.read_text().replace("depth: 8", "depth: 14"))
+    assert "not of ResNet-14" in refused(["responses", str(copy.path)], capsys)
+    assert not copy.responses_file.exists()
+
+
+def test_a_config_from_elsewhere_cannot_run_code_in_responses(run: RunFolder, tmp_path: Path, capsys):
+    copy = RunFolder(tmp_path / "copy")
+    copy.checkpoints.mkdir(parents=True)
+    (copy.checkpoints / "last.ckpt").write_bytes((run.checkpoints / "last.ckpt").read_bytes())
+    mark = tmp_path / "mark"
+    hostile = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", str(mark)]}}
+    config = run.config_file.read_text().replace("callbacks: null", f"callbacks: {json.dumps(hostile)}")
+    assert "Popen" in config
+    copy.config_file.write_text(config)
+    assert main(["responses", str(copy.path)]) == 0
+    assert not mark.exists()
+
+
+def test_a_checkpoint_cannot_run_code(run: RunFolder, tmp_path: Path, capsys):
+    mark = tmp_path / "mark"
+
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {mark}",)
+
+    copy = RunFolder(tmp_path / "copy")
+    copy.checkpoints.mkdir(parents=True)
+    copy.config_file.write_text(run.config_file.read_text())
+    torch.save({"state_dict": {}, "x": Hostile()}, copy.checkpoints / "last.ckpt")
+    assert zipfile.is_zipfile(copy.checkpoints / "last.ckpt")
+    assert "not a checkpoint that can be read" in refused(["responses", str(copy.path)], capsys)
+    assert "not a checkpoint" in refused(
+        ["test", "--config", str(run.config_file), "--ckpt_path", str(copy.checkpoints / "last.ckpt")], capsys
+    )
+    assert not mark.exists()
+
+
+def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
+    folder = RunFolder(tmp_path / "quickstart" / "plain-20-seed0")
+    folder.path.mkdir(parents=True)
+    folder.status_file.write_text('{"state": "ru')
+    for verb in ("status", "launch"):
+        assert f"{folder.status_file}: damaged" in refused([verb, "quickstart", "--root", str(tmp_path)], capsys)
+    assert folder.status_file.read_text() == '{"state": "ru'
+
+
+def test_wrong_jobs_and_unknown_grids(capsys):
+    assert "--jobs is 0: write 1 or more" in refused(["launch", "quickstart", "--jobs", "0"], capsys)
+    assert "did you mean quickstart?" in refused(["plan", "quickstrat"], capsys)
+    assert "no finished runs of quickstart" in refused(["report", "quickstart", "--root", "/nowhere"], capsys)
