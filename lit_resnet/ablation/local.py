@@ -92,7 +92,7 @@ class Launcher:
         return status.folder(self.grid, planned.cell, self.root)
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def _check(self) -> tuple[list[Planned], int]:
         answer, sender = CONTEXT.Pipe(duplex=False)
@@ -154,7 +154,7 @@ class Launcher:
         self._say(f"[red]{planned.cell.folder}: failed:[/red] {state.error}")
         lines = folder.log_file.read_text(errors="replace").splitlines() if folder.log_file.exists() else []
         for line in lines[-TAIL_LINES:]:
-            self.console.print(f"    {line}", markup=False, highlight=False)
+            self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
         self._say(f"    (the whole log: {folder.log_file})")
 
     def _stop(self) -> None:
