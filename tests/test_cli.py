@@ -144,7 +144,9 @@ def refused(argv: list[str], capsys) -> str:
 def test_wrong_options_of_fit(tmp_path: Path, capsys):
     folder = ["--trainer.default_root_dir", str(tmp_path / "run")]
     assert "did you mean model.net.depth?" in refused(["fit", "--model.net.dpeth", "20", *folder], capsys)
-    assert "the nearest are 20 and 26" in refused(["fit", "--config", "digits", "--model.net.depth=21", *folder], capsys)
+    assert "the nearest are 20 and 26" in refused(
+        ["fit", "--config", "digits", "--model.net.depth=21", *folder], capsys
+    )
     assert "no such config; did you mean digits?" in refused(["fit", "--config", "digit", *folder], capsys)
     missing = ["fit", "--data.source", "folder", "--data.root", str(tmp_path / "none"), *folder]
     assert str(tmp_path / "none") in refused(missing, capsys)
@@ -165,9 +167,7 @@ def test_weights_of_another_net(run: RunFolder, tmp_path: Path, capsys):
 
     foreign = tmp_path / "foreign.ckpt"
     torch.save({"state_dict": {"fc.weight": torch.zeros(3)}}, foreign)
-    assert "another program" in refused(
-        ["test", "--config", str(run.config_file), "--ckpt_path", str(foreign)], capsys
-    )
+    assert "another program" in refused(["test", "--config", str(run.config_file), "--ckpt_path", str(foreign)], capsys)
 
 
 def test_responses_never_use_random_weights(run: RunFolder, tmp_path: Path, capsys):

@@ -7,10 +7,11 @@
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lit_resnet.runfolder import write_whole
 
 if TYPE_CHECKING:
     from lit_resnet.report.tables import Table
@@ -58,13 +59,6 @@ def write(grid_name: str, root: Path) -> Report:
     }
     folder = found.folder / "report"
     for name, content in contents.items():
-        _replace(folder / name, content)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, content)
     return Report(folder, folder / "index.html", tuple(folder / name for name in contents), table, found.progress())
-
-
-def _replace(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)

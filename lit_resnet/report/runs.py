@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import Grid, load
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder import RunFolder
@@ -19,7 +20,7 @@ REQUIRED = ("net", "family", "shortcut", "data", *NUMBERS)
 class Run:
     """One run of the grid; `summary` is None while it is not finished.
 
-    `state` is done, or what its status says (queued, running, failed), or missing where it has no folder.
+    `state` is that of `lit-resnet status`: queued, running, stopped, failed or done.
     """
 
     cell: str
@@ -83,7 +84,7 @@ class GridRuns:
         return tuple(Cell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
 
     def progress(self) -> str:
-        """`17 of 21 runs finished (1 failed, 3 missing)`."""
+        """`17 of 21 runs finished (1 failed, 3 queued)`."""
         others = Counter(run.state for run in self.runs if not run.summary)
         left_out = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
@@ -97,7 +98,7 @@ def read(grid_name: str, root: Path) -> GridRuns:
     """
     grid = load(grid_name)
     folder = root / grid.name
-    runs = tuple(_run(cell.name, cell.seed, RunFolder(folder / cell.folder)) for cell in grid.cells)
+    runs = tuple(_run(cell.name, cell.seed, status.folder(grid, cell, root)) for cell in grid.cells)
     if not any(run.summary for run in runs):
         raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: lit-resnet launch {grid_name}")
     return GridRuns(grid, folder, runs)
@@ -106,7 +107,7 @@ def read(grid_name: str, root: Path) -> GridRuns:
 def _run(cell: str, seed: int, folder: RunFolder) -> Run:
     summary = folder.summary()
     if summary is None:
-        return Run(cell, seed, folder.status().state if folder.path.is_dir() else "missing", folder, None)
+        return Run(cell, seed, status.row(folder, cell, seed)["state"], folder, None)
     for key in REQUIRED:
         if key not in summary or (key in NUMBERS and not isinstance(summary[key], int | float)):
             raise InputError(

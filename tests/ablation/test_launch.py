@@ -138,7 +138,7 @@ def test_one_failed_cell_fails_alone_and_is_run_again(tmp_path: Path):
 
     broken.write_bytes(good)
     launch = start(grid, root)
-    out, err = launch.communicate()
+    _, err = launch.communicate()
     assert launch.returncode == 0, err
     assert "1 of 2 done" in err
     assert done.stat().st_mtime_ns == before, "a finished cell is not run again"

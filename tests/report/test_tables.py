@@ -98,10 +98,10 @@ def test_unfinished_runs_are_counted_and_left_out(lab):
     lab.run("failed").write_status(Status(state="failed", error="out of memory"))
     lab.run("started").write_status(Status(state="running", step=10, max_steps=600))
     found = runs.read(grid, lab.root)
-    assert [run.state for run in found.runs] == ["done", "failed", "running", "missing"]
+    assert [run.state for run in found.runs] == ["done", "failed", "stopped", "queued"]
     table = tables.make(found)
     assert [record["cell"] for record in table.records] == ["done"]
-    assert "1 of 4 runs finished (1 failed, 1 missing, 1 running)" in table.note
+    assert "1 of 4 runs finished (1 failed, 1 queued, 1 stopped)" in table.note
 
 
 def test_the_note_says_how_the_numbers_were_made(lab):

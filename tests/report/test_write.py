@@ -69,7 +69,7 @@ def test_all_files_are_written_and_no_other(lab, grid):
     assert {file for file in report.folder.rglob("*") if file.is_file()} == set(report.files)
     assert all(file.stat().st_size > 200 for file in report.files)
     assert report.page == report.folder / "index.html"
-    assert report.progress == "7 of 9 runs finished (1 failed, 1 missing)"
+    assert report.progress == "7 of 9 runs finished (1 failed, 1 queued)"
     assert (report.folder / "table.csv").read_text() == report.table.csv()
 
 
@@ -104,7 +104,7 @@ def test_what_comes_from_files_is_escaped(lab, grid):
 def test_the_page_shows_our_number_beside_the_papers_and_every_run(lab, grid):
     text = write(grid, lab.root).page.read_text()
     assert re.search(r"<td>8\.10±0\.10</td>\s*<td>3</td>\s*<td>8\.75</td>", text)
-    assert "7 of 9 runs finished (1 failed, 1 missing)" in text
+    assert "7 of 9 runs finished (1 failed, 1 queued)" in text
     assert re.search(r"<td class=\"word\">res-56</td><td>1</td><td class=\"word\">failed</td><td>–</td>", text)
     assert "3 min" in text
     assert "lit-resnet launch" in text
