@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from lit_resnet.cli import main
 from lit_resnet.runfolder import RunFolder
@@ -25,8 +26,20 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
+def grid(tmp_path_factory) -> str:
+    """Two cells, the second of which is run."""
+    path = tmp_path_factory.mktemp("grids") / "tiny.yaml"
+    path.with_name("recipe.yaml").write_text(yaml.safe_dump(TINY))
+    shortcuts = {"plain": "none", "ResNet": "A"}
+    path.write_text(
+        yaml.safe_dump({"base": "recipe.yaml", "matrix": {"model.net.shortcut": shortcuts}}, sort_keys=False)
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory) -> RunFolder:
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "quickstart" / "plain-20-seed0")
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "tiny" / "ResNet-seed0")
     assert train(RunCLI(TINY), folder)
     return folder
 
@@ -46,15 +59,14 @@ def imported(code: str, cwd: Path) -> set[str]:
         ["launch", "--help"],
         ["status", "--help"],
         ["report", "--help"],
-        ["status", "quickstart"],
-        ["status"],
-        ["report", "quickstart"],
+        ["status", "GRID", "--root", "ROOT"],
+        ["status", "--root", "ROOT"],
+        ["report", "GRID", "--root", "ROOT"],
     ],
 )
-def test_answers_without_torch(argv: list[str], run: RunFolder):
+def test_answers_without_torch(argv: list[str], grid: str, run: RunFolder):
     root = run.path.parent.parent
-    if argv[-1] != "--help" and len(argv) and argv[0] in ("status", "report"):
-        argv = [*argv, "--root", str(root)]
+    argv = [{"GRID": grid, "ROOT": str(root)}.get(word, word) for word in argv]
     modules = imported(f"from lit_resnet.cli import main; main({argv!r})", root)
     assert "lit_resnet" in modules
     assert not modules & {"torch", "lightning", "wandb", "torchvision", "fvcore"}
@@ -70,16 +82,14 @@ def test_help_has_a_text_for_every_key(capsys):
         assert any(action.dest == dest for action in parser._actions)
 
 
-def test_status_of_a_grid(run: RunFolder, capsys):
+def test_status_of_a_grid(grid: str, run: RunFolder, capsys):
     root = run.path.parent.parent
-    assert main(["status", "quickstart", "--root", str(root), "--format", "csv"]) == 0
+    assert main(["status", grid, "--root", str(root), "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    states = {row["cell"]: row["state"] for row in rows}
-    assert states.pop("plain-20") == "done"
-    assert set(states.values()) == {"queued"}
+    assert [(row["cell"], row["state"]) for row in rows] == [("plain", "queued"), ("ResNet", "done")]
     assert main(["status", "--root", str(root), "--format", "json"]) == 0
     (only,) = json.loads(capsys.readouterr().out)
-    assert (only["cell"], only["seed"], only["step"]) == ("quickstart/plain-20", 0, 4)
+    assert (only["cell"], only["seed"], only["step"]) == ("tiny/ResNet", 0, 4)
 
 
 def test_a_run_that_died_is_called_stopped(tmp_path: Path, capsys):
@@ -96,15 +106,15 @@ def test_a_run_that_died_is_called_stopped(tmp_path: Path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["state"] == "running"
 
 
-def test_plan_checks_and_counts(run: RunFolder, capsys):
+def test_plan_checks_and_counts(grid: str, run: RunFolder, capsys):
     root = run.path.parent.parent
-    assert main(["plan", "quickstart", "--root", str(root), "--format", "csv"]) == 0
-    rows = {row["cell"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
-    assert rows["plain-20"]["state"] == "done"
-    twenty = rows["ResNet-20"]
-    assert (twenty["params"], twenty["macs"], twenty["state"]) == ("269434", "2516608", "queued")
-    assert int(twenty["training_macs"]) == 3 * 2516608 * 128 * int(twenty["max_steps"])
-    assert float(twenty["seconds"]) > 0
+    assert main(["plan", grid, "--root", str(root), "--format", "csv"]) == 0
+    plain, residual = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (plain["state"], residual["state"]) == ("queued", "done")
+    assert plain["params"] == residual["params"] == str(run.summary()["params"])
+    assert int(plain["training_macs"]) == 3 * run.summary()["macs"] * 64 * 4
+    # The same net but for its shortcuts: expected to take what its twin took.
+    assert float(plain["seconds"]) == pytest.approx(run.summary()["wall_seconds"], abs=0.1)
 
 
 def test_nets_agree_with_the_paper(capsys):

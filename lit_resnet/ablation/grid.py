@@ -19,6 +19,7 @@ Knows YAML and nothing of torch: whether a key and a value mean something to a n
 import copy
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,15 @@ class Grid:
                 place = place[parent]
             place[leaf] = value
         return config
+
+
+def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in a config that is not a mapping."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def shipped() -> Path:

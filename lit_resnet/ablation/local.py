@@ -62,6 +62,7 @@ class Launcher:
         for cell in self.grid.cells:
             folder = status.folder(self.grid, cell, self.root)
             folder.status(), folder.summary(), folder.metrics()  # tell of damaged files before anything starts
+            status.check_config(self.grid, cell, folder)
         CONTEXT.set_forkserver_preload(worker.PRELOAD)
         with self.console.status("loading torch and lightning, checking every cell"):
             planned, gpus = self._check()
@@ -99,7 +100,10 @@ class Launcher:
         process = CONTEXT.Process(target=worker.check_grid, args=(self.grid, sender))
         process.start()
         sender.close()
-        found = answer.recv()
+        try:
+            found = answer.recv()
+        except EOFError:
+            raise RuntimeError("the process that checks the grid died; what it said is above") from None
         process.join()
         if isinstance(found, InputError):
             raise found

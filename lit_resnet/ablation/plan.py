@@ -73,8 +73,10 @@ def check(grid: Grid) -> list[Planned]:
 
 def rows(grid: Grid, root: Path) -> list[Row]:
     """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done)."""
+    runs = [status.folder(grid, cell, root) for cell in grid.cells]
+    for cell, run in zip(grid.cells, runs, strict=True):
+        status.check_config(grid, cell, run)
     planned = check(grid)
-    runs = [status.folder(grid, p.cell, root) for p in planned]
     took = [run.summary() for run in runs]
     seconds = step_seconds(planned, took)
     return [

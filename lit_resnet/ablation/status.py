@@ -2,10 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
-from lit_resnet.ablation.grid import Cell, Grid
+from lit_resnet.ablation.grid import Cell, Grid, leaves
+from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, duration, percent, table
 from lit_resnet.runfolder import RunFolder
 
@@ -13,6 +15,34 @@ from lit_resnet.runfolder import RunFolder
 def folder(grid: Grid, cell: Cell, root: Path) -> RunFolder:
     """The run folder of one cell."""
     return RunFolder(root / grid.name / cell.folder)
+
+
+def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
+    """Refuse a run that was made with other values than the grid says now: a table would mix the two.
+
+    Raises:
+        InputError: The first key that differs, with both values.
+    """
+    if not run.config_file.exists():
+        return
+    made = run.config()
+    for key, wanted in leaves(grid.config(cell)):
+        value: Any = made
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if _number(value) != _number(wanted):
+            raise InputError(
+                f"{run.path}: was run with {key} {value}, but {grid.name} says {wanted} now; move it away, give "
+                "another --root, or write the grid as it was"
+            )
+
+
+def _number(value: Any) -> Any:
+    """YAML reads 1e-4 as text, and 20 is 20.0: numbers are compared as numbers."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def row(run: RunFolder, name: str, seed: int) -> Row:

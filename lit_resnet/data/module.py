@@ -117,6 +117,10 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> EvalBatches:
         return self._eval_batches(self.test)
 
+    def test_batches(self, device: torch.device) -> EvalBatches:
+        """All test images on one device, also where several train: for what is measured once."""
+        return EvalBatches(*(part.to(device) for part in (*self.test, self.mean)), self.batch_size)
+
     def _eval_batches(self, split: list[Tensor]) -> EvalBatches:
         device, shard = self._place()
         images, labels = (part.to(device) for part in split)

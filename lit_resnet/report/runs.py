@@ -94,14 +94,18 @@ def read(grid_name: str, root: Path) -> GridRuns:
     """The runs of a grid (its shipped name or path) under `root`.
 
     Raises:
-        InputError: No such grid, a damaged run folder, or no finished run.
+        InputError: No such grid, a damaged run folder, one of a run with another config, or no finished run.
     """
     grid = load(grid_name)
     folder = root / grid.name
-    runs = tuple(_run(cell.name, cell.seed, status.folder(grid, cell, root)) for cell in grid.cells)
+    runs = []
+    for cell in grid.cells:
+        run = status.folder(grid, cell, root)
+        status.check_config(grid, cell, run)
+        runs.append(_run(cell.name, cell.seed, run))
     if not any(run.summary for run in runs):
         raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: lit-resnet launch {grid_name}")
-    return GridRuns(grid, folder, runs)
+    return GridRuns(grid, folder, tuple(runs))
 
 
 def _run(cell: str, seed: int, folder: RunFolder) -> Run:

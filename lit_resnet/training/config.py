@@ -1,5 +1,6 @@
 """One run's config: parsed, checked, and made into a net, data and a trainer."""
 
+import difflib
 import logging
 import re
 import warnings
@@ -139,19 +140,16 @@ def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> N
         if not any(leaf.startswith(f"{key}.") for leaf in known):
             raise InputError(f"unknown key {key}{_nearest(key, known)}")
         if not isinstance(value, dict):
-            raise InputError(f"{key} is {value!r}: it has keys of its own, such as {_first_below(key, known)}")
+            first = next(leaf for leaf in known if leaf.startswith(f"{key}."))
+            raise InputError(f"{key} is {value!r}: it has keys of its own, such as {first}")
         _check_keys(value, known, f"{key}.")
 
 
-def _first_below(key: str, known: list[str]) -> str:
-    return next(leaf for leaf in known if leaf.startswith(f"{key}."))
-
-
 def _nearest(key: str, known: list[str]) -> str:
-    """The nearest known key, by its whole name or else by its last part."""
-    return did_you_mean(key, known) or did_you_mean(
-        next((leaf for leaf in known if did_you_mean(key.split(".")[-1], [leaf.split(".")[-1]])), ""), known
-    )
+    """`; did you mean X?` with the nearest known key, by its whole name or else by its last part."""
+    by_last_part = {name.split(".")[-1]: name for name in reversed(known)}
+    near = difflib.get_close_matches(key.split(".")[-1], by_last_part, n=1)
+    return did_you_mean(key, known) or (f"; did you mean {by_last_part[near[0]]}?" if near else "")
 
 
 def _one_line(message: str, known: list[str]) -> str:
@@ -179,7 +177,7 @@ def quiet() -> None:
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
     """The first key in which two configs differ, with both values."""
-    for key in old.keys() | new.keys():
+    for key in old | new:
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
             if before != after:

@@ -93,6 +93,7 @@ class Recorder(Callback):
         self.folder, self.metrics, self.stop = folder, metrics, stop
         self.status = Status()
         self._elapsed_before = 0.0
+        self._started = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self._started = self._saved = self._beat = time.monotonic()

@@ -89,15 +89,16 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
 
 def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     """Measure what is left to measure; write summary.json last."""
-    trainer, model, data, last = cli.trainer, cli.model, cli.datamodule, recorder.metrics.last
+    trainer, model, data, metrics = cli.trainer, cli.model, cli.datamodule, recorder.metrics
     wall_seconds = recorder.elapsed
     if trainer.global_step % trainer.val_check_batch != 0:  # the last model is the one that is reported
         trainer.validate(model, datamodule=data, verbose=False)
-        recorder.metrics.save()
+        metrics.save()
     if not trainer.is_global_zero:
         return
+    metrics.resume(trainer.global_step)  # an attempt that found all iterations done knows its figures from here
     device = trainer.strategy.root_device
-    folder.write_responses(responses(model.net.to(device), data.test_dataloader()))
+    folder.write_responses(responses(model.net.to(device), data.test_batches(device)))
     counted = complexity(build(model.config), data.image_shape)
     images = trainer.global_step * data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
     folder.write_summary(
@@ -106,9 +107,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             **asdict(model.config),
             "data": data.name,
             "seed": cli.config.seed_everything,
-            "test_error": last["test_error"],
-            "train_error": last["train_error"],
-            "val_error": last.get("val_error"),
+            "test_error": metrics.last["test_error"],
+            "train_error": metrics.last["train_error"],
+            "val_error": metrics.last.get("val_error"),
             **asdict(counted),
             "steps": trainer.global_step,
             "batch_size": data.batch_size * trainer.world_size,
@@ -178,9 +179,10 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     """
     folder = RunFolder(run)
     config = folder.config()
-    # The rest of a config can name any class to import, and this folder may come from elsewhere.
-    cli = RunCLI({key: config[key] for key in ("data", "seed_everything") if key in config})
-    cli.read({"model": {"net": config.get("model", {}).get("net", {})}, "data": config.get("data", {})})
+    if not isinstance(config.get("model"), dict):
+        raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
+    # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
+    cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
     data = cli.data()
     net = build(cli.net(data))
     checkpoint = newest_checkpoint(folder)
@@ -188,9 +190,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
     load_weights(net, checkpoint)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data.prepare_data()
     data.setup("test")
-    batches = ((images.to(device), labels) for images, labels in data.test_dataloader())
-    measured = responses(net.to(device, memory_format=torch.channels_last), batches)
+    measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
     folder.write_responses(measured)
     return measured

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import load, shipped
 from lit_resnet.errors import InputError
+from lit_resnet.runfolder import RunFolder
 
 BASE = {"model": {"net": {"depth": 20, "shortcut": "A"}, "lr": 0.1}, "data": {"source": "digits"}}
 
@@ -103,3 +105,18 @@ def test_every_shipped_grid_loads():
     assert "quickstart" in names
     for name in names:
         assert load(name).cells
+
+
+def test_a_run_that_was_made_with_other_values_is_refused(tmp_path: Path):
+    grid = load(write(tmp_path, matrix={"model.net.depth": [20]}))
+    run = RunFolder(tmp_path / "runs" / "mine" / "20-seed0")
+    status.check_config(grid, grid.cells[0], run)  # nothing was run yet
+    run.path.mkdir(parents=True)
+    config = grid.config(grid.cells[0])
+    config["model"]["lr"] = "1e-1"  # the same number, written otherwise
+    run.config_file.write_text(yaml.safe_dump(config))
+    status.check_config(grid, grid.cells[0], run)
+    config["model"]["net"]["depth"] = 56
+    run.config_file.write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match="20-seed0: was run with model.net.depth 56, but mine says 20 now"):
+        status.check_config(grid, grid.cells[0], run)

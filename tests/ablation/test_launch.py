@@ -127,7 +127,7 @@ def test_one_failed_cell_fails_alone_and_is_run_again(tmp_path: Path):
     )
     root = tmp_path / "runs"
     launch = start(grid, root)
-    out, err = launch.communicate()
+    _, err = launch.communicate()
     assert launch.returncode == 1
     assert "photos-seed0: failed" in err
     assert str(broken) in err, "the tail of its log names the file"

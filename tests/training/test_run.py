@@ -11,7 +11,7 @@ import torch
 
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder import RunFolder
-from lit_resnet.training import recorder
+from lit_resnet.training import recorder, run
 from lit_resnet.training.config import RunCLI
 from lit_resnet.training.run import train
 
@@ -131,6 +131,21 @@ def test_killed_before_the_first_checkpoint(whole: RunFolder, tmp_path: Path, mo
         patch.setattr(recorder.Recorder, "_save_if_due", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             train(RunCLI(config()), folder)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_killed_after_the_last_iteration(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+
+    def die(*_) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "responses", die)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert folder.status().step == STEPS
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
 
