@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from lit_resnet.cli import main
 from lit_resnet.runfolder import RunFolder
@@ -161,6 +162,27 @@ def test_wrong_options_of_fit(tmp_path: Path, capsys):
     missing = ["fit", "--data.source", "folder", "--data.root", str(tmp_path / "none"), *folder]
     assert str(tmp_path / "none") in refused(missing, capsys)
     assert not (tmp_path / "run").exists()
+
+
+def test_wrong_images(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "photos"
+    for place in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        (root / place).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(root / place / "1.png")
+    fit = ["fit", "--data.source", "folder", "--data.root", str(root), "--trainer.max_steps", "2"]
+    fit += ["--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(tmp_path / "run")]
+    image = root / "train" / "dog" / "1.png"
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2])
+    assert f"{image}: not an image, or a damaged one" in refused(fit, capsys)
+    assert RunFolder(tmp_path / "run").status().state == "failed"
+    image.unlink()
+    assert f"{image.parent}: has no images" in refused(fit, capsys)
+    image.write_bytes(whole)
+    assert main([*fit, "--model.net.depth", "8"]) == 2, "the folder holds the run of another net"
+    assert "another model.net.depth (20, not 8)" in capsys.readouterr().err
+    assert main(fit) == 0, "with the images mended the run goes on"
 
 
 def test_a_finished_run_is_kept(run: RunFolder, capsys):

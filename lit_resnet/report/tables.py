@@ -169,7 +169,7 @@ def _note(runs: GridRuns, unit: str) -> str:
     counts = sorted({len(cell.runs) for cell in cells})
     seeds = " to ".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]]))
     how = [
-        f"{seen(runs, 'data')}, {seen(runs, 'steps')} steps of {seen(runs, 'batch_size')} images",
+        f"{seen(runs, 'data')}, {seen(runs, 'steps')} iterations of {seen(runs, 'batch_size')} images",
         f"n = {seeds} seed{'s' if counts[-1] > 1 else ''} a net",
         *filter(None, (seen(runs, "device"), seen(runs, "precision"), dates(runs))),
     ]
@@ -186,7 +186,7 @@ def _note(runs: GridRuns, unit: str) -> str:
         sentences.append(f"From {SEEDS_FOR_BEST} seeds on: best (mean±std), as Table 6 of the paper has it")
     if any(map(printed_error, cells)):
         training = paper.load()["table6"]["training"]
-        sentences.append(f"Paper: Table 6, after {training['steps']:,} steps of {training['batch_size']} images")
+        sentences.append(f"Paper: Table 6, after {training['steps']:,} iterations of {training['batch_size']} images")
     return ". ".join(sentences) + "."
 
 

@@ -199,7 +199,8 @@ class ProgressBar(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         if not self.bar.finished:
             self.bar.update(self.task, completed=trainer.global_step, description=self._words())
-        if not self.console.is_terminal and trainer.global_step % trainer.log_every_n_steps == 0:
+        window_ended = trainer.global_step % trainer.log_every_n_steps == 0
+        if window_ended and trainer.is_global_zero and not self.console.is_terminal:
             print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", file=sys.stderr)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

@@ -109,7 +109,7 @@ def test_the_note_says_how_the_numbers_were_made(lab):
     lab.finish("short", steps=600)
     lab.finish("long", steps=64_000, log_every=3200, finished="2026-11-05T01:00:00")
     note = table_of(lab, grid).note
-    for words in ("cifar10", "600 and 64,000 steps of 128 images", "n = 1 seed a net", "cpu: AMD EPYC, 1 thread"):
+    for words in ("cifar10", "600 and 64,000 iterations of 128 images", "n = 1 seed a net", "cpu: AMD EPYC, 1 thread"):
         assert words in note
     assert "2026-11-03 to 2026-11-05" in note
     assert "of the batches as they were trained, with augmentation" in note
