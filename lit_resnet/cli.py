@@ -18,7 +18,7 @@ TRAINING = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb. Returns 0 when done, 1 when something ran and failed, 2 when the input was wrong."""
+    """Run one verb. Returns 0: done, 1: something ran and failed, 2: the input was wrong, 130: stopped by Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         if argv and argv[0] in TRAINING:
@@ -28,6 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"lit-resnet: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -38,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="lit-resnet",
         description="Deep Residual Learning for Image Recognition, reproduced run by run.",
         epilog="GRID is the path of a grid file, or the name of a shipped one. Exit codes: 0 done, 1 something ran and "
-        "failed, 2 the input was wrong.",
+        "failed, 2 the input was wrong, 130 stopped (Ctrl-C); the same command continues.",
     )
     parser.add_argument("--version", action="version", version=f"lit-resnet {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
@@ -83,6 +86,7 @@ def _training(verb: str, args: list[str]) -> int:
     from lit_resnet.ablation.grid import find, shipped
 
     # A recipe's name serves as well as its path.
+    args = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
     for i, arg in enumerate(args[:-1]):
         if arg in ("--config", "-c"):
             args[i + 1] = str(find(args[i + 1], shipped() / "recipes", "config"))
@@ -181,7 +185,7 @@ def _status(args: argparse.Namespace) -> int:
     with Live(auto_refresh=False) as live:
         while True:
             found = look()
-            live.update(status.live_table(title, found), refresh=True)
+            live.update(status.live_table(f"{title}: {status.overview(found)}", found), refresh=True)
             if all(row["state"] == "done" for row in found):
                 return 0
             time.sleep(1)

@@ -2,6 +2,7 @@
 
     runs/<grid>/<cell>-seed<k>/
       config.yaml     the complete config; `lit-resnet fit --config config.yaml` repeats the run
+      cell.yaml       of a launched run: what its grid said
       status.json     queued | running | done | failed, progress, attempts, heartbeat, host, versions, git commit
       metrics.csv     one row per logged step
       summary.json    final numbers, written last: a run that has it is done
@@ -61,12 +62,44 @@ def write_whole(path: Path, content: str | bytes) -> None:
     os.replace(temporary, path)
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        InputError: It is not YAML, or no mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a mapping of keys to values")
+    return content
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
+    """The first key in which two configs differ, with both values; the empty string where they are equal."""
+    for key in old | new:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            if found := difference(before, after, f"{prefix}{key}."):
+                return found
+        elif before != after:
+            return f"{prefix}{key} ({before}, not {after})"
+    return ""
+
+
+class InUse(InputError):
+    """Another process is training in this folder."""
+
+
 class RunFolder:
     """One run's folder. Reading needs no lock; whoever trains holds `locked()`."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
+        self.cell_file = self.path / "cell.yaml"
         self.status_file = self.path / "status.json"
         self.metrics_file = self.path / "metrics.csv"
         self.summary_file = self.path / "summary.json"
@@ -82,14 +115,18 @@ class RunFolder:
         """Own the run: at most one process trains in a folder. The lock goes when its holder dies.
 
         Raises:
-            InputError: Another process still holds it after `timeout` seconds.
+            InUse: Another process still holds it after `timeout` seconds.
+            InputError: The folder cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be made ({error.strerror}); give another --root") from None
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            raise InputError(f"{self.path}: another process is training this run; wait for it, or stop it") from None
+            raise InUse(f"{self.path}: another process is training this run; wait for it, or stop it") from None
         try:
             yield
         finally:
@@ -107,6 +144,10 @@ class RunFolder:
         lock.release()
         return False
 
+    def begun(self) -> bool:
+        """Whether there is training in it that another config would not continue."""
+        return self.summary_file.exists() or any(self.checkpoints.glob("*.ckpt"))
+
     # -- reading: files may be missing, or come from elsewhere
 
     def config(self) -> dict[str, Any]:
@@ -115,15 +156,9 @@ class RunFolder:
         Raises:
             InputError: There is none, or it is not a YAML mapping.
         """
-        try:
-            config = yaml.load(self.config_file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: no run here (config.yaml is missing)") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.config_file}: not YAML ({' '.join(str(error).split())})") from None
-        if not isinstance(config, dict):
-            raise InputError(f"{self.config_file}: not a config (a YAML mapping was expected)")
-        return config
+        if not self.config_file.is_file():
+            raise InputError(f"{self.path}: no run here (config.yaml is missing)")
+        return read_yaml(self.config_file)
 
     def status(self) -> Status:
         """The status; `queued` where the run has not started.
@@ -146,7 +181,7 @@ class RunFolder:
     def _json(self, path: Path) -> dict[str, Any]:
         try:
             value = json.loads(path.read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (json.JSONDecodeError, UnicodeDecodeError):
             value = None
@@ -173,7 +208,7 @@ class RunFolder:
     def _csv(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         try:
             text = path.read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         whole = text[: text.rfind("\n") + 1]  # a line still being written is not there yet
         rows = []
@@ -202,12 +237,9 @@ class RunFolder:
         lines = [",".join(RESPONSES)] + [f"{i},{name},{std:.9g}" for i, (name, std) in enumerate(responses, start=1)]
         write_whole(self.responses_file, "\n".join(lines) + "\n")
 
-    def keep_metrics(self, last_step: int) -> None:
-        """Drop the rows after `last_step`: a run resumed there will write them again."""
-        write_whole(
-            self.metrics_file,
-            _line(METRICS) + "".join(_metrics_line(row) for row in self.metrics() if row["step"] <= last_step),
-        )
+    def write_metrics(self, rows: list[dict[str, float]]) -> None:
+        """Replace metrics.csv."""
+        write_whole(self.metrics_file, _line(METRICS) + "".join(map(_metrics_line, rows)))
 
     def append_metrics(self, row: dict[str, float | None]) -> None:
         """Append one row, as one write."""

@@ -14,6 +14,7 @@ import torch
 import yaml
 from PIL import Image
 
+from lit_resnet.ablation.grid import load
 from lit_resnet.cli import main
 from lit_resnet.runfolder import RunFolder
 from lit_resnet.training.config import RunCLI
@@ -39,9 +40,10 @@ def grid(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> RunFolder:
+def run(grid: str, tmp_path_factory) -> RunFolder:
+    loaded = load(grid)
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "tiny" / "ResNet-seed0")
-    assert train(RunCLI(TINY), folder)
+    assert train(RunCLI(loaded.config(loaded.cells[1])), folder)
     return folder
 
 
@@ -76,9 +78,7 @@ def test_answers_without_torch(argv: list[str], grid: str, run: RunFolder):
 def test_help_has_a_text_for_every_key(capsys):
     parser = RunCLI({}).parser
     for action in parser._actions:
-        own = ("model.", "data.", "seed", "trainer.", "config")
-        if action.dest.startswith(own) and not action.dest.startswith("trainer."):
-            assert action.help, f"{action.dest} has no text"
+        assert action.help, f"{action.dest} has no text"
     for dest in ("model.net.depth", "model.net.shortcut", "model.lr", "data.source", "data.val_size"):
         assert any(action.dest == dest for action in parser._actions)
 
@@ -159,6 +159,9 @@ def test_wrong_options_of_fit(tmp_path: Path, capsys):
         ["fit", "--config", "digits", "--model.net.depth=21", *folder], capsys
     )
     assert "no such config; did you mean digits?" in refused(["fit", "--config", "digit", *folder], capsys)
+    assert "the nearest are 20 and 26" in refused(["fit", "--config=digits", "--model.net.depth=21", *folder], capsys)
+    if not torch.cuda.is_available():
+        assert "lit-resnet: " in refused(["fit", "--trainer.accelerator", "gpu", *folder], capsys)
     missing = ["fit", "--data.source", "folder", "--data.root", str(tmp_path / "none"), *folder]
     assert str(tmp_path / "none") in refused(missing, capsys)
     assert not (tmp_path / "run").exists()
@@ -180,9 +183,7 @@ def test_wrong_images(tmp_path: Path, capsys, monkeypatch):
     image.unlink()
     assert f"{image.parent}: has no images" in refused(fit, capsys)
     image.write_bytes(whole)
-    assert main([*fit, "--model.net.depth", "8"]) == 2, "the folder holds the run of another net"
-    assert "another model.net.depth (20, not 8)" in capsys.readouterr().err
-    assert main(fit) == 0, "with the images mended the run goes on"
+    assert main([*fit, "--model.net.depth", "8"]) == 0, "nothing was trained yet: the config may change, too"
 
 
 def test_a_finished_run_is_kept(run: RunFolder, capsys):
@@ -197,6 +198,10 @@ def test_weights_of_another_net(run: RunFolder, tmp_path: Path, capsys):
     deeper = ["test", "--config", str(run.config_file), "--model.net.depth", "14", "--ckpt_path", checkpoint]
     assert "the checkpoint is of ResNet-8, not of ResNet-14: weight layer1.1.conv1.weight" in refused(deeper, capsys)
 
+    for content in (b"", b"not a checkpoint"):
+        (tmp_path / "bad.ckpt").write_bytes(content)
+        bad = ["test", "--config", str(run.config_file), "--ckpt_path", str(tmp_path / "bad.ckpt")]
+        assert "not a checkpoint that can be read" in refused(bad, capsys)
     foreign = tmp_path / "foreign.ckpt"
     torch.save({"state_dict": {"fc.weight": torch.zeros(3)}}, foreign)
     assert "another program" in refused(["test", "--config", str(run.config_file), "--ckpt_path", str(foreign)], capsys)
@@ -254,6 +259,13 @@ def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
     for verb in ("status", "launch"):
         assert f"{folder.status_file}: damaged" in refused([verb, "quickstart", "--root", str(tmp_path)], capsys)
     assert folder.status_file.read_text() == '{"state": "ru'
+
+
+def test_wrong_roots(tmp_path: Path, capsys):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert "no finished runs" in refused(["report", "quickstart", "--root", str(file)], capsys)
+    assert "no runs here" in refused(["status", "--root", str(file)], capsys)
 
 
 def test_wrong_jobs_and_unknown_grids(capsys):

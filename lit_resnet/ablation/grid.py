@@ -19,15 +19,13 @@ Knows YAML and nothing of torch: whether a key and a value mean something to a n
 import copy
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import lit_resnet
 from lit_resnet.errors import InputError, did_you_mean
+from lit_resnet.runfolder import read_yaml
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report")
 FIGURES = ("fig1", "fig6", "fig7")
@@ -76,17 +74,8 @@ class Grid:
                 if not isinstance(place.get(parent), dict):
                     place[parent] = {}
                 place = place[parent]
-            place[leaf] = value
+            place[leaf] = copy.deepcopy(value)
         return config
-
-
-def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of everything in a config that is not a mapping."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def shipped() -> Path:
@@ -107,7 +96,7 @@ def find(name: str, folder: Path, what: str) -> Path:
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name in names:
         return folder / f"{name}.yaml"
-    raise InputError(f"{name}: no such {what}{did_you_mean(name, names)} Shipped: {', '.join(names)}; or give a path")
+    raise InputError(f"{name}: no such {what}{did_you_mean(name, names)} (shipped: {', '.join(names)}; or give a path)")
 
 
 def load(name: str) -> Grid:
@@ -117,10 +106,10 @@ def load(name: str) -> Grid:
         InputError: No such file, or something in it is wrong; the message names the file, the key and the mend.
     """
     path = find(name, shipped(), "grid")
-    content = _read(path)
+    content = read_yaml(path)
     for key in content:
         if key not in KEYS:
-            raise InputError(f"{path}: unknown key {key}{did_you_mean(str(key), KEYS)} Known: {', '.join(KEYS)}")
+            raise InputError(f"{path}: unknown key {key}{did_you_mean(str(key), KEYS)} (known: {', '.join(KEYS)})")
     if not isinstance(content.get("base"), str):
         raise InputError(f"{path}: base is missing: write the path of a recipe, beside this file")
     base = next((p for p in (path.parent / content["base"], shipped() / content["base"]) if p.is_file()), None)
@@ -140,17 +129,7 @@ def load(name: str) -> Grid:
     )
     if not cells:
         raise InputError(f"{path}: no cells: write a matrix, or cells under include")
-    return Grid(path.stem, str(content.get("title", path.stem)), _read(base), cells, tuple(figures))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a mapping of keys to values")
-    return content
+    return Grid(path.stem, str(content.get("title", path.stem)), read_yaml(base), cells, tuple(figures))
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -173,7 +152,10 @@ def _cells(path: Path, content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Overrides by cell name, after exclude and include."""
     matrix = _mapping(content.get("matrix"), f"{path}: matrix")
     axes = {key: _values(path, key, values) for key, values in matrix.items()}
-    excluded = [_exclusion(path, axes, entry) for entry in content.get("exclude") or []]
+    exclude = content.get("exclude") or []
+    if not isinstance(exclude, list):
+        raise InputError(f"{path}: exclude is {exclude!r}: write a list of mappings of axes to values")
+    excluded = [_exclusion(path, axes, entry) for entry in exclude]
     cells: dict[str, dict[str, Any]] = {}
     for names in itertools.product(*axes.values()) if axes else ():
         point = dict(zip(axes, names, strict=True))
@@ -203,7 +185,7 @@ def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[
     wanted = {}
     for key, value in _mapping(entry, f"{path}: exclude").items():
         if key not in axes:
-            raise InputError(f"{path}: exclude {key}: not an axis of the matrix{did_you_mean(key, axes)}")
+            raise InputError(f"{path}: exclude {key}: not an axis of the matrix{did_you_mean(str(key), axes)}")
         names = {name for name, v in axes[key].items() if name == _name(value) or v == value}
         if not names:
             raise InputError(f"{path}: exclude {key}: {value!r} is not on that axis ({', '.join(axes[key])})")
@@ -218,7 +200,9 @@ def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dic
         raise InputError(f"{path}: cell {name} stands twice; give the values of the axes names that differ")
     if SEED in overrides:
         raise InputError(f"{path}: cell {name}: {SEED} is for seeds: write seeds: [0, 1, 2]")
-    for key in overrides:
+    for key, value in overrides.items():
         if not isinstance(key, str) or not all(key.split(".")):
             raise InputError(f"{path}: cell {name}: {key!r} is not a config key such as model.net.depth")
+        if isinstance(value, dict) and "class_path" not in value:  # it would take the place of all that the base says
+            raise InputError(f"{path}: cell {name}: {key} is a mapping: write {key}.{next(iter(value), 'x')} and so on")
     cells[name] = overrides

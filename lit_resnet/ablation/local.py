@@ -6,13 +6,17 @@ once and cannot hurt the others. This process needs neither of them: it only wat
 
 import multiprocessing
 import os
+import signal
+import time
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from lit_resnet.ablation import status, worker
 from lit_resnet.ablation.grid import Grid
@@ -22,6 +26,7 @@ from lit_resnet.listing import duration, percent
 from lit_resnet.runfolder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
+LINE_SECONDS = 60  # between two lines of progress where there is no terminal
 TAIL_LINES = 12
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -37,7 +42,7 @@ class Outcome:
 
 @dataclass
 class Running:
-    """A cell, its process, and the GPU that it has to itself."""
+    """A cell, its process, and its GPU if there are any."""
 
     planned: Planned
     process: BaseProcess
@@ -51,6 +56,7 @@ class Launcher:
         self.grid, self.root, self.jobs = grid, root, jobs
         self.console = Console(stderr=True)
         self.running: list[Running] = []
+        self.shown = time.monotonic()
         self.outcome = Outcome()
 
     def launch(self) -> Outcome:
@@ -63,31 +69,40 @@ class Launcher:
             folder = status.folder(self.grid, cell, self.root)
             folder.status(), folder.summary(), folder.metrics()  # tell of damaged files before anything starts
             status.check_config(self.grid, cell, folder)
-        CONTEXT.set_forkserver_preload(worker.PRELOAD)
+        self._start_server()
         with self.console.status("loading torch and lightning, checking every cell"):
             planned, gpus = self._check()
-        # The longest first, so that none is left alone at the end.
-        todo = sorted(
-            (p for p in planned if not self._folder(p).summary()), key=lambda p: p.training_macs, reverse=True
-        )
+        todo = [p for p in planned if not self._folder(p).summary()]
+        todo.sort(key=lambda p: p.training_macs, reverse=True)  # the longest first: none is left alone at the end
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jobs = max(1, min(self.jobs or gpus or cores, len(todo)))
-        # Two runs with all threads each would crawl at a sixth of their speed.
+        jobs = max(1, min(self.jobs or gpus or cores, len(planned)))
+        # Two runs with all threads each would crawl at a sixth of their speed. The same number whatever is left to
+        # do: sums of floats depend on it, and a grid that was interrupted is to end like one that was not.
         self.threads = max(1, cores // jobs)
         self.free_gpus: list[int | None] = [i % gpus if gpus else None for i in range(jobs)]
         self._say(f"{len(planned) - len(todo)} of {len(planned)} done; running the rest, {jobs} at a time")
+        self.clock = _Clock(todo, [self._folder(p) for p in todo])
         try:
             with Live(console=self.console, auto_refresh=False, transient=True) as live:
                 while todo or self.running:
                     self._start(todo)
                     wait([r.process.sentinel for r in self.running], timeout=LOOK_SECONDS)
                     self._reap(todo)
-                    if self.console.is_terminal:
-                        live.update(self._table(), refresh=True)
+                    self._show(live)
         except KeyboardInterrupt:
             self.outcome.stopped = True
+        finally:
             self._stop()
         return self.outcome
+
+    def _start_server(self) -> None:
+        """Start the fork server with Ctrl-C ignored, which its runs inherit: to stop them is for the launcher."""
+        CONTEXT.set_forkserver_preload(worker.PRELOAD)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
     def _folder(self, planned: Planned) -> RunFolder:
         return status.folder(self.grid, planned.cell, self.root)
@@ -97,7 +112,7 @@ class Launcher:
 
     def _check(self) -> tuple[list[Planned], int]:
         answer, sender = CONTEXT.Pipe(duplex=False)
-        process = CONTEXT.Process(target=worker.check_grid, args=(self.grid, sender))
+        process = CONTEXT.Process(target=worker.check_grid, args=(self.grid, sender), daemon=True)
         process.start()
         sender.close()
         try:
@@ -148,21 +163,28 @@ class Launcher:
                 self._failed(run.planned, folder, code)
 
     def _failed(self, planned: Planned, folder: RunFolder, code: int) -> None:
-        """Record a failure (a killed run could not do so itself) and show the end of its log."""
+        """Record a failure, which a run that was killed could not do itself, and show the end of its log."""
         self.outcome.failed.append(planned)
-        state = folder.status()
-        if state.state != "failed":
-            state.state = "failed"
-            state.error = f"killed by signal {-code}" if code < 0 else f"exit code {code} before training began"
-            folder.write_status(state)
-        self._say(f"[red]{planned.cell.folder}: failed:[/red] {state.error}")
-        lines = folder.log_file.read_text(errors="replace").splitlines() if folder.log_file.exists() else []
+        reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        try:
+            with folder.locked():
+                state = folder.status()
+                if state.state != "failed":
+                    state.state, state.error = "failed", reason
+                    folder.write_status(state)
+                reason = state.error
+            lines = folder.log_file.read_text(errors="replace").splitlines() if folder.log_file.exists() else []
+        except (OSError, InputError) as error:  # a full disk, say, which must not end the others
+            lines = [f"its folder cannot be used: {error}"]
+        self._say(f"[red]{planned.cell.folder}: failed:[/red] {escape(str(reason))}")
         for line in lines[-TAIL_LINES:]:
             self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
         self._say(f"    (the whole log: {folder.log_file})")
 
     def _stop(self) -> None:
-        """Let every run save where it is; a second Ctrl-C ends them at once, back to their last checkpoints."""
+        """Let every run that is left save where it is; a second Ctrl-C ends them at once."""
+        if not self.running:
+            return
         self._say("stopping: every run saves where it is (Ctrl-C again: at once)")
         try:
             for run in self.running:
@@ -173,6 +195,35 @@ class Launcher:
             for run in self.running:
                 run.process.kill()
 
-    def _table(self) -> status.Table:
+    def _show(self, live: Live) -> None:
+        """The live table; in a log file, a line a minute."""
+        if not self.console.is_terminal and time.monotonic() - self.shown < LINE_SECONDS:
+            return
+        self.shown = time.monotonic()
         rows = status.rows(self.grid, self.root)
-        return status.live_table(self.grid.name, rows)
+        title = f"{self.grid.name}: {status.overview(rows)}, about {duration(self.clock.seconds_left())} left"
+        if self.console.is_terminal:
+            live.update(status.live_table(title, rows), refresh=True)
+        else:
+            self._say(title)
+
+
+class _Clock:
+    """Time left for a grid, from the arithmetic that its runs have done since the launch."""
+
+    def __init__(self, todo: list[Planned], folders: list[RunFolder]) -> None:
+        self.runs = list(zip(todo, folders, strict=True))
+        self.started = time.monotonic()
+        self.at_start = self._left()
+
+    def _left(self) -> float:
+        """Multiply-adds still to do."""
+        return sum(
+            planned.training_macs * (1 - folder.status().step / planned.max_steps) for planned, folder in self.runs
+        )
+
+    def seconds_left(self) -> float | None:
+        """None until something was done."""
+        left = self._left()
+        done = self.at_start - left
+        return (time.monotonic() - self.started) * left / done if done > 0 else None

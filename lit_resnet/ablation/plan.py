@@ -52,8 +52,9 @@ def check(grid: Grid) -> list[Planned]:
     for cell in grid.cells:
         try:
             cli.read(grid.config(cell))
-            data = cli.data()
-            net = cli.net(data)
+            data, net = cli.check()
+            if cli.config.trainer.devices not in ("auto", 1, "1") or cli.config.trainer.num_nodes != 1:
+                raise InputError("trainer.devices, trainer.num_nodes: leave them out; a launched run has one device")
         except InputError as error:
             raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
         if (net, data.image_shape) not in counted:
@@ -61,10 +62,6 @@ def check(grid: Grid) -> list[Planned]:
             counted[net, data.image_shape] = found.params, found.macs
         params, macs = counted[net, data.image_shape]
         steps = cli.config.trainer.max_steps
-        if steps < 1:
-            raise InputError(
-                f"{grid.name}, cell {cell.name}: trainer.max_steps is {steps}: write iterations, 1 or more"
-            )
         planned.append(
             Planned(cell, str(net), asdict(net), data.name, params, macs, steps, data.batch_size, data.image_shape)
         )

@@ -2,14 +2,13 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
-from lit_resnet.ablation.grid import Cell, Grid, leaves
+from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, duration, percent, table
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder import RunFolder, difference, read_yaml
 
 
 def folder(grid: Grid, cell: Cell, root: Path) -> RunFolder:
@@ -23,26 +22,13 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
     Raises:
         InputError: The first key that differs, with both values.
     """
-    if not run.config_file.exists():
+    if not run.begun() or not run.cell_file.exists():
         return
-    made = run.config()
-    for key, wanted in leaves(grid.config(cell)):
-        value: Any = made
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if _number(value) != _number(wanted):
-            raise InputError(
-                f"{run.path}: was run with {key} {value}, but {grid.name} says {wanted} now; move it away, give "
-                "another --root, or write the grid as it was"
-            )
-
-
-def _number(value: Any) -> Any:
-    """YAML reads 1e-4 as text, and 20 is 20.0: numbers are compared as numbers."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return value
+    if key := difference(read_yaml(run.cell_file), grid.config(cell)):
+        raise InputError(
+            f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
+            "write the grid as it was"
+        )
 
 
 def row(run: RunFolder, name: str, seed: int) -> Row:
@@ -119,4 +105,4 @@ def live_table(title: str, found: list[Row], most: int = 30) -> Table:
     order = ("running", "failed", "stopped", "queued", "done")
     shown = found if len(found) <= most else sorted(found, key=lambda r: order.index(r["state"]))[:most]
     more = f" (the first {most} of {len(found)})" if len(found) > most else ""
-    return table(shown, COLUMNS, f"{title}: {overview(found)}{more}")
+    return table(shown, COLUMNS, f"{title}{more}")

@@ -3,7 +3,6 @@
 The imports inside the functions are done there already; at the top they would reach the launcher, which needs no torch.
 """
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -17,7 +16,7 @@ from typing import Any
 from lit_resnet.ablation.grid import Grid
 from lit_resnet.ablation.plan import check
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder import InUse, RunFolder
 
 PRELOAD = ["lit_resnet.training.run"]
 DONE, FAILED, STOPPED, IN_USE = 0, 1, 75, 76  # exit codes of a run's process
@@ -38,7 +37,8 @@ def run(config: dict[str, Any], path: Path, threads: int, gpu: int | None) -> No
     import torch
 
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
     torch.set_num_threads(threads)
     threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
     folder = RunFolder(path)
@@ -46,10 +46,7 @@ def run(config: dict[str, Any], path: Path, threads: int, gpu: int | None) -> No
     with folder.log_file.open("a", buffering=1) as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
-        code = FAILED
-        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C before the run heeds it
-            code = _run(config, folder)
-    sys.exit(code)
+        sys.exit(_run(config, folder))
 
 
 def _run(config: dict[str, Any], folder: RunFolder) -> int:
@@ -58,9 +55,11 @@ def _run(config: dict[str, Any], folder: RunFolder) -> int:
 
     try:
         return DONE if train(RunCLI(config), folder) else STOPPED
+    except InUse:
+        return IN_USE
     except InputError as error:
-        if folder.in_use():
-            return IN_USE
+        if folder.summary():  # another launcher has finished it meanwhile
+            return DONE
         print(f"error: {error}", file=sys.stderr)
     except Exception:
         traceback.print_exc()

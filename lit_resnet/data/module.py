@@ -70,6 +70,7 @@ class ImageData(LightningDataModule):
         self.num_classes, self.image_shape = sources.describe(source, self.root, image_size)
         self.in_channels = self.image_shape[0]
         self.name = f"folder:{self.root.resolve().name}" if source == "folder" else source
+        self._splits: sources.Splits | None = None  # between prepare_data and setup, where one process does both
         self.mean: Tensor | None = None  # per-pixel mean of the training images [C, H, W], in levels
 
     def prepare_data(self) -> None:
@@ -78,8 +79,7 @@ class ImageData(LightningDataModule):
         Raises:
             InputError: A file is missing or damaged, or the download failed.
         """
-        if self.mean is None:
-            sources.load(self.source, self.root, self.image_size)
+        self._splits = sources.load(self.source, self.root, self.image_size)
 
     def setup(self, stage: str) -> None:
         """Read the images, hold out the validation images and take the mean of those that are trained on.
@@ -89,7 +89,8 @@ class ImageData(LightningDataModule):
         """
         if self.mean is not None:
             return
-        images, labels, *self.test = sources.load(self.source, self.root, self.image_size)
+        images, labels, *self.test = self._splits or sources.load(self.source, self.root, self.image_size)
+        self._splits = None
         if self.val_size >= len(images):
             raise InputError(
                 f"val_size is {self.val_size}, but there are {len(images)} training images: write a smaller one"
@@ -106,7 +107,7 @@ class ImageData(LightningDataModule):
         """An endless stream, on the trainer's device, at the trainer's step."""
         device, shard = self._place()
         augment = CropFlip(self.mean.to(device), self.pad, self.flip)
-        position = self.trainer.global_step * self.trainer.accumulate_grad_batches if self.trainer else 0
+        position = self.trainer.global_step if self.trainer else 0
         images, labels = (part.to(device) for part in self.train)
         return BatchStream(images, labels, augment, self.batch_size, self.seed, position, **shard)
 

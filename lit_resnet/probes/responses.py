@@ -28,6 +28,8 @@ class _Moments:
         self.squares = self.squares.to(values) + values.square().sum()
 
     def std(self) -> float:
+        if self.count == 0:
+            raise RuntimeError("a layer was never reached: hooks do not work on a compiled net")
         mean = self.total / self.count
         return (self.squares / self.count - mean.square()).clamp(min=0).sqrt().item()
 

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from lit_resnet.report.tables import NONE, Table, dates, seen
 
 
 def html(grid_name: str, runs: GridRuns, table: Table, drawings: list[Drawing], svgs: dict[str, str]) -> str:
-    """The page's text. Needs nothing beside it, but links to table.* and figures/*.
+    """The page's text, which needs nothing beside it: figures and tables to download are in it.
 
     Args:
         grid_name: The grid as the user named it, for the command that repeats it.
@@ -35,6 +36,14 @@ def html(grid_name: str, runs: GridRuns, table: Table, drawings: list[Drawing], 
         table=table,
         drawings=drawings,
         svgs={name: _inline(name, svg) for name, svg in svgs.items()},
+        downloads=[
+            (kind, f"table.{suffix}", f"data:text/plain;charset=utf-8,{quote(text)}")
+            for kind, suffix, text in (
+                ("CSV", "csv", table.csv()),
+                ("Markdown", "md", table.markdown()),
+                ("LaTeX", "tex", table.latex()),
+            )
+        ],
         facts=list(filter(None, (runs.progress(), seen(runs, "data"), seen(runs, "device"), dates(runs)))),
         command=f"lit-resnet launch {shlex.quote(grid_name)}",
     )

@@ -1,19 +1,37 @@
 """One run's config: parsed, checked, and made into a net, data and a trainer."""
 
+import copy
 import difflib
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.nets import NetConfig
-from lit_resnet.training.module import LitResNet
+from lit_resnet.training.module import LitResNet, check_hyperparameters
+
+# Lightning's ways to count in epochs, and to leave out images; with their defaults.
+LEFT_OUT = {
+    "limit_train_batches": None,
+    "limit_val_batches": None,
+    "limit_test_batches": None,
+    "overfit_batches": 0.0,
+    "fast_dev_run": False,
+    "check_val_every_n_epoch": None,
+    "max_epochs": None,
+    "max_time": None,
+    "accumulate_grad_batches": 1,
+    "barebones": False,
+}
+PRECISIONS = ("None", "32", "32-true", "bf16-mixed", "16-mixed")
 
 
 class RunCLI(LightningCLI):
@@ -60,6 +78,7 @@ class RunCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str] | dict[str, Any]) -> None:
         known = list(vars(parser.get_defaults().as_flat()))
+        self.given = copy.deepcopy(args)  # the parser changes lists in place
         try:
             if isinstance(args, dict):
                 _check_keys(args, known)
@@ -68,6 +87,9 @@ class RunCLI(LightningCLI):
                 self.config = parser.parse_args(args)
         except (ArgumentError, TypeError) as error:
             raise InputError(_one_line(str(error), known)) from None
+        seed = self.config.seed_everything
+        if type(seed) is not int or seed < 0:  # without one, a resumed run would see other batches
+            raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
 
     def read(self, config: dict[str, Any]) -> None:
         """Take another config in place of the one read before.
@@ -77,13 +99,32 @@ class RunCLI(LightningCLI):
         """
         self.parse_arguments(self.parser, config)
 
+    def check(self) -> tuple[ImageData, NetConfig]:
+        """Check all values, without reading images or building the net; the data and the net that they mean.
+
+        Raises:
+            InputError: A value out of range, or a missing data folder.
+        """
+        data = self.data()
+        net = self.net(data)
+        model = self.config.model
+        _made(
+            check_hyperparameters,
+            lr=model.lr,
+            momentum=model.momentum,
+            weight_decay=model.weight_decay,
+            milestones=model.milestones,
+        )
+        _check_trainer(self.config.trainer)
+        return data, net
+
     def data(self) -> ImageData:
         """The data, not loaded.
 
         Raises:
             InputError: A value out of range, or the folder is missing.
         """
-        return _made(ImageData, self.config.data)
+        return _made(ImageData, **self.config.data.as_dict())
 
     def net(self, data: ImageData) -> NetConfig:
         """The net, with the classes and channels of the data.
@@ -91,7 +132,8 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: The paper's rules give no such net.
         """
-        return _made(NetConfig, self.config.model.net, num_classes=data.num_classes, in_channels=data.in_channels)
+        config = self.config.model.net.as_dict()
+        return _made(NetConfig, **config, num_classes=data.num_classes, in_channels=data.in_channels)
 
     def instantiate_classes(self) -> None:
         """Nothing yet: see `instantiate`."""
@@ -102,18 +144,19 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: A value out of range.
         """
+        _check_trainer(self.config.trainer)
         self._trainer_additions = trainer
         try:
             super().instantiate_classes()
-        except (ValueError, ArgumentError) as error:
+        except (ValueError, ArgumentError, MisconfigurationException) as error:
             raise InputError(_one_line(str(error), [])) from None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer")
         added = dict(self._trainer_additions)
         for key in ("callbacks", "logger"):
-            own = config[key] if isinstance(config[key], list) else [config[key]] if config[key] else []
-            added[key] = own + added.get(key, [])
+            own = config[key] if isinstance(config[key], list) else [config[key]]
+            added[key] = [one for one in own if not isinstance(one, bool | None)] + added.get(key, [])
         return super().instantiate_trainer(**added, **kwargs)
 
     def config_text(self) -> str:
@@ -124,11 +167,30 @@ class RunCLI(LightningCLI):
         return self.parser.dump(config, skip_none=False)
 
 
-def _made(kind: type, config: Any, **more: Any) -> Any:
+def _made(make: Callable, **values: Any) -> Any:
     try:
-        return kind(**config.as_dict(), **more)
+        return make(**values)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _check_trainer(trainer: Namespace) -> None:
+    """Refuse what would make a run's numbers mean something else than its tables say.
+
+    Raises:
+        InputError: With what to write instead.
+    """
+    for key in ("max_steps", "val_check_interval", "log_every_n_steps"):
+        if type(trainer[key]) is not int or trainer[key] < 1:
+            raise InputError(f"trainer.{key} is {trainer[key]}: write iterations, a whole number from 1")
+    for key, default in LEFT_OUT.items():
+        if trainer[key] != default:
+            raise InputError(
+                f"trainer.{key} is {trainer[key]}: leave it out; a run's length is counted in iterations "
+                "(trainer.max_steps), and its errors are those of all images"
+            )
+    if str(trainer.precision) not in PRECISIONS:
+        raise InputError(f"trainer.precision is {trainer.precision}: write one of {', '.join(PRECISIONS[2:])}")
 
 
 def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> None:
@@ -173,15 +235,3 @@ def quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-
-
-def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
-    """The first key in which two configs differ, with both values."""
-    for key in old | new:
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            if before != after:
-                return difference(before, after, f"{prefix}{key}.")
-        elif before != after:
-            return f"{prefix}{key} ({before}, not {after})"
-    return "config"

@@ -1,6 +1,5 @@
 """The one LightningModule: any net of the paper, trained as Sec. 3.4 and 4.2 say."""
 
-import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,7 @@ class LitResNet(LightningModule):
         tf32: bool = False,
     ) -> None:
         super().__init__()
-        if lr <= 0:
-            raise ValueError(f"lr is {lr}: write a number above 0, such as 0.1")
-        if any(step < 1 for step in milestones) or sorted(set(milestones)) != list(milestones):
-            raise ValueError(f"milestones is {milestones}: write iterations in growing order, such as [32000, 48000]")
+        check_hyperparameters(lr, momentum, weight_decay, milestones)
         self.config = net
         self.lr, self.momentum, self.weight_decay, self.milestones = lr, momentum, weight_decay, milestones
         self.channels_last, self.tf32 = channels_last, tf32
@@ -92,13 +88,13 @@ class LitResNet(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = self(batch[0])
-        loss = F.cross_entropy(logits, batch[1])
-        _update(self.train_metrics, logits.detach(), batch[1], loss.detach())
+        losses = F.cross_entropy(logits, batch[1], reduction="none")
+        _update(self.train_metrics, logits.detach(), batch[1], losses.detach())
         step = self.global_step + 1
         if step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps:
             row = _compute(self.train_metrics, "train") | {"lr": self.optimizers().param_groups[0]["lr"]}
             self._log_row(row | self._speed(step, len(batch[1])), step)
-        return loss
+        return losses.mean()
 
     def _speed(self, step: int, batch_size: int) -> dict[str, float]:
         """Images/s since the last measure, over all devices; nothing where an evaluation or a resume lies between."""
@@ -112,9 +108,10 @@ class LitResNet(LightningModule):
     # -- evaluation: the test set's error, and that of the held-out split where there is one
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        logits = self(batch[0])
-        loss = F.cross_entropy(logits, batch[1])
-        _update(self.eval_metrics[SPLITS[dataloader_idx]], logits, batch[1], loss)
+        with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
+            logits = self(batch[0])
+        losses = F.cross_entropy(logits, batch[1], reduction="none")
+        _update(self.eval_metrics[SPLITS[dataloader_idx]], logits, batch[1], losses)
 
     def on_validation_epoch_end(self) -> None:
         row = {}
@@ -146,6 +143,22 @@ class LitResNet(LightningModule):
         net_weights(self.net, checkpoint)
 
 
+def check_hyperparameters(lr: float, momentum: float, weight_decay: float, milestones: list[int]) -> None:
+    """Refuse values of SGD and its schedule that are out of range.
+
+    Raises:
+        ValueError: With what to write instead.
+    """
+    if lr <= 0:
+        raise ValueError(f"lr is {lr}: write a number above 0, such as 0.1")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum}: write a number from 0 up to 1, such as 0.9")
+    if weight_decay < 0:
+        raise ValueError(f"weight_decay is {weight_decay}: write 0 or more, such as 1e-4")
+    if any(step < 1 for step in milestones) or sorted(set(milestones)) != list(milestones):
+        raise ValueError(f"milestones is {milestones}: write iterations in growing order, such as [32000, 48000]")
+
+
 def load_weights(net: Net, path: Path) -> None:
     """Load the net's weights from a checkpoint of a run.
 
@@ -154,8 +167,13 @@ def load_weights(net: Net, path: Path) -> None:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not a checkpoint that can be read ({str(error).splitlines()[0]})") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except Exception as error:  # torch.load has as many as there are ways to damage a file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a checkpoint that can be read ({reason})") from None
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{path}: not a checkpoint of a run")
     net.load_state_dict(net_weights(net, checkpoint))
 
 
@@ -191,9 +209,10 @@ def _metrics(num_classes: int) -> MetricCollection:
     )
 
 
-def _update(metrics: MetricCollection, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+def _update(metrics: MetricCollection, logits: Tensor, labels: Tensor, losses: Tensor) -> None:
+    """Count a batch: logits [N, classes], labels [N] and the loss of each image [N]."""
     metrics["accuracy"].update(logits, labels)
-    metrics["loss"].update(loss, weight=len(labels))
+    metrics["loss"].update(losses)  # of each image, for without nan checks MeanMetric knows no weights
 
 
 def _compute(metrics: MetricCollection, split: str) -> dict[str, float]:

@@ -23,20 +23,27 @@ HEARTBEAT_SECONDS = 1.0
 CHECKPOINT_SECONDS = 5.0  # between checkpoints, or longer where saving them would cost more than 1 % of the time
 
 
-class Stopped(Exception):
-    """The run was asked to stop (SIGTERM or Ctrl-C), and has saved where it was."""
+class Stopped(BaseException):
+    """The run was asked to stop (SIGTERM or Ctrl-C). It has saved where it was, if there was anything to save."""
 
 
 class StopRequest:
-    """Turns SIGTERM and SIGINT into a wish that the run grants at the end of its step."""
+    """SIGTERM and Ctrl-C: a wish that training grants at the end of its step; at once, if there is nothing to save.
+
+    The second time it is an order.
+    """
 
     def __init__(self) -> None:
         self.made = False
+        self.training = False
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """While it lasts, signals make the wish instead of ending the process."""
-        before = {number: signal.signal(number, self._make) for number in (signal.SIGTERM, signal.SIGINT)}
+        """While it lasts, the two signals mean this; an ignored one stays ignored (the launcher heeds Ctrl-C)."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, self._make)
         try:
             yield
         finally:
@@ -44,6 +51,8 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def _make(self, *_: Any) -> None:
+        if self.made or not self.training:
+            raise Stopped
         self.made = True
 
 
@@ -62,13 +71,14 @@ class MetricsFile(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if self._row and self._row["step"] != step:
-            self.save()
+            self.write_row()
         row = {key: value for key, value in metrics.items() if key in METRICS}
-        self._row |= {"step": step, **row}
-        self.last |= row
+        if row:
+            self._row |= {"step": step, **row}
+            self.last |= row
 
     @rank_zero_only
-    def save(self) -> None:
+    def write_row(self) -> None:
         """Write the row of the current step, which is then complete."""
         if self._row:
             self.folder.append_metrics(self._row)
@@ -76,10 +86,12 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def resume(self, step: int) -> None:
-        """Keep the rows up to `step`; those after it will come again."""
-        self.folder.keep_metrics(step)
-        for row in self.folder.metrics():
-            self.last |= {key: value for key, value in row.items() if value is not None}
+        """Keep the rows before `step`, and go on with its own; those after it will come again."""
+        rows = [{k: v for k, v in row.items() if v is not None} for row in self.folder.metrics() if row["step"] <= step]
+        for row in rows:
+            self.last |= row
+        self._row = rows.pop() if rows and rows[-1]["step"] == step else {}
+        self.folder.write_metrics(rows)
 
 
 class Recorder(Callback):
@@ -99,6 +111,7 @@ class Recorder(Callback):
         self._started = self._saved = self._beat = time.monotonic()
         self._save_cost = 0.0
         self.metrics.resume(trainer.global_step)
+        self.stop.training = True
         self.status.max_steps = trainer.max_steps
         self._heartbeat(trainer)
 
@@ -114,6 +127,7 @@ class Recorder(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._save(trainer)
+        self.stop.training = False
 
     def state_dict(self) -> dict[str, float]:
         return {"elapsed": self.elapsed}
@@ -140,7 +154,7 @@ class Recorder(Callback):
 
     def _save(self, trainer: Trainer) -> None:
         started = time.monotonic()
-        self.metrics.save()
+        self.metrics.write_row()
         new, last, previous = (self.folder.checkpoints / f"{name}.ckpt" for name in ("new", "last", "previous"))
         trainer.save_checkpoint(new)
         if trainer.is_global_zero:

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -15,12 +16,13 @@ import torch
 import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
+import lit_resnet
 from lit_resnet.errors import InputError
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
-from lit_resnet.runfolder import RunFolder, write_whole
-from lit_resnet.training.config import RunCLI, difference
+from lit_resnet.runfolder import RunFolder, difference, write_whole
+from lit_resnet.training.config import RunCLI
 from lit_resnet.training.module import load_weights
 from lit_resnet.training.recorder import (
     MetricsFile,
@@ -45,7 +47,8 @@ def train(cli: RunCLI, folder: RunFolder) -> bool:
         Whether it is done; False where it was asked to stop (SIGTERM, Ctrl-C), to be continued by another call.
 
     Raises:
-        InputError: The folder holds a finished run, or one with another config, or is in use.
+        InputError: The folder holds a finished run, or one with another config.
+        InUse: Another process trains in it.
     """
     stop, metrics = StopRequest(), MetricsFile(folder)
     recorder = Recorder(folder, metrics, stop)
@@ -80,27 +83,31 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
     if folder.summary():
         raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
     text = cli.config_text()
-    if folder.config_file.exists() and folder.config() != yaml.safe_load(text):
-        key = difference(folder.config(), yaml.safe_load(text))
+    if folder.begun() and (key := difference(folder.config(), yaml.safe_load(text))):
         raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
     folder.checkpoints.mkdir(exist_ok=True)
     write_whole(folder.config_file, text)
+    if isinstance(cli.given, dict):  # a cell of a grid
+        write_whole(folder.cell_file, yaml.safe_dump(cli.given, sort_keys=False))
 
 
 def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     """Measure what is left to measure; write summary.json last."""
     trainer, model, data, metrics = cli.trainer, cli.model, cli.datamodule, recorder.metrics
     wall_seconds = recorder.elapsed
+    metrics.resume(trainer.global_step)  # an attempt that found all iterations done knows its figures from here
     if trainer.global_step % trainer.val_check_batch != 0:  # the last model is the one that is reported
         trainer.validate(model, datamodule=data, verbose=False)
-        metrics.save()
+    metrics.write_row()
     if not trainer.is_global_zero:
         return
-    metrics.resume(trainer.global_step)  # an attempt that found all iterations done knows its figures from here
     device = trainer.strategy.root_device
-    folder.write_responses(responses(model.net.to(device), data.test_batches(device)))
-    counted = complexity(build(model.config), data.image_shape)
-    images = trainer.global_step * data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+    net = build(model.config)  # its own copy: a compiled one passes hooks by
+    net.load_state_dict(model.net.state_dict())
+    counted = complexity(net, data.image_shape)
+    measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
+    folder.write_responses(measured)
+    speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
     folder.write_summary(
         {
             "net": str(model.config),
@@ -114,7 +121,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             "steps": trainer.global_step,
             "batch_size": data.batch_size * trainer.world_size,
             "wall_seconds": round(wall_seconds, 3),
-            "images_per_second": round(images / wall_seconds, 1),
+            "images_per_second": statistics.median(speeds) if speeds else None,
             "peak_memory_bytes": peak_memory(device),
             "device": device_name(device),
             "host": platform.node(),
@@ -138,9 +145,15 @@ def device_name(device: torch.device) -> str:
 
 
 def _git_commit() -> str | None:
-    here = Path(__file__).parent
-    answer = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
+    """The commit of this checkout; None where the package is not run from one."""
+    checkout = Path(lit_resnet.__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", checkout, "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 # -- verbs
@@ -149,10 +162,10 @@ def _git_commit() -> str | None:
 def fit(args: list[str]) -> int:
     """`lit-resnet fit`: train one run in `--trainer.default_root_dir`, by default runs/fit/<net>-<data>-seed<k>."""
     cli = RunCLI(args)
+    data, net = cli.check()
     folder = cli.config.trainer.default_root_dir
     if folder is None:
-        data = cli.data()
-        name = f"{cli.net(data)}-{data.name}-seed{cli.config.seed_everything}"
+        name = f"{net}-{data.name}-seed{cli.config.seed_everything}"
         folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
     done = train(cli, RunFolder(folder))
     print(f"{folder}: {'done' if done else 'stopped; the same command continues it'}", file=sys.stderr)

@@ -69,6 +69,9 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"model.net.depth": 20}}, "matrix model.net.depth is 20: write a list"),
         ({"matrix": {"a.b": [1]}, "seeds": 3}, r"seeds is 3: write a list .* \[0, 1, 2\]"),
         ({"matrix": {"a.b": [1]}, "seeds": [0, 0]}, "a seed stands twice"),
+        ({"matrix": {"a.b": [1]}, "exclude": 3}, "exclude is 3: write a list"),
+        ({"matrix": {"a.b": [1]}, "exclude": [{1: 2}]}, "exclude 1: not an axis"),
+        ({"include": {"slow": {"model": {"lr": 0.1}}}}, "cell slow: model is a mapping: write model.lr and so on"),
         ({"matrix": {"a.b": [1]}, "exclude": [{"a.c": 1}]}, r"exclude a.c: not an axis .* did you mean a.b\?"),
         ({"matrix": {"a.b": [1]}, "exclude": [{"a.b": 2}]}, "2 is not on that axis"),
         ({"matrix": {"a.b": ["x/y"]}}, "a name becomes a folder"),
@@ -109,14 +112,22 @@ def test_every_shipped_grid_loads():
 
 def test_a_run_that_was_made_with_other_values_is_refused(tmp_path: Path):
     grid = load(write(tmp_path, matrix={"model.net.depth": [20]}))
-    run = RunFolder(tmp_path / "runs" / "mine" / "20-seed0")
-    status.check_config(grid, grid.cells[0], run)  # nothing was run yet
+    (cell,) = grid.cells
+    run = RunFolder(tmp_path / "runs" / "mine" / cell.folder)
+    status.check_config(grid, cell, run)  # nothing was run yet
     run.path.mkdir(parents=True)
-    config = grid.config(grid.cells[0])
-    config["model"]["lr"] = "1e-1"  # the same number, written otherwise
-    run.config_file.write_text(yaml.safe_dump(config))
-    status.check_config(grid, grid.cells[0], run)
-    config["model"]["net"]["depth"] = 56
-    run.config_file.write_text(yaml.safe_dump(config))
-    with pytest.raises(InputError, match="20-seed0: was run with model.net.depth 56, but mine says 20 now"):
-        status.check_config(grid, grid.cells[0], run)
+    other = grid.config(cell)
+    other["model"]["lr"] = 0.01
+    run.cell_file.write_text(yaml.safe_dump(other))
+    status.check_config(grid, cell, run)  # nothing was trained yet
+    run.write_summary({"test_error": 1.0})
+    with pytest.raises(
+        InputError, match=r"20-seed0: was run with another model.lr \(0.01, not 0.1\) than mine says now"
+    ):
+        status.check_config(grid, cell, run)
+    # A key that the grid no longer has is a difference too.
+    run.cell_file.write_text(yaml.safe_dump(grid.config(cell) | {"trainer": {"max_steps": 5}}))
+    with pytest.raises(InputError, match="another trainer"):
+        status.check_config(grid, cell, run)
+    run.cell_file.write_text(yaml.safe_dump(grid.config(cell)))
+    status.check_config(grid, cell, run)

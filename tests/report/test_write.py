@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 
@@ -88,7 +89,9 @@ def test_the_page_stands_alone_and_is_sound(lab, grid):
         if link.startswith("#"):
             assert link[1:] in page.ids
         else:
-            assert (report.folder / link).is_file()
+            assert link.startswith("data:")
+    downloads = [unquote(link).partition(",")[2] for link in page.links if link.startswith("data:")]
+    assert downloads == [(report.folder / f"table.{form}").read_text() for form in ("csv", "md", "tex")]
     for reference in re.findall(r"url\(#([^)]+)\)", text):
         assert reference in page.ids
 
