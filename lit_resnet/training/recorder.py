@@ -41,14 +41,26 @@ class StopRequest:
     def heeded(self) -> Iterator[None]:
         """While it lasts, the two signals mean this; an ignored one stays ignored (the launcher heeds Ctrl-C)."""
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        for number, handler in before.items():
-            if handler != signal.SIG_IGN:
-                signal.signal(number, self._make)
+        self._listen()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def training_begins(self) -> None:
+        """From here on there is something to save."""
+        self.training = True
+        self._listen()  # anew: Lightning has put a handler before this one that ends the run without a checkpoint
+
+    def training_ends(self) -> None:
+        """All is saved."""
+        self.training = False
+
+    def _listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._make)
 
     def _make(self, *_: Any) -> None:
         if self.made or not self.training:
@@ -111,7 +123,7 @@ class Recorder(Callback):
         self._started = self._saved = self._beat = time.monotonic()
         self._save_cost = 0.0
         self.metrics.resume(trainer.global_step)
-        self.stop.training = True
+        self.stop.training_begins()
         self.status.max_steps = trainer.max_steps
         self._heartbeat(trainer)
 
@@ -127,7 +139,7 @@ class Recorder(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._save(trainer)
-        self.stop.training = False
+        self.stop.training_ends()
 
     def state_dict(self) -> dict[str, float]:
         return {"elapsed": self.elapsed}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lit_resnet.data import sources
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.runfolder import RunFolder
@@ -152,21 +153,39 @@ def test_killed_after_the_last_iteration(whole: RunFolder, tmp_path: Path, monke
     assert_same(whole, folder)
 
 
-def test_sigterm_saves_and_the_next_call_continues(whole: RunFolder, tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("when", "step", "saved"), [("before", 9, 9), ("after", 9, 10), ("after", 7, 8), ("after", 8, 9)]
+)
+def test_a_stopped_run_saves_and_the_next_call_continues(
+    whole: RunFolder, tmp_path: Path, monkeypatch, number: signal.Signals, when: str, step: int, saved: int
+):
+    """The signal comes before or after the moment at which a step looks for it; step 8 is one that is evaluated."""
     folder = RunFolder(tmp_path / "run")
     original = recorder.Recorder._save_if_due
 
     def signalled(self, trainer) -> None:
-        if trainer.global_step == 9:
-            os.kill(os.getpid(), signal.SIGTERM)
+        due = trainer.global_step == step and not self.stop.made
+        if due and when == "before":
+            os.kill(os.getpid(), number)
         original(self, trainer)
+        if due and when == "after":
+            os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
         patch.setattr(recorder.Recorder, "_save_if_due", signalled)
         assert not train(RunCLI(config()), folder)
-    assert (folder.status().state, folder.status().step) == ("queued", 9)
+    assert (folder.status().state, folder.status().step) == ("queued", saved)
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
+
+
+def test_a_run_that_is_stopped_while_it_loads_stops_at_once(tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert not train(RunCLI(config()), folder)
+    assert (folder.status().state, folder.status().step) == ("queued", 0)
 
 
 def test_a_cut_off_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
