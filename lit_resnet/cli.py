@@ -103,6 +103,7 @@ def _nets(args: argparse.Namespace) -> int:
 
         rows = catalogue.rows()
     show(rows, catalogue.COLUMNS, args.format, catalogue.TITLE)
+    print(catalogue.NOTE, file=sys.stderr)
     return 0
 
 

@@ -72,6 +72,10 @@ class Launcher:
         self._start_server()
         with self.console.status("loading torch and lightning, checking every cell"):
             planned, gpus = self._check()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--root {self.root}: cannot be made ({error.strerror}); give another one") from None
         todo = [p for p in planned if not self._folder(p).summary()]
         todo.sort(key=lambda p: p.training_macs, reverse=True)  # the longest first: none is left alone at the end
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from lit_resnet.probes.complexity import complexity
 from lit_resnet.report import paper
 
 TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
+NOTE = "The paper's figure for VGG-16 leaves its fc layers out, that for VGG-19 has them in; ours have them in."
 IMAGE = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224)}
 
 

@@ -77,6 +77,7 @@ class MetricsFile(Logger):
         self.folder = folder
         self.last: dict[str, float] = {}  # the newest value of each column
         self._row: dict[str, float] = {}
+        self._kept: list[dict[str, float]] = []  # what the file held at a resume, until a row of a later step
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml has them."""
@@ -92,17 +93,21 @@ class MetricsFile(Logger):
     @rank_zero_only
     def write_row(self) -> None:
         """Write the row of the current step, which is then complete."""
-        if self._row:
+        if self._kept and self._row and self._kept[-1]["step"] == self._row["step"]:
+            self._kept[-1] |= self._row
+            self.folder.write_metrics(self._kept)
+        elif self._row:
             self.folder.append_metrics(self._row)
-            self._row = {}
+            self._kept = []
+        self._row = {}
 
     @rank_zero_only
     def resume(self, step: int) -> None:
-        """Keep the rows before `step`, and go on with its own; those after it will come again."""
+        """Keep the rows up to `step`; those after it will come again."""
         rows = [{k: v for k, v in row.items() if v is not None} for row in self.folder.metrics() if row["step"] <= step]
         for row in rows:
             self.last |= row
-        self._row = rows.pop() if rows and rows[-1]["step"] == step else {}
+        self._kept = rows
         self.folder.write_metrics(rows)
 
 

@@ -128,6 +128,25 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
     assert_same(whole, folder)
 
 
+def test_killed_again_right_after_a_resume(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+
+    def die(self, trainer) -> None:
+        if trainer.global_step == LOG and folder.status().attempts == 1:  # at a step that has a row
+            self._save(trainer)
+        if trainer.global_step >= LOG:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", die)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                train(RunCLI(config()), folder)
+    assert train(RunCLI(config()), folder)
+    assert folder.status().attempts == 3
+    assert_same(whole, folder)
+
+
 def test_killed_before_the_first_checkpoint(whole: RunFolder, tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
