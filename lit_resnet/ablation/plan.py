@@ -80,14 +80,14 @@ def rows(grid: Grid, root: Path) -> list[Row]:
         {
             "cell": p.cell.name,
             "seed": p.cell.seed,
-            "net": p.net,
-            "data": p.data,
             "params": p.params,
             "macs": p.macs,
             "max_steps": p.max_steps,
+            "state": status.row(run, p.cell.name, p.cell.seed)["state"],
+            "net": p.net,
+            "data": p.data,
             "batch_size": p.batch_size,
             "training_macs": p.training_macs,
-            "state": status.row(run, p.cell.name, p.cell.seed)["state"],
             "seconds": round(summary["wall_seconds"] if summary else seconds(p) * p.max_steps, 1),
         }
         for p, run, summary in zip(planned, runs, took, strict=True)

@@ -38,12 +38,12 @@ def rows() -> list[Row]:
     for config in configs():
         key = (config.family, config.depth, config.shortcut)
         printed = paper.params(*key), paper.gflops(*key, stride_on=config.stride_on)
-        nets.append(_row(str(config), build(config), *key, config.stride_on if config.bottleneck else None, *printed))
+        nets.append(_row(str(config), build(config), *key, config.stride_on, *printed))
     reference = {row["net"]: row["gflops"] for row in paper.load()["table1"]["rows"]}
     for name, make, layers in (("VGG-16", vgg16, 16), ("VGG-19", vgg19, 19)):
         with torch.device("meta"):
             net = make(weights=None)
-        # On real memory its 138 M weights would take a second to draw; zeros count the same.
+        # Drawing its 138 M weights would take a second; whatever lies in the memory counts the same.
         nets.append(_row(name, net.to_empty(device="cpu"), "imagenet", layers, None, None, None, reference[name]))
     return nets
 
