@@ -1,0 +1,56 @@
+"""What the README tells people to write and type is right."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lit_resnet.ablation.grid import find, load, shipped
+from lit_resnet.ablation.plan import check
+from lit_resnet.training.config import RunCLI
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_its_grid_is_one(tmp_path: Path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    path = tmp_path / "mine.yaml"
+    path.write_text(block)
+    planned = check(load(str(path)))
+    names = {p.cell.name: p.net for p in planned}
+    assert names == {
+        "plain-20": "plain-20",
+        "plain-56": "plain-56",
+        "residual-20": "ResNet-20",
+        "residual-56": "ResNet-56",
+        "residual-110": "ResNet-110",
+        "residual-110-cold": "ResNet-110",
+    }
+    assert len(planned) == 6 * 5
+
+
+FITS = re.findall(r"^uv run lit-resnet fit (.*)$", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", [line for line in FITS if "--help" not in line])
+def test_its_runs_are_understood(line: str):
+    args = shlex.split(line, comments=True)
+    if "--config" in args:
+        place = args.index("--config") + 1
+        args[place] = str(find(args[place], shipped() / "recipes", "config"))
+    RunCLI(args)
+
+
+def test_every_shipped_grid_is_right():
+    grids = sorted(shipped().glob("*.yaml"))
+    assert grids
+    for path in grids:
+        assert check(load(str(path)))
+
+
+def test_the_recipe_of_cifar10_is_the_papers():
+    config = RunCLI(["--config", str(shipped() / "recipes" / "cifar10.yaml")]).config
+    assert (config.model.lr, config.model.momentum, config.model.weight_decay) == (0.1, 0.9, 1e-4)
+    assert (config.model.milestones, config.trainer.max_steps) == ([32_000, 48_000], 64_000)
+    assert (config.data.batch_size, config.data.pad, config.data.flip, config.data.val_size) == (128, 4, True, 0)
