@@ -24,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
         if argv and argv[0] in TRAINING:
             return _training(argv[0], argv[1:])
         args = _parser().parse_args(argv)
+        if "root" in args and args.root.exists() and not args.root.is_dir():
+            raise InputError(f"--root {args.root}: is a file; give a folder")
         return args.run(args)
     except InputError as error:
         print(f"lit-resnet: {error}", file=sys.stderr)
@@ -187,7 +189,7 @@ def _status(args: argparse.Namespace) -> int:
         while True:
             found = look()
             live.update(status.live_table(f"{title}: {status.overview(found)}", found), refresh=True)
-            if all(row["state"] == "done" for row in found):
+            if all(row["state"] in ("done", "failed") for row in found):
                 return 0
             time.sleep(1)
 
@@ -197,6 +199,8 @@ def _report(args: argparse.Namespace) -> int:
 
     with _spinner("drawing"):
         made = report.write(args.grid, args.root)
+    for reason in made.not_drawn:
+        print(f"not drawn: {reason}", file=sys.stderr)
     if args.format == "table":
         from rich.console import Console
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from filelock import FileLock, Timeout
@@ -34,6 +34,11 @@ State = Literal["queued", "running", "done", "failed"]
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
 RESPONSES = ("layer", "name", "std")
+# What a summary.json must have to be one: words and numbers.
+SUMMARY_WORDS = ("net", "family", "shortcut", "data")
+SUMMARY_NUMBERS = (
+    "depth", "params", "macs", "steps", "batch_size", "test_error", "train_error", "wall_seconds",
+)  # fmt: skip
 
 
 @dataclass
@@ -62,6 +67,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
     os.replace(temporary, path)
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Refuses a key that stands twice, of which YAML would take the second without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"key {twice} stands twice (line {node.start_mark.line + 1} and on)")
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
@@ -69,7 +85,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: It is not YAML, or no mapping.
     """
     try:
-        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(path.read_text(), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -166,27 +182,40 @@ class RunFolder:
         Raises:
             InputError: status.json is damaged.
         """
-        known = self._json(self.status_file)
+        known = self._json(self.status_file) or {}
         names = {f.name for f in fields(Status)}
-        return Status(**{name: value for name, value in known.items() if name in names})
+        status = Status(**{name: value for name, value in known.items() if name in names})
+        numbers = (status.step, status.max_steps, status.attempts, status.elapsed)
+        if status.state not in get_args(State) or not all(isinstance(n, int | float) for n in numbers):
+            raise self._damaged(self.status_file)
+        return status
 
     def summary(self) -> dict[str, Any] | None:
         """The final numbers, or None while the run is not done.
 
         Raises:
-            InputError: summary.json is damaged.
+            InputError: summary.json is damaged, or lacks a number that a table needs.
         """
-        return self._json(self.summary_file) or None
+        summary = self._json(self.summary_file)
+        if summary is None:
+            return None
+        numbers = [summary.get(key) for key in SUMMARY_NUMBERS]
+        if not all(key in summary for key in SUMMARY_WORDS) or not all(isinstance(n, int | float) for n in numbers):
+            raise self._damaged(self.summary_file)
+        return summary
 
-    def _json(self, path: Path) -> dict[str, Any]:
+    def _damaged(self, path: Path, where: str = "") -> InputError:
+        return InputError(f"{path}{where}: damaged; move {self.path} away and launch again")
+
+    def _json(self, path: Path) -> dict[str, Any] | None:
         try:
             value = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        except (json.JSONDecodeError, UnicodeDecodeError):
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
             value = None
         if not isinstance(value, dict):
-            raise InputError(f"{path}: damaged (no JSON object); move {self.path} away and launch again")
+            raise self._damaged(path)
         return value
 
     def metrics(self) -> list[dict[str, float | None]]:
@@ -208,8 +237,10 @@ class RunFolder:
     def _csv(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         try:
             text = path.read_text()
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
+        except (OSError, UnicodeDecodeError):
+            raise self._damaged(path) from None
         whole = text[: text.rfind("\n") + 1]  # a line still being written is not there yet
         rows = []
         for number, row in enumerate(csv.DictReader(whole.splitlines()), start=2):
@@ -218,7 +249,7 @@ class RunFolder:
                     raise ValueError
                 rows.append({key: value if key == "name" else _number(key, value) for key, value in row.items()})
             except (TypeError, ValueError):
-                raise InputError(f"{path}, line {number}: damaged; move {self.path} away and launch again") from None
+                raise self._damaged(path, f", line {number}") from None
         return rows
 
     # -- writing: for the holder of the lock

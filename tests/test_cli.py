@@ -259,13 +259,25 @@ def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
     for verb in ("status", "launch"):
         assert f"{folder.status_file}: damaged" in refused([verb, "quickstart", "--root", str(tmp_path)], capsys)
     assert folder.status_file.read_text() == '{"state": "ru'
+    folder.status_file.write_text('{"state": "running", "step": "x"}')
+    assert f"{folder.status_file}: damaged" in refused(["status", "quickstart", "--root", str(tmp_path)], capsys)
+    folder.status_file.unlink()
+    for content in ("{}", '{"net": "x"}'):
+        folder.summary_file.write_text(content)
+        for verb in ("plan", "launch", "report"):
+            message = refused([verb, "quickstart", "--root", str(tmp_path)], capsys)
+            assert f"{folder.summary_file}: damaged" in message
+    folder.summary_file.unlink()
+    folder.metrics_file.write_bytes(b"\xff\xfe\n")
+    assert f"{folder.metrics_file}: damaged" in refused(["launch", "quickstart", "--root", str(tmp_path)], capsys)
 
 
 def test_wrong_roots(tmp_path: Path, capsys):
     file = tmp_path / "file"
     file.write_text("")
-    assert "no finished runs" in refused(["report", "quickstart", "--root", str(file)], capsys)
-    assert "no runs here" in refused(["status", "--root", str(file)], capsys)
+    for verb in ("report", "status", "plan", "launch"):
+        assert f"--root {file}: is a file" in refused([verb, "quickstart", "--root", str(file)], capsys)
+    assert "no runs here" in refused(["status", "--root", str(tmp_path / "none")], capsys)
 
 
 def test_wrong_jobs_and_unknown_grids(capsys):

@@ -196,7 +196,7 @@ def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[
 def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dict[str, Any]) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
         raise InputError(f"{path}: cell {name!r}: a name becomes a folder; use letters, digits and . _ + - alone")
-    if name in cells:
+    if name.lower() in map(str.lower, cells):  # some file systems have one folder for A and a
         raise InputError(f"{path}: cell {name} stands twice; give the values of the axes names that differ")
     if SEED in overrides:
         raise InputError(f"{path}: cell {name}: {SEED} is for seeds: write seeds: [0, 1, 2]")

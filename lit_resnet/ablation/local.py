@@ -155,10 +155,11 @@ class Launcher:
             if code == worker.IN_USE:
                 todo.append(run.planned)
             elif code == worker.DONE:
-                found = folder.summary() or {}
+                found = folder.summary()
                 self._say(
-                    f"{run.planned.cell.folder}: done in {duration(found['wall_seconds'])}, train error "
-                    f"{percent(found['train_error'])} %, test error {percent(found['test_error'])} %"
+                    f"{run.planned.cell.folder}: {'diverged' if found.get('diverged') else 'done'} in "
+                    f"{duration(found['wall_seconds'])}, train error {percent(found['train_error'])} %, test error "
+                    f"{percent(found['test_error'])} %"
                 )
             elif code == worker.STOPPED:
                 self._say(f"{run.planned.cell.folder}: stopped by a signal; the next launch continues it")

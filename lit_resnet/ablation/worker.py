@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,6 +47,7 @@ def run(config: dict[str, Any], path: Path, threads: int, gpu: int | None) -> No
     with folder.log_file.open("a", buffering=1) as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
+        print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, GPU {gpu}", file=sys.stderr)
         sys.exit(_run(config, folder))
 
 

@@ -26,6 +26,7 @@ class Report:
         page: Its index.html.
         files: All its files, the page among them.
         table: The table, for `terminal()`, `csv()`, `json()` or `markdown()`.
+        not_drawn: For each figure that could not be drawn, its name and why.
         progress: `17 of 21 runs finished (1 failed, 3 missing)`.
     """
 
@@ -33,6 +34,7 @@ class Report:
     page: Path
     files: tuple[Path, ...]
     table: "Table"
+    not_drawn: tuple[str, ...]
     progress: str
 
 
@@ -61,4 +63,6 @@ def write(grid_name: str, root: Path) -> Report:
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / name, content)
-    return Report(folder, folder / "index.html", tuple(folder / name for name in contents), table, found.progress())
+    not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
+    files = tuple(folder / name for name in contents)
+    return Report(folder, folder / "index.html", files, table, not_drawn, found.progress())

@@ -111,6 +111,8 @@ def make(runs: GridRuns) -> Table:
     columns[unit] = [f"{cell.net['macs'] / scale:.1f}" for cell in cells]
     columns["train error %"] = [_error(cell, "train_error") for cell in cells]
     columns["test error %"] = [_error(cell, "test_error") for cell in cells]
+    if any(cell.over_seeds("val_error") for cell in cells):
+        columns["val error %"] = [_error(cell, "val_error") for cell in cells]
     columns["n"] = [str(len(cell.runs)) for cell in cells]
     columns["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
 
@@ -180,6 +182,8 @@ def _note(runs: GridRuns, unit: str) -> str:
         "Train error: over the last logging window, of the batches as they were trained, with augmentation",
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]
+    if diverged := [f"{run.cell} (seed {run.seed})" for run in runs.finished if run.summary.get("diverged")]:
+        sentences.append(f"Diverged, its loss is no number: {', '.join(diverged)}")
     if counts[-1] > 1:
         sentences.append("±: sample standard deviation over seeds")
     if counts[-1] >= SEEDS_FOR_BEST:

@@ -194,7 +194,8 @@ def net_weights(net: Net, checkpoint: dict[str, Any]) -> dict[str, Tensor]:
         if wanted.get(name) != given.get(name):
             raise InputError(
                 f"the checkpoint is of {checkpoint.get('net', 'another program')}, not of {net.config}: weight {name} "
-                f"is {given.get(name, 'missing')} there and {wanted.get(name, 'unknown')} here"
+                f"is {given.get(name, 'missing')} there and {wanted.get(name, 'unknown')} here; give the net that it is "
+                "of, or move it away"
             )
     return weights
 

@@ -201,10 +201,19 @@ def newest_checkpoint(folder: RunFolder) -> Path | None:
     for name in ("last", "previous"):
         path = folder.checkpoints / f"{name}.ckpt"
         if path.exists():
-            if zipfile.is_zipfile(path):
+            if _whole(path):
                 return path
-            print(f"warning: {path} is damaged (cut off?): using the checkpoint before it", file=sys.stderr)
+            print(f"warning: {path} is damaged: using the checkpoint before it, if there is one", file=sys.stderr)
     return None
+
+
+def _whole(path: Path) -> bool:
+    """Whether a checkpoint, which is a zip file with checksums, is as it was written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 class ProgressBar(Callback):

@@ -1,5 +1,6 @@
 """One run from its config to its finished folder, and the verbs `fit`, `validate`, `test` and `responses`."""
 
+import math
 import os
 import platform
 import re
@@ -117,6 +118,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             "test_error": metrics.last["test_error"],
             "train_error": metrics.last["train_error"],
             "val_error": metrics.last.get("val_error"),
+            "diverged": not math.isfinite(metrics.last["train_loss"]),
             **asdict(counted),
             "steps": trainer.global_step,
             "batch_size": data.batch_size * trainer.world_size,

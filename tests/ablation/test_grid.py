@@ -77,6 +77,7 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"a.b": ["x/y"]}}, "a name becomes a folder"),
         ({"include": {"../../x": {"a": 1}}}, "a name becomes a folder"),
         ({"matrix": {"a.b": [1]}, "include": {"1": {"a.b": 2}}}, "cell 1 stands twice"),
+        ({"matrix": {"a.b": ["x", "X"]}}, "cell X stands twice"),
         ({"matrix": {"seed_everything": [1]}}, "write seeds:"),
         ({"matrix": {"a.b": [1]}, "report": {"figure": []}}, "unknown key report.figure; known: figures"),
         ({"matrix": {"a.b": [1]}, "report": {"figures": ["fig9"]}}, "write a list of some of fig1, fig6, fig7"),
@@ -101,6 +102,13 @@ def test_not_yaml(tmp_path: Path):
     with pytest.raises(InputError, match="broken.yaml: not YAML") as caught:
         load(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_stands_twice(tmp_path: Path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("base: x.yaml\nmatrix: {a.b: [1]}\nmatrix: {a.b: [2]}\n")
+    with pytest.raises(InputError, match="key matrix stands twice"):
+        load(str(path))
 
 
 def test_every_shipped_grid_loads():

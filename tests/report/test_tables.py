@@ -179,5 +179,5 @@ def test_damage_names_the_file(lab):
     with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
         runs.read(grid, lab.root)
     run.write_summary({"net": "ResNet-20", "family": "cifar", "shortcut": "A", "data": "cifar10", "depth": 20})
-    with pytest.raises(InputError, match=r"residual-seed0/summary\.json: params is None"):
+    with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
         runs.read(grid, lab.root)

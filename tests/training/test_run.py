@@ -207,7 +207,8 @@ def test_a_run_that_is_stopped_while_it_loads_stops_at_once(tmp_path: Path, monk
     assert (folder.status().state, folder.status().step) == ("queued", 0)
 
 
-def test_a_cut_off_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+@pytest.mark.parametrize("damage", ["cut off", "overwritten"])
+def test_a_damaged_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys, damage: str):
     folder = RunFolder(tmp_path / "run")
 
     def die(self, trainer) -> None:
@@ -221,7 +222,9 @@ def test_a_cut_off_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, m
         with pytest.raises(Killed):
             train(RunCLI(config()), folder)
     last = folder.checkpoints / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:5000])
+    content = last.read_bytes()
+    middle = len(content) // 2
+    last.write_bytes(content[:5000] if damage == "cut off" else content[:middle] + bytes(500) + content[middle + 500 :])
     assert train(RunCLI(config()), folder)
     assert "last.ckpt is damaged" in capsys.readouterr().err
     assert_same(whole, folder)
@@ -292,6 +295,13 @@ def test_a_held_out_split_has_its_own_error(tmp_path: Path):
     assert len(errors) == 3
     assert errors[-1] * 97 / 100 == pytest.approx(round(errors[-1] * 97 / 100), abs=1e-3)
     assert folder.summary()["val_error"] == errors[-1]
+
+
+def test_a_run_that_diverges_says_so(tmp_path: Path, whole: RunFolder):
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(config(lr=1e30)), folder)
+    assert folder.summary()["diverged"]
+    assert not whole.summary()["diverged"]
 
 
 def test_a_failure_is_recorded(tmp_path: Path, monkeypatch):
