@@ -193,9 +193,10 @@ def net_weights(net: Net, checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     for name in wanted | given:
         if wanted.get(name) != given.get(name):
             there, here = given.get(name, "missing"), wanted.get(name, "unknown")
+            origin = checkpoint.get("net", "another program")
             raise InputError(
-                f"the checkpoint is of {checkpoint.get('net', 'another program')}, not of {net.config}: weight {name} is "
-                f"{there} there and {here} here; give the net that it is of, or move it away"
+                f"the checkpoint is of {origin}, not of {net.config}: weight {name} is {there} there and {here} here; "
+                "give the net that it is of, or move it away"
             )
     return weights
 
