@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lit_resnet import __version__
 from lit_resnet.errors import InputError
-from lit_resnet.listing import FORMATS
+from lit_resnet.listing import FORMATS, print_table
 
 TRAINING = {
     "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",
@@ -202,9 +202,7 @@ def _report(args: argparse.Namespace) -> int:
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if args.format == "table":
-        from rich.console import Console
-
-        Console(width=None if sys.stdout.isatty() else 160).print(made.table.terminal())
+        print_table(made.table.terminal())
     else:
         print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[args.format](), end="")
     print(f"{made.progress}; the page: {made.page}", file=sys.stdout if args.format == "table" else sys.stderr)

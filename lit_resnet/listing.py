@@ -28,8 +28,12 @@ def show(rows: list[Row], columns: Columns, form: Format, title: str = "") -> No
         lines = [list(columns), ["---"] * len(columns), *([text(row) for text in columns.values()] for row in rows)]
         print("\n".join("| " + " | ".join(line) + " |" for line in lines))
     else:
-        # A pipe or a file has no width of its own: there a row stays one line.
-        Console(width=None if sys.stdout.isatty() else 160).print(table(rows, columns, title))
+        print_table(table(rows, columns, title))
+
+
+def print_table(made: Table) -> None:
+    """To stdout. A pipe or a file has no width of its own: there a row stays one line."""
+    Console(width=None if sys.stdout.isatty() else 160).print(made)
 
 
 def table(rows: list[Row], columns: Columns, title: str = "") -> Table:

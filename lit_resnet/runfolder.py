@@ -85,7 +85,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: It is not YAML, or no mapping.
     """
     try:
-        content = yaml.load(path.read_text(), Loader=_Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

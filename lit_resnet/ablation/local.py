@@ -22,7 +22,7 @@ from lit_resnet.ablation import status, worker
 from lit_resnet.ablation.grid import Grid
 from lit_resnet.ablation.plan import Planned
 from lit_resnet.errors import InputError
-from lit_resnet.listing import duration, percent
+from lit_resnet.listing import Row, duration, percent
 from lit_resnet.runfolder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
@@ -85,7 +85,7 @@ class Launcher:
         self.threads = max(1, cores // jobs)
         self.free_gpus: list[int | None] = [i % gpus if gpus else None for i in range(jobs)]
         self._say(f"{len(planned) - len(todo)} of {len(planned)} done; running the rest, {jobs} at a time")
-        self.clock = _Clock(todo, [self._folder(p) for p in todo])
+        self.clock = _Clock(todo, status.rows(self.grid, self.root))
         try:
             with Live(console=self.console, auto_refresh=False, transient=True) as live:
                 while todo or self.running:
@@ -206,7 +206,7 @@ class Launcher:
             return
         self.shown = time.monotonic()
         rows = status.rows(self.grid, self.root)
-        title = f"{self.grid.name}: {status.overview(rows)}, about {duration(self.clock.seconds_left())} left"
+        title = f"{self.grid.name}: {status.overview(rows)}, about {duration(self.clock.seconds_left(rows))} left"
         if self.console.is_terminal:
             live.update(status.live_table(title, rows), refresh=True)
         else:
@@ -216,19 +216,18 @@ class Launcher:
 class _Clock:
     """Time left for a grid, from the arithmetic that its runs have done since the launch."""
 
-    def __init__(self, todo: list[Planned], folders: list[RunFolder]) -> None:
-        self.runs = list(zip(todo, folders, strict=True))
+    def __init__(self, todo: list[Planned], rows: list[Row]) -> None:
+        self.todo = tuple(todo)
         self.started = time.monotonic()
-        self.at_start = self._left()
+        self.at_start = self._left(rows)
 
-    def _left(self) -> float:
-        """Multiply-adds still to do."""
-        return sum(
-            planned.training_macs * (1 - folder.status().step / planned.max_steps) for planned, folder in self.runs
-        )
+    def _left(self, rows: list[Row]) -> float:
+        """Multiply-adds still to do, by the status of all cells."""
+        steps = {(row["cell"], row["seed"]): row["step"] for row in rows}
+        return sum(p.training_macs * (1 - steps[p.cell.name, p.cell.seed] / p.max_steps) for p in self.todo)
 
-    def seconds_left(self) -> float | None:
+    def seconds_left(self, rows: list[Row]) -> float | None:
         """None until something was done."""
-        left = self._left()
+        left = self._left(rows)
         done = self.at_start - left
         return (time.monotonic() - self.started) * left / done if done > 0 else None

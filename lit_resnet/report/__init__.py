@@ -27,7 +27,7 @@ class Report:
         files: All its files, the page among them.
         table: The table, for `terminal()`, `csv()`, `json()` or `markdown()`.
         not_drawn: For each figure that could not be drawn, its name and why.
-        progress: `17 of 21 runs finished (1 failed, 3 missing)`.
+        progress: `17 of 21 runs finished (1 failed, 3 queued)`.
     """
 
     folder: Path

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from lit_resnet.runfolder import read_yaml
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class PrintedError:
 @cache
 def load() -> dict[str, Any]:
     """`table1` to `table8` and `claims`, as in paper.yaml. Shared by all callers: read it, never write to it."""
-    text = Path(__file__).with_name("paper.yaml").read_text(encoding="utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return read_yaml(Path(__file__).with_name("paper.yaml"))
 
 
 def gflops(family: str, depth: int, shortcut: str, *, stride_on: str = "1x1", block: str = "paper") -> float | None:

@@ -106,14 +106,11 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize(("saved", "killed"), [(3, 3), (6, 7), (7, 8), (8, 8), (8, 12), (15, 17), (16, 16), (23, 23)])
-def test_a_killed_run_ends_like_the_undisturbed_one(
-    whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
-):
-    folder = RunFolder(tmp_path / "run")
+def train_and_kill(folder: RunFolder, monkeypatch, saved: tuple[int, ...], killed: int) -> None:
+    """One attempt that saves at these steps alone and dies at the end of step `killed`."""
 
     def die(self, trainer) -> None:
-        if trainer.global_step == saved:
+        if trainer.global_step in saved:
             self._save(trainer)
         if trainer.global_step == killed:
             raise Killed
@@ -122,6 +119,14 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
         patch.setattr(recorder.Recorder, "_save_if_due", die)
         with pytest.raises(Killed):
             train(RunCLI(config()), folder)
+
+
+@pytest.mark.parametrize(("saved", "killed"), [(3, 3), (6, 7), (7, 8), (8, 8), (8, 12), (15, 17), (16, 16), (23, 23)])
+def test_a_killed_run_ends_like_the_undisturbed_one(
+    whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
+):
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, monkeypatch, saved=(saved,), killed=killed)
     assert folder.summary() is None
     assert train(RunCLI(config()), folder)
     assert folder.status().attempts == 2
@@ -130,18 +135,8 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
 
 def test_killed_again_right_after_a_resume(whole: RunFolder, tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
-
-    def die(self, trainer) -> None:
-        if trainer.global_step == LOG and folder.status().attempts == 1:  # at a step that has a row
-            self._save(trainer)
-        if trainer.global_step >= LOG:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", die)
-        for _ in range(2):
-            with pytest.raises(Killed):
-                train(RunCLI(config()), folder)
+    train_and_kill(folder, monkeypatch, saved=(LOG,), killed=LOG)  # at a step that has a row
+    train_and_kill(folder, monkeypatch, saved=(), killed=LOG + 1)
     assert train(RunCLI(config()), folder)
     assert folder.status().attempts == 3
     assert_same(whole, folder)
@@ -210,17 +205,7 @@ def test_a_run_that_is_stopped_while_it_loads_stops_at_once(tmp_path: Path, monk
 @pytest.mark.parametrize("damage", ["cut off", "overwritten"])
 def test_a_damaged_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys, damage: str):
     folder = RunFolder(tmp_path / "run")
-
-    def die(self, trainer) -> None:
-        if trainer.global_step in (5, 11):
-            self._save(trainer)
-        if trainer.global_step == 13:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", die)
-        with pytest.raises(Killed):
-            train(RunCLI(config()), folder)
+    train_and_kill(folder, monkeypatch, saved=(5, 11), killed=13)
     last = folder.checkpoints / "last.ckpt"
     content = last.read_bytes()
     middle = len(content) // 2
