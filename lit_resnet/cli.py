@@ -52,6 +52,14 @@ def _parser() -> argparse.ArgumentParser:
 
     root = argparse.ArgumentParser(add_help=False)
     root.add_argument("--root", type=Path, default=Path("runs"), help="where run folders live (default: runs)")
+    setting = argparse.ArgumentParser(add_help=False)
+    setting.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a config key for all cells, such as data.root=/data/cifar10; give it to every verb alike",
+    )
     form = argparse.ArgumentParser(add_help=False)
     form.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
 
@@ -62,23 +70,25 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("folder", metavar="RUN", help="a run folder")
     verb.set_defaults(run=_responses)
 
-    verb = verbs.add_parser("plan", parents=[root, form], help="what a grid would run, what is done, the cost")
+    verb = verbs.add_parser("plan", parents=[root, setting, form], help="what a grid would run, what is done, the cost")
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_plan)
 
-    verb = verbs.add_parser("launch", parents=[root], help="run what is missing of a grid, then report it")
+    verb = verbs.add_parser("launch", parents=[root, setting], help="run what is missing of a grid, then report it")
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.add_argument(
         "--jobs", type=int, metavar="N", help="runs at a time (default: one a GPU; without a GPU one a core)"
     )
     verb.set_defaults(run=_launch)
 
-    verb = verbs.add_parser("status", parents=[root, form], help="how far the runs are")
+    verb = verbs.add_parser("status", parents=[root, setting, form], help="how far the runs are")
     verb.add_argument("grid", metavar="GRID", nargs="?", help="path or shipped name (default: every run below --root)")
     verb.add_argument("--watch", action="store_true", help="stay, and show it anew every second")
     verb.set_defaults(run=_status)
 
-    verb = verbs.add_parser("report", parents=[root, form], help="tables, figures and a page from the finished runs")
+    verb = verbs.add_parser(
+        "report", parents=[root, setting, form], help="tables, figures and a page from the finished runs"
+    )
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_report)
     return parser
@@ -130,7 +140,7 @@ def _plan(args: argparse.Namespace) -> int:
     from lit_resnet.ablation.grid import load
     from lit_resnet.listing import duration, show
 
-    grid = load(args.grid)
+    grid = load(args.grid, args.set)
     with _spinner("loading torch and lightning, checking every cell, timing two nets"):
         from lit_resnet.ablation import plan
 
@@ -152,7 +162,7 @@ def _launch(args: argparse.Namespace) -> int:
 
     if args.jobs is not None and args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}: write 1 or more")
-    grid = load(args.grid)
+    grid = load(args.grid, args.set)
     outcome = Launcher(grid, args.root, args.jobs).launch()
     if outcome.stopped:
         print("stopped; the same command continues where it was", file=sys.stderr)
@@ -171,7 +181,7 @@ def _status(args: argparse.Namespace) -> int:
     from lit_resnet.ablation.grid import load
     from lit_resnet.listing import show
 
-    grid = load(args.grid) if args.grid else None
+    grid = load(args.grid, args.set) if args.grid else None
     title = grid.name if grid else str(args.root)
 
     def look() -> list[status.Row]:
@@ -198,7 +208,7 @@ def _report(args: argparse.Namespace) -> int:
     from lit_resnet import report
 
     with _spinner("drawing"):
-        made = report.write(args.grid, args.root)
+        made = report.write(args.grid, args.root, args.set)
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if args.format == "table":

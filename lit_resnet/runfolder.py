@@ -7,6 +7,7 @@
       metrics.csv     one row per logged step
       summary.json    final numbers, written last: a run that has it is done
       responses.csv   layer responses (Fig. 7)
+      signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
       checkpoints/    last.ckpt and the one before it
       log.txt         what the run printed
 
@@ -34,6 +35,7 @@ State = Literal["queued", "running", "done", "failed"]
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
 RESPONSES = ("layer", "name", "std")
+SIGNALS = ("step", "layer", "name", "variance", "gradient")
 # What a summary.json must have to be one: words and numbers.
 SUMMARY_WORDS = ("net", "family", "shortcut", "data")
 SUMMARY_NUMBERS = (
@@ -120,6 +122,7 @@ class RunFolder:
         self.metrics_file = self.path / "metrics.csv"
         self.summary_file = self.path / "summary.json"
         self.responses_file = self.path / "responses.csv"
+        self.signals_file = self.path / "signals.csv"
         self.log_file = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
 
@@ -234,6 +237,14 @@ class RunFolder:
         """
         return self._csv(self.responses_file, RESPONSES)
 
+    def signals(self) -> list[dict[str, Any]]:
+        """Rows of signals.csv: step, layer (from 1), name, variance, gradient. Empty where they were not measured.
+
+        Raises:
+            InputError: The file has a line that is not a row of it.
+        """
+        return self._csv(self.signals_file, SIGNALS)
+
     def _csv(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         try:
             text = path.read_text()
@@ -268,6 +279,15 @@ class RunFolder:
         lines = [",".join(RESPONSES)] + [f"{i},{name},{std:.9g}" for i, (name, std) in enumerate(responses, start=1)]
         write_whole(self.responses_file, "\n".join(lines) + "\n")
 
+    def write_signals(self, rows: list[dict[str, Any]]) -> None:
+        """Replace signals.csv."""
+        write_whole(self.signals_file, _line(SIGNALS) + "".join(map(_signals_line, rows)))
+
+    def append_signals(self, rows: list[dict[str, Any]]) -> None:
+        """Append the rows of one iteration, as one write."""
+        with self.signals_file.open("a") as file:
+            file.write("".join(map(_signals_line, rows)))
+
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Replace metrics.csv."""
         write_whole(self.metrics_file, _line(METRICS) + "".join(map(_metrics_line, rows)))
@@ -286,6 +306,10 @@ def _number(key: str, text: str) -> float | int | None:
 
 def _line(values: tuple[str, ...]) -> str:
     return ",".join(values) + "\n"
+
+
+def _signals_line(row: dict[str, Any]) -> str:
+    return _line((str(row["step"]), str(row["layer"]), row["name"], f"{row['variance']:.9g}", f"{row['gradient']:.9g}"))
 
 
 def _metrics_line(row: dict[str, float | None]) -> str:

@@ -8,8 +8,8 @@
       model.net.depth: [20, 56]                           # a value that is its own name
     exclude:
       - {model.net.shortcut: plain, model.net.depth: 56}  # all cells that match
-    include:                            # more cells: a name, and what differs from the base
-      residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.lr: 0.01}
+    include:                            # more cells: a name, and what differs from the base; seeds of its own, or not
+      residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.lr: 0.01, seeds: [0]}
     report:
       figures: [fig1, fig6, fig7]
 
@@ -19,16 +19,19 @@ Knows YAML and nothing of torch: whether a key and a value mean something to a n
 import copy
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 import lit_resnet
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.runfolder import read_yaml
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report")
-FIGURES = ("fig1", "fig6", "fig7")
+FIGURES = ("fig1", "fig6", "fig7", "gradients")
 SEED = "seed_everything"
 
 
@@ -56,6 +59,7 @@ class Grid:
         base: The recipe that every cell starts from, as nested mappings.
         cells: Cells in the order of the file, all seeds of a name together.
         figures: The paper's figures in whose manner `report` draws it.
+        settings: Config keys that whoever asks has given another value, for all cells alike.
     """
 
     name: str
@@ -63,11 +67,12 @@ class Grid:
     base: dict[str, Any]
     cells: tuple[Cell, ...]
     figures: tuple[str, ...]
+    settings: dict[str, Any]
 
     def config(self, cell: Cell) -> dict[str, Any]:
-        """The cell's config: the base with its overrides, as nested mappings."""
+        """The cell's config: the base with its overrides and the settings, as nested mappings."""
         config = copy.deepcopy(self.base)
-        for key, value in {**cell.overrides, SEED: cell.seed}.items():
+        for key, value in {**cell.overrides, **self.settings, SEED: cell.seed}.items():
             *parents, leaf = key.split(".")
             place = config
             for parent in parents:
@@ -99,8 +104,12 @@ def find(name: str, folder: Path, what: str) -> Path:
     raise InputError(f"{name}: no such {what}{did_you_mean(name, names)} (shipped: {', '.join(names)}; or give a path)")
 
 
-def load(name: str) -> Grid:
+def load(name: str, settings: Iterable[str] = ()) -> Grid:
     """Read a grid by its path or shipped name.
+
+    Args:
+        name: The path or name.
+        settings: `KEY=VALUE`, for all its cells: where their data are, say, or a smaller number of iterations.
 
     Raises:
         InputError: No such file, or something in it is wrong; the message names the file, the key and the mend.
@@ -122,14 +131,32 @@ def load(name: str) -> Grid:
     figures = report.get("figures") or []
     if not isinstance(figures, list) or any(figure not in FIGURES for figure in figures):
         raise InputError(f"{path}: report.figures is {figures}: write a list of some of {', '.join(FIGURES)}")
+    everywhere = _seeds(path, content.get("seeds", [0]))
     cells = tuple(
-        Cell(cell, seed, overrides)
+        Cell(cell, seed, {key: value for key, value in overrides.items() if key != "seeds"})
         for cell, overrides in _cells(path, content).items()
-        for seed in _seeds(path, content.get("seeds", [0]))
+        for seed in _seeds(f"{path}: cell {cell}", overrides.get("seeds", everywhere))
     )
     if not cells:
         raise InputError(f"{path}: no cells: write a matrix, or cells under include")
-    return Grid(path.stem, str(content.get("title", path.stem)), read_yaml(base), cells, tuple(figures))
+    title = str(content.get("title", path.stem))
+    return Grid(path.stem, title, read_yaml(base), cells, tuple(figures), _settings(settings, cells))
+
+
+def _settings(settings: Iterable[str], cells: tuple[Cell, ...]) -> dict[str, Any]:
+    """`KEY=VALUE` texts as a mapping, values as YAML has them."""
+    found = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not all(key.split(".")):
+            raise InputError(f"--set {setting}: write KEY=VALUE, such as data.root=/data/cifar10")
+        if key == SEED or any(key in cell.overrides for cell in cells):
+            raise InputError(f"--set {key}: this is what the cells of the grid differ in; write a grid of your own")
+        try:
+            found[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InputError(f"--set {setting}: the value is not YAML") from None
+    return found
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -140,11 +167,11 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _seeds(path: Path, seeds: Any) -> list[int]:
+def _seeds(where: Path | str, seeds: Any) -> list[int]:
     if not isinstance(seeds, list) or not seeds or any(type(s) is not int or s < 0 for s in seeds):
-        raise InputError(f"{path}: seeds is {seeds!r}: write a list of whole numbers from 0, such as [0, 1, 2]")
+        raise InputError(f"{where}: seeds is {seeds!r}: write a list of whole numbers from 0, such as [0, 1, 2]")
     if len(set(seeds)) < len(seeds):
-        raise InputError(f"{path}: seeds is {seeds}: a seed stands twice")
+        raise InputError(f"{where}: seeds is {seeds}: a seed stands twice")
     return seeds
 
 
@@ -201,6 +228,8 @@ def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dic
     if SEED in overrides:
         raise InputError(f"{path}: cell {name}: {SEED} is for seeds: write seeds: [0, 1, 2]")
     for key, value in overrides.items():
+        if key == "seeds":
+            continue
         if not isinstance(key, str) or not all(key.split(".")):
             raise InputError(f"{path}: cell {name}: {key!r} is not a config key such as model.net.depth")
         if isinstance(value, dict) and "class_path" not in value:  # it would take the place of all that the base says

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lit_resnet.data import sources
 from lit_resnet.data.augment import CropFlip, pixel_mean
-from lit_resnet.data.stream import BatchStream, EvalBatches
+from lit_resnet.data.stream import BatchStream, Blocks, EvalBatches
 from lit_resnet.errors import InputError, did_you_mean
 
 
@@ -71,6 +71,7 @@ class ImageData(LightningDataModule):
         self.in_channels = self.image_shape[0]
         self.name = f"folder:{self.root.resolve().name}" if source == "folder" else source
         self._splits: sources.Splits | None = None  # between prepare_data and setup, where one process does both
+        self.block = 1  # iterations of a training step
         self.mean: Tensor | None = None  # per-pixel mean of the training images [C, H, W], in levels
 
     def prepare_data(self) -> None:
@@ -103,13 +104,13 @@ class ImageData(LightningDataModule):
         self.mean = pixel_mean(self.train[0])
         self.seed = torch.initial_seed()
 
-    def train_dataloader(self) -> BatchStream:
-        """An endless stream, on the trainer's device, at the trainer's step."""
+    def train_dataloader(self) -> Blocks:
+        """An endless stream, on the trainer's device, at the trainer's step, in blocks of `block` iterations."""
         device, shard = self._place()
         augment = CropFlip(self.mean.to(device), self.pad, self.flip)
         position = self.trainer.global_step if self.trainer else 0
         images, labels = (part.to(device) for part in self.train)
-        return BatchStream(images, labels, augment, self.batch_size, self.seed, position, **shard)
+        return Blocks(BatchStream(images, labels, augment, self.batch_size, self.seed, position, **shard), self.block)
 
     def val_dataloader(self) -> list[EvalBatches]:
         """What is evaluated during training: the test images, for the curves; and those held out, for choices."""

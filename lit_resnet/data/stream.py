@@ -1,5 +1,6 @@
 """Batches from a data set held as one tensor: an endless shuffled stream to train on, and one pass to evaluate on."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -75,6 +76,33 @@ class BatchStream:
             order = _rng(self.seed, 0, number).permutation(len(self.images))
             self._pass = number, torch.from_numpy(order).to(self.images.device)
         return self._pass[1]
+
+
+class Block:
+    """The batches of the iterations from `start` to `stop`, drawn from the stream when they are asked for."""
+
+    def __init__(self, stream: BatchStream, start: int, stop: int) -> None:
+        self.stream, self.start, self.stop = stream, start, stop
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return itertools.islice(self.stream, self.stop - self.start)
+
+
+class Blocks:
+    """An endless stream of batches in blocks, each up to the next multiple of `size` iterations.
+
+    The first one begins where the stream is: in the middle of a block, if a run was stopped there.
+    """
+
+    def __init__(self, stream: BatchStream, size: int) -> None:
+        self.stream, self.size = stream, size
+
+    def __iter__(self) -> Iterator[Block]:
+        start = self.stream.position
+        while True:
+            stop = start - start % self.size + self.size
+            yield Block(self.stream, start, stop)
+            start = stop
 
 
 class EvalBatches:

@@ -7,14 +7,19 @@ from torch import Tensor, nn
 
 from lit_resnet.nets.blocks import Basic, Bottleneck, SingleLayer
 from lit_resnet.nets.config import NetConfig
+from lit_resnet.nets.memory import recomputed
 
 
 class Net(nn.Module):
-    """A net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`): [N, C, H, W] float images -> [N, num_classes] logits."""
+    """A net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`): [N, C, H, W] float images -> [N, num_classes] logits.
+
+    With `recompute` set it trains in far less memory, for a third more arithmetic.
+    """
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False
         if config.family == "imagenet":
             widths = (64, 128, 256, 512)
             self.conv1 = nn.Conv2d(config.in_channels, 64, 7, stride=2, padding=3, bias=False)
@@ -46,7 +51,8 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in self.stages:
-            x = self.get_submodule(stage)(x)
+            blocks = self.get_submodule(stage)
+            x = recomputed(blocks, x) if self.recompute and self.training else blocks(x)
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 

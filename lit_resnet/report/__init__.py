@@ -7,6 +7,8 @@
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
 """
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,15 +40,15 @@ class Report:
     progress: str
 
 
-def write(grid_name: str, root: Path) -> Report:
-    """Write the report of a grid (its shipped name or path) whose run folders are under `root`.
+def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
+    """Write the report of a grid (its shipped name or path, and settings) whose run folders are under `root`.
 
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
     """
     from lit_resnet.report import figures, page, runs, tables
 
-    found = runs.read(grid_name, root)
+    found = runs.read(grid_name, root, settings)
     table = tables.make(found)
     drawings = figures.draw(found)
     drawn = [drawing for drawing in drawings if drawing.figure]
@@ -57,7 +59,9 @@ def write(grid_name: str, root: Path) -> Report:
         "table.csv": table.csv(),
         "table.md": table.markdown(),
         "table.tex": table.latex(),
-        "index.html": page.html(grid_name, found, table, drawings, svgs),
+        "index.html": page.html(
+            shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]), found, table, drawings, svgs
+        ),
     }
     folder = found.folder / "report"
     for name, content in contents.items():

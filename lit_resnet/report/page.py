@@ -1,6 +1,5 @@
 """The page: one HTML file that can be sent to a colleague, with the table, the figures and the runs in it."""
 
-import shlex
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,11 +12,11 @@ from lit_resnet.report.runs import GridRuns
 from lit_resnet.report.tables import NONE, Table, dates, seen
 
 
-def html(grid_name: str, runs: GridRuns, table: Table, drawings: list[Drawing], svgs: dict[str, str]) -> str:
+def html(grid: str, runs: GridRuns, table: Table, drawings: list[Drawing], svgs: dict[str, str]) -> str:
     """The page's text, which needs nothing beside it: figures and tables to download are in it.
 
     Args:
-        grid_name: The grid as the user named it, for the command that repeats it.
+        grid: The grid and its settings as the user wrote them, for the command that repeats it.
         runs: The grid's runs.
         table: Their table.
         drawings: The figures in their order, with captions.
@@ -45,7 +44,7 @@ def html(grid_name: str, runs: GridRuns, table: Table, drawings: list[Drawing], 
             )
         ],
         facts=list(filter(None, (runs.progress(), seen(runs, "data"), seen(runs, "device"), dates(runs)))),
-        command=f"lit-resnet launch {shlex.quote(grid_name)}",
+        command=f"lit-resnet launch {grid}",
     )
 
 

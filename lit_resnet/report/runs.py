@@ -1,6 +1,7 @@
 """A grid's run folders, read: which runs are finished, and what the finished seeds of each cell say together."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -86,13 +87,13 @@ class GridRuns:
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
 
 
-def read(grid_name: str, root: Path) -> GridRuns:
-    """The runs of a grid (its shipped name or path) under `root`.
+def read(grid_name: str, root: Path, settings: Sequence[str] = ()) -> GridRuns:
+    """The runs of a grid (its shipped name or path, and settings `KEY=VALUE`) under `root`.
 
     Raises:
         InputError: No such grid, a damaged run folder, one of a run with another config, or no finished run.
     """
-    grid = load(grid_name)
+    grid = load(grid_name, settings)
     folder = root / grid.name
     runs = []
     for cell in grid.cells:

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import inspect
 import logging
 import re
 import warnings
@@ -29,6 +30,7 @@ LEFT_OUT = {
     "max_epochs": None,
     "max_time": None,
     "accumulate_grad_batches": 1,
+    "gradient_clip_val": None,
     "barebones": False,
 }
 PRECISIONS = ("None", "32", "32-true", "bf16-mixed", "16-mixed")
@@ -109,12 +111,17 @@ class RunCLI(LightningCLI):
         net = self.net(data)
         model = self.config.model
         _made(
-            check_hyperparameters,
-            lr=model.lr,
-            momentum=model.momentum,
-            weight_decay=model.weight_decay,
-            milestones=model.milestones,
+            check_hyperparameters, **{name: model[name] for name in inspect.signature(check_hyperparameters).parameters}
         )
+        if model.bn_group is not None and (model.bn_group < 1 or data.batch_size % model.bn_group):
+            raise InputError(
+                f"model.bn_group is {model.bn_group}: write a divisor of data.batch_size ({data.batch_size}), or null"
+            )
+        if model.signals_every is not None and (model.compile or self.config.trainer.precision == "16-mixed"):
+            raise InputError(
+                "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
+                "leave out model.compile, and trainer.precision 16-mixed"
+            )
         _check_trainer(self.config.trainer)
         return data, net
 
@@ -144,7 +151,7 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: A value out of range.
         """
-        _check_trainer(self.config.trainer)
+        self.check()
         self._trainer_additions = trainer
         try:
             super().instantiate_classes()
@@ -157,6 +164,8 @@ class RunCLI(LightningCLI):
         for key in ("callbacks", "logger"):
             own = config[key] if isinstance(config[key], list) else [config[key]]
             added[key] = [one for one in own if not isinstance(one, bool | None)] + added.get(key, [])
+        # A training step is the block of iterations between two evaluations: evaluate after each.
+        self.datamodule.block, added["val_check_interval"] = config["val_check_interval"], 1
         return super().instantiate_trainer(**added, **kwargs)
 
     def config_text(self) -> str:

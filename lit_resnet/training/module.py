@@ -1,6 +1,9 @@
 """The one LightningModule: any net of the paper, trained as Sec. 3.4 and 4.2 say."""
 
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +14,48 @@ from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from lit_resnet.data.stream import Block
 from lit_resnet.errors import InputError
 from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.nets.normalization import group_batch_norm
+from lit_resnet.probes.signals import Listening, Signal
+from lit_resnet.training.schedule import LearningRate
+from lit_resnet.training.window import Window
 
 Batch = tuple[Tensor, Tensor]
 SPLITS = ("test", "val")  # in the order of ImageData's validation loaders
 
 
 class LitResNet(LightningModule):
-    """Cross-entropy and SGD with momentum; the learning rate is divided by 10 at given iterations.
+    """Cross-entropy and SGD with momentum, by the paper's learning rate.
 
-    A step of training is one iteration of the paper. Nothing in it waits for the device: losses and errors are summed
-    there and read once a logging window (`trainer.log_every_n_steps`).
+    One `training_step` is a block of iterations of the paper, all those between two evaluations: what a Trainer does
+    for each step would take as long as an iteration of a small net on a GPU. Nothing in a block waits for the device
+    but the end of a logging window (`trainer.log_every_n_steps`). A callback that has `on_iteration_end(trainer,
+    module)` is called after each iteration but the last of a block, which Lightning's own hooks follow.
 
     Args:
         net: The net to train. Its classes and channels are those of the data.
         lr: Learning rate of the first iterations.
         momentum: Momentum of SGD.
-        weight_decay: Weight decay on all weights, those of BN included.
-        milestones: Iterations at which the learning rate is divided by 10.
+        weight_decay: Weight decay, on all weights as in the paper.
+        milestones: Iterations after which the learning rate is divided by 10.
+        warmup_lr: The most that the learning rate may be until the training error has fallen below `warmup_error`; none
+            for no warm-up. The paper trains its 110-layer net so, with 0.01.
+        warmup_error: Training error in percent below which warm-up ends.
+        warmup_window: Iterations over which that training error is taken.
+        decay_bn_and_bias: Weight decay on BN's scales and shifts and the last layer's bias too, as in the paper.
+        bn_group: Images whose statistics a BN layer takes together, a divisor of the batch; none for the whole batch of
+            a device. The paper's two GPUs had 64 each.
+        recompute: Keep only the activations between segments of the net and compute the others again when gradients
+            need them. For 1202 layers: a fraction of the memory for a third more arithmetic.
         channels_last: Store images and weights with channels last: the same numbers to rounding, faster on CPUs and on
             GPUs with tensor cores.
         compile: Compile the net with torch.compile. The first step takes a minute or more.
         tf32: Let convolutions and matrix products of a GPU round their inputs to TF32. Off, as the paper's numbers
             are those of 32-bit floats.
+        signals_every: Measure the variance of each layer's response and the norm of its gradient (Sec. 4.1) at every so
+            many iterations; none for never.
     """
 
     def __init__(
@@ -44,24 +65,36 @@ class LitResNet(LightningModule):
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
         milestones: list[int] = [32000, 48000],  # noqa: B006 (shown as the default in --help)
+        warmup_lr: float | None = None,
+        warmup_error: float = 80.0,
+        warmup_window: int = 100,
+        decay_bn_and_bias: bool = True,
+        bn_group: int | None = None,
+        recompute: bool = False,
         channels_last: bool = True,
         compile: bool = False,
         tf32: bool = False,
+        signals_every: int | None = None,
     ) -> None:
         super().__init__()
-        check_hyperparameters(lr, momentum, weight_decay, milestones)
+        self.automatic_optimization = False
         self.config = net
-        self.lr, self.momentum, self.weight_decay, self.milestones = lr, momentum, weight_decay, milestones
+        self.rate = LearningRate(lr, milestones, warmup_lr, warmup_error)
+        self.momentum, self.weight_decay, self.decay_bn_and_bias = momentum, weight_decay, decay_bn_and_bias
+        self.warmup_window, self.signals_every = warmup_window, signals_every
         self.channels_last, self.tf32 = channels_last, tf32
         self.net = build(net)
+        self.net.recompute = recompute
+        if bn_group is not None:
+            group_batch_norm(self.net, bn_group)
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
         if compile:
             self.net.compile()
-        # Persistent, so that a run resumed in the middle of a window reports the same figures.
-        self.train_metrics = _metrics(net.num_classes)
-        self.train_metrics.persistent(True)
         self.eval_metrics = torch.nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
+        self.signals: Callable[[int, list[Signal]], None] = lambda step, signals: None  # the recorder takes them
+        self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
+        self._restored: dict[str, dict[str, float]] = {}  # what a checkpoint had of them
         self._measured: tuple[int, float] | None = None  # step and time at the end of the last window
 
     def forward(self, images: Tensor) -> Tensor:
@@ -74,27 +107,60 @@ class LitResNet(LightningModule):
         torch.backends.cudnn.allow_tf32 = self.tf32
         torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = torch.optim.SGD(
-            self.net.parameters(), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, self.milestones, gamma=0.1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        decayed = {p for p in self.net.parameters() if self.decay_bn_and_bias or p.ndim > 1}
+        others = [p for p in self.net.parameters() if p not in decayed]
+        groups = [{"params": [p for p in self.net.parameters() if p in decayed], "weight_decay": self.weight_decay}]
+        if others:
+            groups.append({"params": others, "weight_decay": 0.0})
+        return torch.optim.SGD(groups, lr=self.rate.lr, momentum=self.momentum)
 
     # -- training: the error is that of the batches as they were trained, over the logging window
 
     def on_train_start(self) -> None:
         self._measured = None
+        self._windows = {name: Window(self.device) for name in ("log", "warmup")}
+        if self.trainer.is_global_zero:  # the counts are those of all devices
+            for name, sums in self._restored.items():
+                self._windows[name].restore(sums)
+        self._listeners = [c.on_iteration_end for c in self.trainer.callbacks if hasattr(c, "on_iteration_end")]
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self(batch[0])
-        losses = F.cross_entropy(logits, batch[1], reduction="none")
-        _update(self.train_metrics, logits.detach(), batch[1], losses.detach())
-        step = self.global_step + 1
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        for batch in islice(block, self.trainer.max_steps - self.global_step):
+            self._iterate(*batch)
+            if self.global_step not in (block.stop, self.trainer.max_steps):
+                for listener in self._listeners:
+                    listener(self.trainer, self)
+
+    def _iterate(self, images: Tensor, labels: Tensor) -> None:
+        """One iteration of the paper."""
+        optimizer, step = self.optimizers(), self.global_step + 1
+        rate = self.rate.at(step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        measuring = self.signals_every is not None and step % self.signals_every == 0
+        with Listening(self.net) if measuring else nullcontext() as listening:
+            logits = self(images)
+            losses = F.cross_entropy(logits, labels, reduction="none")
+            optimizer.zero_grad()
+            self.manual_backward(losses.mean())
+        optimizer.step()
+        torch.clear_autocast_cache()  # it holds the weights of this iteration, rounded
+        if measuring:
+            self.signals(step, listening.signals())
+        self._windows["log"].add(logits, labels, losses)
+        if self.rate.warming_up:
+            self._windows["warmup"].add(logits, labels, losses)
+            if step % self.warmup_window == 0:
+                _, error = self._windows["warmup"].close(self._total)
+                self.rate.observe(step, error)
         if step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps:
-            row = _compute(self.train_metrics, "train") | {"lr": self.optimizers().param_groups[0]["lr"]}
-            self._log_row(row | self._speed(step, len(batch[1])), step)
-        return losses.mean()
+            loss, error = self._windows["log"].close(self._total)
+            row = {"train_loss": loss, "train_error": _percent(error), "lr": rate}
+            self._log_row(row | self._speed(step, len(labels)), step)
+
+    def _total(self, count: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(count, reduce_op="sum")
 
     def _speed(self, step: int, batch_size: int) -> dict[str, float]:
         """Images/s since the last measure, over all devices; nothing where an evaluation or a resume lies between."""
@@ -106,6 +172,11 @@ class LitResNet(LightningModule):
         return {"images_per_second": round(images / (now[1] - before[1]), 1)}
 
     # -- evaluation: the test set's error, and that of the held-out split where there is one
+
+    def on_validation_start(self) -> None:
+        if self.trainer.world_size > 1:  # BN's running statistics of the first device, which a checkpoint has
+            for buffer in self.net.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
@@ -138,12 +209,25 @@ class LitResNet(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["net"] = str(self.config)
+        checkpoint["warmup_steps"] = self.rate.warmup_steps
+        checkpoint["windows"] = {name: window.sums(self._total) for name, window in self._windows.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         net_weights(self.net, checkpoint)
+        self.rate.warmup_steps = checkpoint["warmup_steps"]
+        self._restored = checkpoint["windows"]
 
 
-def check_hyperparameters(lr: float, momentum: float, weight_decay: float, milestones: list[int]) -> None:
+def check_hyperparameters(
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    milestones: list[int],
+    warmup_lr: float | None,
+    warmup_error: float,
+    warmup_window: int,
+    signals_every: int | None,
+) -> None:
     """Refuse values of SGD and its schedule that are out of range.
 
     Raises:
@@ -157,6 +241,13 @@ def check_hyperparameters(lr: float, momentum: float, weight_decay: float, miles
         raise ValueError(f"weight_decay is {weight_decay}: write 0 or more, such as 1e-4")
     if any(step < 1 for step in milestones) or sorted(set(milestones)) != list(milestones):
         raise ValueError(f"milestones is {milestones}: write iterations in growing order, such as [32000, 48000]")
+    if warmup_lr is not None and not 0 < warmup_lr < lr:
+        raise ValueError(f"warmup_lr is {warmup_lr}: write a number between 0 and lr ({lr}), such as 0.01, or null")
+    if not 0 < warmup_error <= 100:
+        raise ValueError(f"warmup_error is {warmup_error}: write percent, above 0 and up to 100, such as 80")
+    for name, value in (("warmup_window", warmup_window), ("signals_every", signals_every)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}: write iterations, a whole number from 1")
 
 
 def load_weights(net: Net, path: Path) -> None:
@@ -221,5 +312,9 @@ def _compute(metrics: MetricCollection, split: str) -> dict[str, float]:
     """Loss and error (percent) since the last call."""
     values = metrics.compute()
     metrics.reset()
-    error = 100 * (1 - values["accuracy"].item())
-    return {f"{split}_loss": values["loss"].item(), f"{split}_error": round(error, 4)}  # 0.0001 % is a float's noise
+    return {f"{split}_loss": values["loss"].item(), f"{split}_error": _percent(100 * (1 - values["accuracy"].item()))}
+
+
+def _percent(error: float) -> float:
+    """The error of up to a million images to one image; what is beyond is a float's noise."""
+    return round(error, 4)

@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lit_resnet.probes.signals import Signal
 from lit_resnet.runfolder import METRICS, RunFolder, Status
 
 HEARTBEAT_SECONDS = 1.0
@@ -128,14 +130,22 @@ class Recorder(Callback):
         self._started = self._saved = self._beat = time.monotonic()
         self._save_cost = 0.0
         self.metrics.resume(trainer.global_step)
+        if module.signals_every is not None and trainer.is_global_zero:
+            self.folder.write_signals([row for row in self.folder.signals() if row["step"] <= trainer.global_step])
+            module.signals = self._signals
         self.stop.training_begins()
         self.status.max_steps = trainer.max_steps
         self._heartbeat(trainer)
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def _signals(self, step: int, signals: list[Signal]) -> None:
+        rows = [{"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)]
+        self.folder.append_signals(rows)
+
+    def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """After each iteration that no evaluation follows."""
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._heartbeat(trainer)
-        if trainer.global_step % trainer.val_check_batch != 0:
+        if trainer.world_size == 1 or trainer.global_step % trainer.log_every_n_steps == 0:  # asking others takes time
             self._save_if_due(trainer)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -160,10 +170,8 @@ class Recorder(Callback):
     def _save_if_due(self, trainer: Trainer) -> None:
         stop = self.stop.made
         due = stop or time.monotonic() - self._saved > max(CHECKPOINT_SECONDS, 100 * self._save_cost)
-        if trainer.world_size > 1:  # all devices or none; asking them waits for them, so only where a window ends
-            if trainer.global_step % trainer.log_every_n_steps != 0:
-                return
-            due, stop = (trainer.strategy.reduce_boolean_decision(wish, all=False) for wish in (due, stop))
+        # All devices or none.
+        due, stop = (trainer.strategy.reduce_boolean_decision(wish, all=False) for wish in (due, stop))
         if due:
             self._save(trainer)
         if stop:
@@ -236,12 +244,15 @@ class ProgressBar(Callback):
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def on_iteration_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        """After each iteration; Lightning calls it under another name after the last one of a block."""
         if not self.bar.finished:
             self.bar.update(self.task, completed=trainer.global_step, description=self._words())
         window_ended = trainer.global_step % trainer.log_every_n_steps == 0
         if window_ended and trainer.is_global_zero and not self.console.is_terminal:
             print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", file=sys.stderr)
+
+    on_train_batch_end = on_iteration_end
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.bar.stop()

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from torch import Tensor
 from lit_resnet.data import folder, sources
 from lit_resnet.data.augment import subtract_mean
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.stream import Block
 from lit_resnet.errors import InputError
 
 
@@ -90,10 +93,14 @@ def test_test_images_first_and_those_held_out_second() -> None:
     assert torch.equal(labels, without.test[1][:200])
 
 
+def batches(data: ImageData) -> Iterator[tuple[Tensor, Tensor]]:
+    return chain.from_iterable(data.train_dataloader())
+
+
 def test_the_seed_is_torchs() -> None:
     def first_labels(seed: int) -> list[int]:
         seed_everything(seed, verbose=False)
-        return next(digits().train_dataloader())[1].tolist()
+        return next(batches(digits()))[1].tolist()
 
     assert first_labels(0) == first_labels(0) != first_labels(1)
 
@@ -107,9 +114,10 @@ class Recorder(LightningModule):
         self.trained: list[Tensor] = []
         self.evaluated = [0, 0]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        self.trained.append(batch[0])
-        return self.weight * batch[0].mean()
+    def training_step(self, block: Block, batch_idx: int) -> Tensor:
+        ((images, _),) = block
+        self.trained.append(images)
+        return self.weight * images.mean()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         self.evaluated[dataloader_idx] += len(batch[1])
@@ -145,5 +153,5 @@ def test_folder_is_decoded_by_prepare_data(root: Path, monkeypatch: pytest.Monke
     data.prepare_data()
     monkeypatch.delattr(folder, "read_image")  # setup finds the cache
     data.setup("fit")
-    images, _ = next(data.train_dataloader())
+    images, _ = next(batches(data))
     assert images.shape == (4, 3, 12, 12)
