@@ -31,10 +31,12 @@ def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
 def _statistics_kept(segment: nn.Module) -> Iterator[None]:
     """The second time around, BN must not count the batch into its running statistics again."""
     norms = [module for module in segment.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, batches in before:
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(batches)

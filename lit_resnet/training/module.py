@@ -145,7 +145,6 @@ class LitResNet(LightningModule):
             optimizer.zero_grad()
             self.manual_backward(losses.mean())
         optimizer.step()
-        torch.clear_autocast_cache()  # it holds the weights of this iteration, rounded
         if measuring:
             self.signals(step, listening.signals())
         self._windows["log"].add(logits, labels, losses)

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import signal
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,13 @@ from lit_resnet.training.run import train
 STEPS, VAL, LOG = 24, 8, 6
 
 
+WARM_UP = {"warmup_lr": 0.02, "warmup_window": 5, "warmup_error": 85}
+
+
 def config(**model) -> dict:
     return {
         "seed_everything": 1,
-        "model": {"net": {"depth": 8}, "milestones": [10, 20], **model},
+        "model": {"net": {"depth": 8}, "milestones": [14, 20], **WARM_UP, "signals_every": 7, **model},
         "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 32},
         "trainer": {"max_steps": STEPS, "val_check_interval": VAL, "log_every_n_steps": LOG, "accelerator": "cpu"},
     }
@@ -54,8 +59,10 @@ def outcome(folder: RunFolder) -> dict:
     for row in rows:
         row.pop("images_per_second")
     summary = {k: v for k, v in folder.summary().items() if k.endswith("_error") or k in ("steps", "params", "macs")}
+    summary["warmup_steps"] = folder.summary()["warmup_steps"]
     weights = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
-    return {"metrics": rows, "summary": summary, "responses": folder.responses(), "weights": weights}
+    measured = {"responses": folder.responses(), "signals": folder.signals()}
+    return {"metrics": rows, "summary": summary, "weights": weights, **measured}
 
 
 def assert_same(a: RunFolder, b: RunFolder) -> None:
@@ -89,10 +96,17 @@ def test_the_run_folder(whole: RunFolder):
     assert all(row["std"] > 0 for row in whole.responses())
 
 
-def test_learning_rate_falls_at_the_milestones(whole: RunFolder):
-    # The rate that an iteration was trained with: iterations 11 and 21 are the first after a milestone.
+def test_learning_rate_warms_up_and_falls_at_the_milestones(whole: RunFolder):
+    # The rate that an iteration was trained with: iterations 15 and 21 are the first after a milestone.
+    assert whole.summary()["warmup_steps"] == 10
     rates = {row["step"]: row["lr"] for row in whole.metrics() if row["lr"] is not None}
-    assert rates == pytest.approx({6: 0.1, 12: 0.01, 18: 0.01, 24: 0.001})
+    assert rates == pytest.approx({6: 0.02, 12: 0.1, 18: 0.01, 24: 0.001})
+
+
+def test_signals_of_every_seventh_iteration(whole: RunFolder):
+    rows = whole.signals()
+    assert [(row["step"], row["layer"]) for row in rows] == [(s, n) for s in (7, 14, 21) for n in range(1, 8)]
+    assert all(row["variance"] > 0 and row["gradient"] > 0 for row in rows)
 
 
 def test_the_config_in_the_folder_repeats_the_run(whole: RunFolder, tmp_path: Path):
@@ -100,6 +114,51 @@ def test_the_config_in_the_folder_repeats_the_run(whole: RunFolder, tmp_path: Pa
     assert train(RunCLI(["--config", str(whole.config_file)]), again)
     assert_same(whole, again)
     assert again.config_file.read_text() == whole.config_file.read_text()
+
+
+def bare_loop(net: torch.nn.Module, batches: Iterable, precision: str) -> None:
+    """The run of `config()` without a Trainer, line by line as a book would have it; with a rate for each iteration."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    rates = [0.02] * 10 + [0.1] * 4 + [0.01] * 6 + [0.001] * 4
+    for rate, (images, labels) in zip(rates, batches, strict=False):
+        optimizer.param_groups[0]["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = torch.nn.functional.cross_entropy(net(images.to(memory_format=torch.channels_last)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("block", [1, 8, 100])
+def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
+    tmp_path: Path, precision: str, block: int
+):
+    changed = config()
+    changed["trainer"] |= {"precision": precision, "val_check_interval": block}
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(changed), folder)
+    cli = RunCLI(changed)
+    cli.instantiate(logger=[], callbacks=[])
+    net, data = cli.model.net, cli.datamodule
+    data.setup("fit")
+    bare_loop(net.train(), chain.from_iterable(data.train_dataloader()), precision)
+    trained = build(cli.model.config)
+    load_weights(trained, folder.checkpoints / "last.ckpt")
+    assert folder.summary()["warmup_steps"] == 10
+    for (name, a), b in zip(net.state_dict().items(), trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5 if precision == "32-true" else 1e-2, atol=1e-6, msg=name)
+
+
+def test_weight_decay_of_bn_and_bias_is_a_choice():
+    for decayed in (True, False):
+        cli = RunCLI(config(decay_bn_and_bias=decayed))
+        cli.instantiate(logger=[], callbacks=[])
+        groups = cli.model.configure_optimizers().param_groups
+        decay = {p: group["weight_decay"] for group in groups for p in group["params"]}
+        for name, p in cli.model.net.named_parameters():
+            spared = not decayed and (".bn" in f".{name}" or name == "fc.bias")
+            assert decay[p] == (0 if spared else 1e-4), name
 
 
 class Killed(BaseException):
@@ -257,7 +316,7 @@ def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolde
     compile_net = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_net(self, backend="eager"))
     folder = RunFolder(tmp_path / "run")
-    assert train(RunCLI(config(compile=True)), folder)
+    assert train(RunCLI(config(compile=True, signals_every=None)), folder)
     measured = [row["std"] for row in folder.responses()]
     assert measured == pytest.approx([row["std"] for row in whole.responses()], rel=1e-3)
 
@@ -339,6 +398,13 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path):
         ({"model": {"milestones": [20, 10]}}, "write iterations in growing order"),
         ({"model": {"momentum": -3}}, "momentum is -3.0: write a number from 0"),
         ({"model": {"weight_decay": -1}}, "weight_decay is -1.0: write 0 or more"),
+        ({"model": {"warmup_lr": 0.5}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
+        ({"model": {"warmup_error": 0}}, "warmup_error is 0.0: write percent"),
+        ({"model": {"warmup_window": 0}}, "warmup_window is 0: write iterations"),
+        ({"model": {"signals_every": -5}}, "signals_every is -5: write iterations"),
+        ({"model": {"signals_every": 5, "compile": True}}, "model.signals_every: a compiled net"),
+        ({"model": {"bn_group": 48}}, r"model.bn_group is 48: write a divisor of data.batch_size \(128\)"),
+        ({"trainer": {"gradient_clip_val": 1.0}}, "trainer.gradient_clip_val is 1.0: leave it out"),
         ({"trainer": {"max_steps": 0}}, "trainer.max_steps is 0: write iterations"),
         ({"trainer": {"val_check_interval": 0.5}}, "trainer.val_check_interval is 0.5: write iterations"),
         ({"trainer": {"log_every_n_steps": 0}}, "trainer.log_every_n_steps is 0: write iterations"),

@@ -1,0 +1,84 @@
+"""Every grid that ships: it plans, and each of its cells trains and reports; two iterations, on tiny images."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_resnet import report
+from lit_resnet.ablation import status
+from lit_resnet.ablation.grid import load, shipped
+from lit_resnet.ablation.plan import check
+from lit_resnet.runfolder import RunFolder
+from lit_resnet.training.config import RunCLI
+from lit_resnet.training.run import train
+
+GRIDS = sorted(path.stem for path in shipped().glob("*.yaml"))
+TINY = {
+    "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 50},
+    "trainer": {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, RunFolder]:
+    """The runs that one grid has trained, by their config: other grids have cells like them."""
+    return {}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_cell_trains_and_the_grid_reports(name: str, tmp_path: Path, trained: dict[str, RunFolder]):
+    grid = load(name)
+    # One seed, without the 1202 layers (tests/nets trains those), and the base on tiny data for two iterations.
+    first = {cell.name: cell for cell in reversed(grid.cells) if cell.overrides.get("model.net.depth") != 1202}
+    cells = []
+    for cell in reversed(first.values()):
+        overrides = {key: value for key, value in cell.overrides.items() if key != "trainer.max_steps"}
+        if "model.signals_every" in overrides:
+            overrides["model.signals_every"] = 1
+        cells.append(replace(cell, overrides=overrides))
+    base = {**grid.base, **TINY}
+    base["model"] = {key: 1 if key == "signals_every" else value for key, value in grid.base["model"].items()}
+    grid = replace(grid, base=base, cells=tuple(cells))
+    assert [planned.max_steps for planned in check(grid)] == [2] * len(cells)
+    for cell in cells:
+        run = status.folder(grid, cell, tmp_path)
+        key = yaml.safe_dump(grid.config(cell))
+        if key in trained:
+            shutil.copytree(trained[key].path, run.path)
+        else:
+            assert train(RunCLI(grid.config(cell)), run)
+            trained[key] = run
+        assert run.summary()["steps"] == 2
+    written = _report(grid, tmp_path)
+    assert not written.not_drawn
+    assert len(written.table.rows) == len(cells)
+
+
+def _report(grid, root: Path) -> report.Report:
+    """The report of the changed grid, from a file of its own."""
+    folder = root / "grids"
+    folder.mkdir()
+    (folder / "base.yaml").write_text(yaml.safe_dump(grid.base))
+    content = {
+        "title": grid.title,
+        "base": "base.yaml",
+        "include": {cell.name: cell.overrides | {"seeds": [cell.seed]} for cell in grid.cells},
+        "report": {"figures": list(grid.figures)},
+    }
+    (folder / f"{grid.name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return report.write(str(folder / f"{grid.name}.yaml"), root)
+
+
+def test_the_papers_grids_are_there():
+    assert {"fig1", "fig6", "table6", "fig7", "warmup", "longer", "single-layer", "options", "gradients"} <= set(GRIDS)
+    five = [cell.seed for cell in load("table6").cells if cell.overrides["model.net.depth"] == 110]
+    assert five == [0, 1, 2, 3, 4]
+    for cell in load("fig6").cells:
+        config = RunCLI(load("fig6").config(cell)).config
+        deep = config.model.net.depth >= 110
+        assert config.model.warmup_lr == (0.01 if deep else None)
+        assert (config.model.warmup_error, config.trainer.max_steps) == (80, 64_000)

@@ -1,0 +1,80 @@
+"""The learning rate of every one of the paper's 64,000 iterations, and that a resume at any of them changes nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from lit_resnet.training.schedule import LearningRate
+from lit_resnet.training.window import Window
+
+STEPS, MILESTONES = 64_000, [32_000, 48_000]
+
+
+def test_20_layers_at_every_iteration():
+    rate = LearningRate(0.1, MILESTONES)
+    expected = np.repeat([0.1, 0.01, 0.001], [32_000, 16_000, 16_000])
+    np.testing.assert_allclose([rate.at(step) for step in range(1, STEPS + 1)], expected, rtol=1e-12)
+
+
+def wrong_of_128(step: int) -> int:
+    """A training curve: from 90 % down, below 80 % in the middle of the fourth hundred, with noise from batch to batch."""
+    return round(128 * (0.9 - 0.1 * step / 350)) + (-1) ** step * 8
+
+
+def simulate(resumed_at: int | None = None) -> list[float]:
+    """The rates of 110 layers over that curve. With `resumed_at`, all is made anew after that iteration."""
+    rate, window = LearningRate(0.1, MILESTONES, warmup_lr=0.01), Window(torch.device("cpu"))
+    rates = []
+    for step in range(1, STEPS + 1):
+        rates.append(rate.at(step))
+        if rate.warming_up:
+            labels = torch.zeros(128, dtype=torch.int64)
+            logits = torch.nn.functional.one_hot((torch.arange(128) < wrong_of_128(step)).long(), 2)
+            window.add(logits, labels, torch.ones(128))
+            if step % 100 == 0:
+                rate.observe(step, window.close(lambda count: count)[1])
+        if step == resumed_at:
+            kept = rate.warmup_steps, window.sums(lambda count: count)  # as a checkpoint does
+            rate, window = LearningRate(0.1, MILESTONES, warmup_lr=0.01), Window(torch.device("cpu"))
+            rate.warmup_steps = kept[0]
+            window.restore(kept[1])
+    return rates
+
+
+def test_110_layers_at_every_iteration():
+    # Windows of 100: the first whose mean is below 80 % is that of the iterations 401 to 500.
+    expected = np.repeat([0.01, 0.1, 0.01, 0.001], [500, 31_500, 16_000, 16_000])
+    np.testing.assert_allclose(simulate(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("step", [1, 99, 100, 101, 333, 400, 499, 500, 501, 31_999, 32_000, 32_001, 48_000, 63_999])
+def test_a_resume_during_and_after_warm_up_changes_nothing(step: int):
+    assert simulate(resumed_at=step) == simulate()
+
+
+def test_a_resume_after_any_iteration_changes_nothing():
+    """After warm-up its end is all the state: a rule made anew from it gives the same rate at each iteration."""
+    rate, again = (LearningRate(0.1, MILESTONES, warmup_lr=0.01) for _ in range(2))
+    rate.observe(500, 79.9)
+    again.warmup_steps = rate.warmup_steps
+    assert all(again.at(step) == rate.at(step) for step in range(501, STEPS + 1))
+
+
+def test_warm_up_ends_below_the_error_and_only_there():
+    rate = LearningRate(0.1, MILESTONES, warmup_lr=0.01)
+    rate.observe(100, 80.0)
+    assert rate.warming_up
+    rate.observe(200, 79.99)
+    rate.observe(300, 10.0)
+    assert (rate.warming_up, rate.warmup_steps) == (False, 200)
+
+
+def test_milestones_stay_where_they_are_if_warm_up_never_ends():
+    rate = LearningRate(0.1, MILESTONES, warmup_lr=0.01)
+    assert [rate.at(step) for step in (1, 32_000, 32_001, 48_000, 48_001)] == [0.01, 0.01, 0.01, 0.01, 0.001]
+
+
+def test_without_warm_up_there_is_none():
+    rate = LearningRate(0.1, MILESTONES)
+    rate.observe(100, 10.0)
+    assert (rate.warming_up, rate.warmup_steps) == (False, None)
