@@ -55,6 +55,45 @@ def test_exclude_by_value_or_name_and_include(tmp_path: Path):
     assert grid.config(grid.cells[-1])["model"] == {"net": {"depth": 110, "shortcut": "A"}, "lr": 0.01}
 
 
+def test_a_cell_may_have_seeds_of_its_own(tmp_path: Path):
+    cells = load(write(tmp_path, matrix={"model.net.depth": [20]}, include={"deep": {"model.lr": 1, "seeds": [3, 4]}}))
+    assert [cell.folder for cell in cells.cells] == ["20-seed0", "deep-seed3", "deep-seed4"]
+    assert all("seeds" not in cells.config(cell) for cell in cells.cells)
+
+
+def test_a_cell_may_start_from_another_one(tmp_path: Path):
+    path = Path(write(tmp_path))
+    path.write_text(
+        "base: base.yaml\ninclude:\n  a: &a {model.lr: 1, model.net.depth: 20}\n  b: {<<: *a, model.lr: 2}\n"
+    )
+    a, b = load(str(path)).cells
+    assert b.overrides == a.overrides | {"model.lr": 2}
+
+
+def test_settings_are_for_every_cell(tmp_path: Path):
+    path = write(tmp_path, matrix={"model.net.depth": [20, 56]})
+    grid = load(path, ["data.root=/a=b", "model.milestones=[1, 2]", "trainer.max_steps=5"])
+    for cell in grid.cells:
+        config = grid.config(cell)
+        assert config["data"] == {"source": "digits", "root": "/a=b"}
+        assert (config["model"]["milestones"], config["trainer"]["max_steps"]) == ([1, 2], 5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.root", r"--set data.root: write KEY=VALUE, such as data.root=/data/cifar10"),
+        ("=3", "write KEY=VALUE"),
+        ("model.net.depth=3", "--set model.net.depth: this is what the cells of the grid differ in"),
+        ("seed_everything=3", "--set seed_everything: this is what the cells"),
+        ("model.lr=[1", "--set model.lr=.*the value is not YAML"),
+    ],
+)
+def test_wrong_settings(tmp_path: Path, setting: str, message: str):
+    with pytest.raises(InputError, match=message):
+        load(write(tmp_path, matrix={"model.net.depth": [20]}), [setting])
+
+
 def test_include_alone_is_a_grid(tmp_path: Path):
     assert [c.folder for c in load(write(tmp_path, include={"one": {"model.lr": 0.2}})).cells] == ["one-seed0"]
 
@@ -69,6 +108,7 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"model.net.depth": 20}}, "matrix model.net.depth is 20: write a list"),
         ({"matrix": {"a.b": [1]}, "seeds": 3}, r"seeds is 3: write a list .* \[0, 1, 2\]"),
         ({"matrix": {"a.b": [1]}, "seeds": [0, 0]}, "a seed stands twice"),
+        ({"include": {"deep": {"a.b": 1, "seeds": 5}}}, r"cell deep: seeds is 5: write a list"),
         ({"matrix": {"a.b": [1]}, "exclude": 3}, "exclude is 3: write a list"),
         ({"matrix": {"a.b": [1]}, "exclude": [{1: 2}]}, "exclude 1: not an axis"),
         ({"include": {"slow": {"model": {"lr": 0.1}}}}, "cell slow: model is a mapping: write model.lr and so on"),
@@ -139,3 +179,23 @@ def test_a_run_that_was_made_with_other_values_is_refused(tmp_path: Path):
         status.check_config(grid, cell, run)
     run.cell_file.write_text(yaml.safe_dump(grid.config(cell)))
     status.check_config(grid, cell, run)
+
+
+def test_data_may_move_but_not_change(tmp_path: Path):
+    def written(source: str, root: str) -> dict:
+        return {"data": {"source": source, "root": root}}
+
+    grid = load(write(tmp_path, matrix={"model.net.depth": [20]}), ["data.source=folder", "data.root=/new/photos"])
+    (cell,) = grid.cells
+    run = RunFolder(tmp_path / "runs" / "mine" / cell.folder)
+    run.path.mkdir(parents=True)
+    run.write_summary({"test_error": 1.0})
+    config = grid.config(cell)
+    run.cell_file.write_text(yaml.safe_dump(config | written("folder", "old/photos")))
+    status.check_config(grid, cell, run)
+    run.cell_file.write_text(yaml.safe_dump(config | written("folder", "old/paintings")))
+    with pytest.raises(InputError, match=r"another data.root \(paintings, not photos\)"):
+        status.check_config(grid, cell, run)
+    run.cell_file.write_text(yaml.safe_dump(config | written("cifar10", "/new/photos")))
+    with pytest.raises(InputError, match="another data"):
+        status.check_config(grid, cell, run)
