@@ -91,6 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_report)
+
+    verb = verbs.add_parser("bench", parents=[form], help="training throughput of this machine, against its limits")
+    verb.add_argument(
+        "--depths", type=int, nargs="+", metavar="N", default=[20, 56, 110], help="ResNets (default: 20 56 110)"
+    )
+    verb.add_argument("--batch-size", type=int, metavar="N", default=128, help="images (default: %(default)s)")
+    verb.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="default: %(default)s")
+    verb.add_argument(
+        "--seconds", type=float, metavar="S", default=1.5, help="length of a measured round (default: %(default)s)"
+    )
+    verb.set_defaults(run=_bench)
     return parser
 
 
@@ -213,9 +224,23 @@ def _report(args: argparse.Namespace) -> int:
         print(f"not drawn: {reason}", file=sys.stderr)
     if args.format == "table":
         print_table(made.table.terminal())
+        if made.claims.found:
+            print_table(made.claims.terminal())
     else:
         print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[args.format](), end="")
     print(f"{made.progress}; the page: {made.page}", file=sys.stdout if args.format == "table" else sys.stderr)
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from lit_resnet.listing import show
+
+    with _spinner("loading torch and lightning") as spinner:
+        from lit_resnet.training import bench
+
+        rows = bench.rows(args.depths, args.batch_size, args.precision, args.seconds, say=spinner.update)
+    show(rows, bench.COLUMNS, args.format, bench.title(rows))
+    print(bench.NOTE, file=sys.stderr)
     return 0
 
 

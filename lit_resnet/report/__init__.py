@@ -1,7 +1,7 @@
-"""Reports: the paper's tables and figures, and a page around them, from run folders alone.
+"""Reports: the paper's tables, figures and sentences, and a page around them, from run folders alone.
 
     from lit_resnet.report import write
-    report = write("quickstart", Path("runs"))      # runs/quickstart/report/index.html, table.*, figures/*
+    report = write("quickstart", Path("runs"))      # runs/quickstart/report/index.html, table.*, claims.*, figures/*
     rich.print(report.table.terminal())
 
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lit_resnet.runfolder import write_whole
 
 if TYPE_CHECKING:
+    from lit_resnet.report.claims import Claims
     from lit_resnet.report.tables import Table
 
 
@@ -28,6 +29,7 @@ class Report:
         page: Its index.html.
         files: All its files, the page among them.
         table: The table, for `terminal()`, `csv()`, `json()` or `markdown()`.
+        claims: The paper's sentences and what the runs say of them; there may be none.
         not_drawn: For each figure that could not be drawn, its name and why.
         progress: `17 of 21 runs finished (1 failed, 3 queued)`.
     """
@@ -36,6 +38,7 @@ class Report:
     page: Path
     files: tuple[Path, ...]
     table: "Table"
+    claims: "Claims"
     not_drawn: tuple[str, ...]
     progress: str
 
@@ -46,21 +49,27 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import figures, page, runs, tables
+    from lit_resnet.report import claims, curves, figures, page, runs, tables
+    from lit_resnet.report.drawing import render
 
     found = runs.read(grid_name, root, settings)
     table = tables.make(found)
+    checked = claims.check(found)
     drawings = figures.draw(found)
     drawn = [drawing for drawing in drawings if drawing.figure]
-    svgs = {drawing.name: figures.render(drawing, "svg").decode() for drawing in drawn}
+    svgs = {drawing.name: render(drawing, "svg").decode() for drawing in drawn}
     contents: dict[str, str | bytes] = {
         **{f"figures/{name}.svg": svg for name, svg in svgs.items()},
-        **{f"figures/{drawing.name}.png": figures.render(drawing, "png") for drawing in drawn},
+        **{f"figures/{drawing.name}.png": render(drawing, "png") for drawing in drawn},
         "table.csv": table.csv(),
         "table.md": table.markdown(),
         "table.tex": table.latex(),
+        "claims.csv": checked.csv(),
+        "claims.md": checked.markdown(),
+        "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
-            shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]), found, table, drawings, svgs
+            shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]),
+            *(found, checked, table, drawings, svgs),
         ),
     }
     folder = found.folder / "report"
@@ -69,4 +78,4 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
         write_whole(folder / name, content)
     not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
     files = tuple(folder / name for name in contents)
-    return Report(folder, folder / "index.html", files, table, not_drawn, found.progress())
+    return Report(folder, folder / "index.html", files, table, checked, not_drawn, found.progress())

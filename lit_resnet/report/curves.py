@@ -1,8 +1,12 @@
 """Error over iterations: the metrics of a cell's seeds become one line with a band."""
 
+import csv
+import gzip
+import io
 from dataclasses import dataclass
 
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.runfolder import METRICS
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,22 @@ def read(cell: Cell) -> Curves:
     """
     metrics = [run.folder.metrics() for run in cell.runs]
     return Curves(cell, *(_curve(metrics, column) for column in ("train_error", "test_error")))
+
+
+def archive(runs: GridRuns) -> bytes:
+    """Every row of every finished run's metrics.csv, with its cell and seed, as one compressed CSV file.
+
+    The same runs give the same bytes.
+
+    Raises:
+        InputError: A metrics.csv is damaged.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ("cell", "seed", *METRICS), lineterminator="\n")
+    writer.writeheader()
+    for run in runs.finished:
+        writer.writerows({"cell": run.cell, "seed": run.seed, **row} for row in run.folder.metrics())
+    return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
 def _curve(metrics: list[list[dict[str, float | None]]], column: str) -> Curve | None:

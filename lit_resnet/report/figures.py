@@ -1,241 +1,26 @@
-"""Figures in the manner of the paper's Fig. 1, 6 and 7, drawn from run folders."""
-
-from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+"""The figures that a grid asks for, drawn from its run folders."""
 
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from lit_resnet.report import style
-from lit_resnet.report.curves import Curve, Curves, read
-from lit_resnet.report.runs import Cell, GridRuns
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure and its words. With nothing to draw, `figure` is None and the caption says what is missing."""
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure | None
+from lit_resnet.report import curves, style
+from lit_resnet.report.drawing import Drawing
+from lit_resnet.report.iterations import fig1, fig6
+from lit_resnet.report.layers import fig7, gradients
+from lit_resnet.report.runs import GridRuns
 
 
 def draw(runs: GridRuns) -> list[Drawing]:
     """The figures that the grid asks for, in its order; unfinished runs are left out.
 
     Raises:
-        InputError: A metrics.csv or responses.csv is damaged.
+        InputError: A metrics.csv, responses.csv or signals.csv is damaged.
     """
-    curves = [read(cell) for cell in runs.cells]
-    with rc_context(style.RC):
-        makers = {"fig1": lambda: _fig1(curves), "fig6": lambda: _fig6(curves), "fig7": lambda: _fig7(runs.cells)}
-        return [makers[name]() for name in runs.grid.figures]
-
-
-def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
-    """The drawn figure as a file's content; the same bytes whenever it is drawn from the same runs."""
-    content = BytesIO()
-    with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
-        nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]
-        drawing.figure.savefig(content, format=format, metadata=dict.fromkeys(nothing))
-    return content.getvalue()
-
-
-# -- Fig. 1 and Fig. 6: error over iterations
-
-
-def _fig1(curves: list[Curves]) -> Drawing:
-    """Plain nets alone: training error left, test error right."""
-    title = "Plain nets, in the manner of Fig. 1"
-    plain = [c for c in curves if c.cell.plain and (c.train or c.test)]
-    if not plain:
-        return Drawing("fig1", title, "No finished run of a plain net left a curve.", None)
-    scale = _Scale(plain)
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    _frame(left, "training error", scale)
-    _frame(right, "test error", scale)
-    left.set_ylabel(scale.ylabel)
-    for c, (label, marker) in zip(plain, _names([c.cell for c in plain], by_depth=True), strict=True):
-        _line(left, c.train, c.cell, marker, style.TRAIN, label)
-        _line(right, c.test, c.cell, marker, style.TEST, label)
-    _label_ends(left)
-    _label_ends(right)
-    caption = (
-        "Plain nets alone: training error (left) and test error (right) over the iterations; darker is deeper. Look "
-        "at the left panel first: a net that ends high there was not trained well, whereas overfitting would show on "
-        "the right only."
-    )
-    return Drawing("fig1", title, caption + scale.words + _band(plain), figure)
-
-
-def _fig6(curves: list[Curves]) -> Drawing:
-    """Plain nets beside residual nets on one scale; training error dashed, test error bold."""
-    title = "Plain and residual nets, in the manner of Fig. 6"
-    drawn = [c for c in curves if c.train or c.test]
-    if not drawn:
-        return Drawing("fig6", title, "No finished run left a curve.", None)
-    scale = _Scale(drawn)
-    panels = {"plain nets": [c for c in drawn if c.cell.plain], "residual nets": [c for c in drawn if not c.cell.plain]}
-    panels = {name: group for name, group in panels.items() if group}
-    figure = Figure(figsize=(8 if len(panels) > 1 else 5, 3.4), layout="constrained")
-    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    axes[0].set_ylabel(scale.ylabel)
-    for ax, (name, group) in zip(axes, panels.items(), strict=True):
-        _frame(ax, name, scale)
-        for c, (label, marker) in zip(group, _names([c.cell for c in group], by_depth=True), strict=True):
-            _line(ax, c.train, c.cell, marker, style.TRAIN, "" if c.test else label)
-            _line(ax, c.test, c.cell, marker, style.TEST, label)
-        _label_ends(ax)
-    looks = {"training error": style.TRAIN, "test error": style.TEST}
-    handles = [axes[0].plot([], [], color="#444444", label=name, **look)[0] for name, look in looks.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    caption = "Training error (dashed) and test error (bold) over the iterations, all on one scale; darker is deeper."
-    if len(panels) > 1:
-        caption += " Compare the order of the depths among the plain nets with that among the residual nets."
-    return Drawing("fig6", title, caption + scale.words + _band(drawn), figure)
-
-
-class _Scale:
-    """Axes that all panels of a figure share, so that every net's end can be read."""
-
-    def __init__(self, curves: list[Curves]) -> None:
-        lines = [curve for c in curves for curve in (c.train, c.test) if curve]
-        ends = [(c.test or c.train).mean[-1] for c in curves]
-        # The paper draws 0 to 20 % and leaves out a net above it. Here a net that never trained is drawn as well.
-        self.logarithmic = max(ends) > 5 * max(min(ends), 1.0)
-        fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not self.logarithmic)
-        self.top = next(fitting, 100)
-        self.ylabel = "error (%), logarithmic above 1" if self.logarithmic else "error (%)"
-        self.words = " The error axis is logarithmic above 1 %: the nets end far apart." if self.logarithmic else ""
-        self.last_step = max(curve.steps[-1] for curve in lines)
-        self.unit = 10_000 if self.last_step > 20_000 else 1
-        self.xlabel = "iter. (1e4)" if self.unit > 1 else "iteration"
-
-
-def _frame(ax: "Axes", title: str, scale: _Scale) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
-
-    ax.set_title(title)
-    ax.set_xlabel(scale.xlabel)
-    ax.set_xlim(0, scale.last_step)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / scale.unit:g}"))
-    if scale.logarithmic:
-        ax.set_yscale("symlog", linthresh=1, linscale=0.5)
-        ax.set_yticks([0, 1, 2, 5, 10, 20, 50, 100], labels=["0", "1", "2", "5", "10", "20", "50", "100"])
-        ax.yaxis.set_minor_locator(NullLocator())
-    else:
-        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    ax.set_ylim(0, scale.top)
-
-
-def _line(ax: "Axes", curve: Curve | None, cell: Cell, marker: str, look: dict, label: str) -> None:
-    if curve is None:
-        return
-    look = _look(cell, marker, len(curve.steps)) | look
-    ax.plot(curve.steps, curve.mean, label=label, **look)
-    if len(cell.runs) > 1:
-        ax.fill_between(curve.steps, curve.low, curve.high, color=look["color"], alpha=0.18, linewidth=0)
-
-
-def _label_ends(ax: "Axes") -> None:
-    """Write each labelled line's name at its right end, as the paper does, none over another."""
-    lines = [line for line in ax.get_lines() if line.get_label() and not line.get_label().startswith("_")]
-    to_axes = ax.transData + ax.transAxes.inverted()
-    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
-    for line, (x, y), place in zip(lines, ends, style.spread([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
-        ax.annotate(
-            line.get_label(),
-            xy=(x, y),
-            xytext=(1.05, place),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            va="center",
-            color=line.get_color(),
-            fontweight="bold",
-            fontsize=8.5,
-            parse_math=False,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "shrinkA": 1, "shrinkB": 1},
-        )
-
-
-def _band(curves: list[Curves]) -> str:
-    if all(len(c.cell.runs) == 1 for c in curves):
-        return ""
-    return " Lines are means over the seeds; bands reach from the lowest to the highest seed."
-
-
-# -- Fig. 7: layer responses
-
-
-def _fig7(cells: tuple[Cell, ...]) -> Drawing:
-    """Standard deviation of each layer's response, in the order of the layers (top) and ranked (bottom)."""
-    title = "Layer responses, in the manner of Fig. 7"
-    responses = [(cell, std) for cell in cells if (std := _responses(cell))]
-    if not responses:
-        return Drawing("fig7", title, "No finished run measured its layer responses.", None)
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, sharey=True)
-    names = _names([cell for cell, _ in responses])
-    for (label, marker), (cell, std) in zip(names, responses, strict=True):
-        look = _look(cell, marker, len(std)) | (style.PLAIN if cell.plain else style.RESIDUAL)
-        layers = range(1, len(std) + 1)
-        top.plot(layers, std, label=label, **look)
-        bottom.plot(layers, sorted(std, reverse=True), **look)
-    for ax, order in ((top, "layer, in order"), (bottom, "layer, from the largest response to the smallest")):
-        ax.set_xlabel(order)
-        ax.set_ylabel("std of the response")
-        ax.set_xlim(left=0)
-        ax.set_ylim(bottom=0)
-        ax.tick_params(labelbottom=True)
-    for text in figure.legend(loc="outside right upper").get_texts():
-        text.set_parse_math(False)
-    caption = (
-        "Standard deviation of each layer's output, after batch normalization and before the nonlinearity or the "
-        "addition: in the order of the layers (top) and ranked (bottom). Plain nets are dashed, residual nets solid; "
-        "darker is deeper."
-    )
-    if len({cell.plain for cell, _ in responses}) > 1:
-        caption += " Compare each residual net with the plain net of its colour."
-    return Drawing("fig7", title, caption, figure)
-
-
-def _responses(cell: Cell) -> list[float]:
-    """Mean response of each layer over the seeds that measured it; empty where none did."""
-    measured = [[row["std"] for row in rows] for run in cell.runs if (rows := run.folder.responses())]
-    return [sum(layer) / len(layer) for layer in zip(*measured, strict=True)]
-
-
-# -- telling the nets apart
-
-
-def _look(cell: Cell, marker: str, points: int) -> dict[str, Any]:
-    """Colour by depth; about eight markers along the line."""
-    return {
-        "color": style.colour(cell.net["depth"]),
-        "marker": marker,
-        "markersize": 4,
-        "markevery": max(1, points // 8),
+    errors = [curves.read(cell) for cell in runs.cells]
+    makers = {
+        "fig1": lambda: fig1(errors),
+        "fig6": lambda: fig6(errors),
+        "fig7": lambda: fig7(runs.cells),
+        "gradients": lambda: gradients(runs.cells),
     }
-
-
-def _names(cells: list[Cell], by_depth: bool = False) -> list[tuple[str, str]]:
-    """A label and a marker for each cell.
-
-    Labels are the shortest that tell the cells apart: `56-layer` (if asked for), the net's name, the cell's name. The
-    first net of a depth needs no marker; later ones have its colour, and a marker of their own.
-    """
-    depths = [f"{cell.net['depth']}-layer" for cell in cells]
-    nets = [str(cell.net["net"]) for cell in cells]
-    names = [cell.name for cell in cells]
-    candidates = [depths, nets, names] if by_depth else [nets, names]
-    labels = next(labels for labels in candidates if len(set(labels)) == len(cells))
-    looks = [(cell.net["depth"], cell.plain) for cell in cells]
-    markers = [style.MARKERS[looks[:i].count(look) % len(style.MARKERS)] for i, look in enumerate(looks)]
-    return list(zip(labels, markers, strict=True))
+    with rc_context(style.RC):
+        return [makers[name]() for name in runs.grid.figures]

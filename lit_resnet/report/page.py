@@ -7,17 +7,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lit_resnet.listing import count, duration, percent
-from lit_resnet.report.figures import Drawing
+from lit_resnet.report import claims
+from lit_resnet.report.claims import Claims
+from lit_resnet.report.drawing import Drawing
 from lit_resnet.report.runs import GridRuns
 from lit_resnet.report.tables import NONE, Table, dates, seen
 
 
-def html(grid: str, runs: GridRuns, table: Table, drawings: list[Drawing], svgs: dict[str, str]) -> str:
+def html(
+    grid: str, runs: GridRuns, checked: Claims, table: Table, drawings: list[Drawing], svgs: dict[str, str]
+) -> str:
     """The page's text, which needs nothing beside it: figures and tables to download are in it.
 
     Args:
         grid: The grid and its settings as the user wrote them, for the command that repeats it.
         runs: The grid's runs.
+        checked: The paper's sentences and what they say of them.
         table: Their table.
         drawings: The figures in their order, with captions.
         svgs: The SVG file's text of each drawn figure, by its name.
@@ -32,6 +37,9 @@ def html(grid: str, runs: GridRuns, table: Table, drawings: list[Drawing], svgs:
     environment.filters.update(whole=_whole, duration=duration, percent=percent)
     return environment.get_template("page.html.j2").render(
         runs=runs,
+        claims=checked,
+        claims_title=claims.TITLE,
+        claims_note=claims.NOTE,
         table=table,
         drawings=drawings,
         svgs={name: _inline(name, svg) for name, svg in svgs.items()},

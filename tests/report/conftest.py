@@ -17,6 +17,7 @@ NETS = {
     44: (658_586, 97_174_144),
     56: (853_018, 125_485_696),
     110: (1_727_962, 252_887_680),
+    1202: (19_421_274, 2_829_238_912),
 }
 
 
@@ -27,13 +28,12 @@ class Lab:
         self.folder = folder
         self.root = folder / "runs"
 
-    def grid(self, cells: list[str], name: str = "tiny", **content: Any) -> str:
-        """Write a grid of those cells; its path."""
+    def grid(self, cells: list[str] | dict[str, dict[str, Any]], name: str = "tiny", **content: Any) -> str:
+        """Write a grid of those cells, by name alone or with what the grid says of them; its path."""
         (self.folder / "base.yaml").write_text("model: {}\n")
         path = self.folder / f"{name}.yaml"
-        path.write_text(
-            yaml.safe_dump({"base": "base.yaml", "include": dict.fromkeys(cells), **content}, sort_keys=False)
-        )
+        include = cells if isinstance(cells, dict) else dict.fromkeys(cells)
+        path.write_text(yaml.safe_dump({"base": "base.yaml", "include": include, **content}, sort_keys=False))
         return str(path)
 
     def run(self, cell: str, seed: int = 0, grid: str = "tiny") -> RunFolder:
@@ -55,6 +55,7 @@ class Lab:
         steps: int = 600,
         log_every: int = 25,
         responses: bool = True,
+        signals: bool = False,
         grid: str = "tiny",
         **summary: Any,
     ) -> RunFolder:
@@ -69,6 +70,14 @@ class Lab:
             size = (1.0 if shortcut == "none" else 0.6) * (20 / depth) ** 0.25
             names = [f"layer{i}" for i in range(1, depth)]
             run.write_responses([(name, size * noise.uniform(0.4, 1.0)) for name in names])
+        if signals:
+            run.write_signals(
+                [
+                    {"step": step, "layer": i, "name": f"layer{i}", "variance": 1 / i, "gradient": step / 1000 / i}
+                    for step in (200, 400, 600)
+                    for i in range(1, depth)
+                ]
+            )
         values = {
             "net": net,
             "family": "cifar",

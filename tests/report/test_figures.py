@@ -7,8 +7,9 @@ from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
 from lit_resnet.report import figures, runs, style
+from lit_resnet.report.drawing import render
 
-ALL = {"figures": ["fig1", "fig6", "fig7"]}
+ALL = {"figures": ["fig1", "fig6", "fig7", "gradients"]}
 
 
 def draw(lab, grid):
@@ -31,16 +32,16 @@ def line_to(ax, label):
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
 def test_every_figure_is_drawn_in_both_formats(lab, seeds):
-    grid = lab.grid(finish_all(lab, seeds), seeds=seeds, report=ALL)
+    grid = lab.grid(finish_all(lab, seeds, signals=True), seeds=seeds, report=ALL)
     drawings = draw(lab, grid)
     assert list(drawings) == ALL["figures"]
     for drawing in drawings.values():
-        png, svg = figures.render(drawing, "png"), figures.render(drawing, "svg").decode()
+        png, svg = render(drawing, "png"), render(drawing, "svg").decode()
         assert png.startswith(b"\x89PNG")
         assert len(png) > 10_000
         assert "<path" in svg
         assert "<text" in svg  # text is text
-    assert "56-layer" in figures.render(drawings["fig6"], "svg").decode()
+    assert "56-layer" in render(drawings["fig6"], "svg").decode()
     assert ("bands" in drawings["fig6"].caption) is (len(seeds) > 1)
 
 
@@ -80,6 +81,24 @@ def test_fig1_is_of_plain_nets_alone(lab):
     left, right = draw(lab, grid)["fig1"].figure.axes
     assert [line.get_ydata()[-1] for line in left.get_lines()] == pytest.approx([0.5, 81])
     assert [line.get_ydata()[-1] for line in right.get_lines()] == pytest.approx([9, 82])
+
+
+def panels(drawing):
+    return {
+        ax.get_title(): [line.get_label() for line in ax.get_lines() if line.get_label()[0] != "_"]
+        for ax in drawing.figure.axes
+    }
+
+
+def test_over_1000_layers_are_beside_110_in_a_panel_of_their_own(lab):
+    nets = {"plain-20": (20, "none"), "res-56": (56, "A"), "res-110": (110, "A"), "res-1202": (1202, "A")}
+    for cell, (depth, shortcut) in nets.items():
+        lab.finish(cell, depth=depth, shortcut=shortcut)
+    drawn = panels(draw(lab, lab.grid(list(nets), report=ALL))["fig6"])
+    assert drawn["residual nets"] == ["56-layer", "110-layer"]
+    assert drawn["residual nets of over 1000 layers"] == ["110-layer", "1202-layer"]
+    assert len(drawn) == 3
+    assert len(panels(draw(lab, lab.grid(list(nets)[:3], report=ALL))["fig6"])) == 2
 
 
 def test_a_net_that_did_not_train_leaves_the_others_legible(lab):
@@ -131,6 +150,55 @@ def test_fig7_in_order_and_ranked(lab):
     assert list(top.get_lines()[0].get_xdata()) == [1, 2, 3]
 
 
+def test_fig7_leaves_out_a_seed_that_diverged(lab):
+    grid = lab.grid(["res"], seeds=[0, 1], report=ALL)
+    lab.finish("res", 0).write_responses([("a", 0.2), ("b", 0.1)])
+    lab.finish("res", 1, diverged=True).write_responses([("a", float("nan")), ("b", 0.3)])
+    top, _ = draw(lab, grid)["fig7"].figure.axes
+    assert list(top.get_lines()[0].get_ydata()) == [0.2, 0.1]
+
+
+def signals(**iterations):
+    """Rows of signals.csv, the variance ten times the gradient: step200=[gradients of the layers], ..."""
+    return [
+        {"step": int(step[4:]), "layer": i, "name": f"layer{i}", "variance": 10 * gradient, "gradient": gradient}
+        for step, gradients in iterations.items()
+        for i, gradient in enumerate(gradients, start=1)
+    ]
+
+
+def test_gradients_over_the_place_in_the_net(lab):
+    grid = lab.grid(["plain", "res", "deep"], seeds=[0, 1, 2], report=ALL)
+    for seed, factor in enumerate((1.0, 0.5, 4.0)):  # the second is the median
+        rows = signals(
+            step200=[8.0 * factor, 2.0 * factor, 1.0 * factor], step400=[0.2 * factor, 0.4 * factor, 0.1 * factor]
+        )
+        lab.finish("plain", seed, shortcut="none").write_signals(rows)
+    lab.finish("res", 0).write_signals(signals(step200=[3.0, 2.0, 1.0]))
+    lab.finish("deep", 0, depth=56).write_signals(signals(step200=[5.0, 4.0, 3.0, 2.0, 1.0]))
+    lab.finish("deep", 1, depth=56, diverged=True).write_signals(signals(step200=[float("nan")] * 5))
+    drawing = draw(lab, grid)["gradients"]
+    variance, _, gradient, residual = drawing.figure.axes
+    (line,) = gradient.get_lines()
+    assert list(line.get_xdata()) == [0, 0.5, 1]
+    assert list(line.get_ydata()) == [0.2, 0.4, 0.1]  # the last sampled iteration
+    assert list(variance.get_lines()[0].get_ydata()) == [2, 4, 1]
+    band = gradient.collections[0].get_paths()[0].vertices
+    assert {y for x, y in band if x == 0} == {0.2, 8.0}
+    assert line.is_dashed()
+    assert [list(line.get_xdata()) for line in residual.get_lines()] == [[0, 0.5, 1], [0, 0.25, 0.5, 0.75, 1]]
+    assert list(residual.get_lines()[1].get_ydata()) == [5, 4, 3, 2, 1]
+    assert panels(drawing)["residual nets"] == ["20-layer", "56-layer"]
+
+
+def test_small_differences_do_not_look_dramatic(lab):
+    lab.finish("res").write_signals(signals(step200=[1.0, 0.9, 1.1]))
+    for ax in draw(lab, lab.grid(["res"], report=ALL))["gradients"].figure.axes:
+        low, high = ax.get_ylim()
+        assert ax.get_yscale() == "log"
+        assert high / low == pytest.approx(1000)
+
+
 def test_a_figure_without_data_says_why(lab):
     grid = lab.grid(["res-20"], report=ALL)
     lab.finish("res-20", responses=False)
@@ -138,6 +206,7 @@ def test_a_figure_without_data_says_why(lab):
     assert [name for name, drawing in drawings.items() if drawing.figure] == ["fig6"]
     assert "plain" in drawings["fig1"].caption
     assert "responses" in drawings["fig7"].caption
+    assert "signals" in drawings["gradients"].caption
 
 
 def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):
@@ -158,12 +227,12 @@ def test_damaged_metrics_name_the_file(lab):
 
 
 def test_the_same_runs_give_the_same_bytes(lab):
-    grid = lab.grid(finish_all(lab, [0, 1]), seeds=[0, 1], report=ALL)
+    grid = lab.grid(finish_all(lab, [0, 1], signals=True), seeds=[0, 1], report=ALL)
     once, again = draw(lab, grid), draw(lab, grid)
     for name in ALL["figures"]:
         for form in ("svg", "png"):
-            assert figures.render(once[name], form) == figures.render(again[name], form)
-        assert b"date" not in figures.render(once[name], "svg").lower()
+            assert render(once[name], form) == render(again[name], form)
+        assert b"date" not in render(once[name], "svg").lower()
 
 
 def luminance(depth):

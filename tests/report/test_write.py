@@ -1,5 +1,8 @@
 """The whole report: its files, its page, and what it must not import."""
 
+import csv
+import gzip
+import io
 import re
 import subprocess
 import sys
@@ -10,7 +13,7 @@ import pytest
 
 from lit_resnet.errors import InputError
 from lit_resnet.report import write
-from lit_resnet.runfolder import Status
+from lit_resnet.runfolder import METRICS, Status
 
 HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
 
@@ -66,12 +69,15 @@ def test_all_files_are_written_and_no_other(lab, grid):
     report = write(grid, lab.root)
     names = {str(file.relative_to(lab.root / "tiny" / "report")) for file in report.files}
     figures = {f"figures/fig{n}.{form}" for n in (1, 6, 7) for form in ("png", "svg")}
-    assert names == {"index.html", "table.csv", "table.md", "table.tex"} | figures
+    texts = {"index.html", "table.csv", "table.md", "table.tex", "claims.csv", "claims.md", "curves.csv.gz"}
+    assert names == texts | figures
     assert {file for file in report.folder.rglob("*") if file.is_file()} == set(report.files)
     assert all(file.stat().st_size > 200 for file in report.files)
     assert report.page == report.folder / "index.html"
     assert report.progress == "7 of 9 runs finished (1 failed, 1 queued)"
     assert (report.folder / "table.csv").read_text() == report.table.csv()
+    assert (report.folder / "claims.csv").read_text() == report.claims.csv()
+    assert (report.folder / "claims.md").read_text() == report.claims.markdown()
 
 
 def test_the_page_stands_alone_and_is_sound(lab, grid):
@@ -111,6 +117,37 @@ def test_the_page_shows_our_number_beside_the_papers_and_every_run(lab, grid):
     assert re.search(r"<td class=\"word\">res-56</td><td>1</td><td class=\"word\">failed</td><td>–</td>", text)
     assert "3 min" in text
     assert "lit-resnet launch" in text
+
+
+def test_the_page_begins_with_the_papers_sentences(lab, grid):
+    report = write(grid, lab.root)
+    text = report.page.read_text()
+    assert text.index("Deep Residual Learning") < text.index(report.claims.found[0].sentence) < text.index("<h2>Errors")
+    assert {claim.verdict for claim in report.claims.found} == {"holds", "does not hold", "not enough runs"}
+    for claim in report.claims.found:  # a word, and a colour
+        assert re.search(rf'<span class="verdict {claim.verdict.replace(" ", "-")}">{claim.verdict}</span>', text)
+        assert f".{claim.verdict.replace(' ', '-')} {{ color" in text
+    assert report.claims.counted() in text
+    assert "Welch" in text
+
+
+def test_a_page_without_sentences_says_nothing_of_them(lab):
+    lab.finish("res-20")
+    text = write(lab.grid(["res-20"]), lab.root).page.read_text()
+    assert "Deep Residual Learning" not in text
+    assert "Welch" not in text
+
+
+def test_every_curve_is_in_one_file(lab, grid):
+    lab.curves(lab.run("res-56", 2), 600, 25, 90.0, 0.5, 8.0)  # still running
+    report = write(grid, lab.root)
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress((report.folder / "curves.csv.gz").read_bytes()).decode())))
+    assert list(rows[0]) == ["cell", "seed", *METRICS]
+    runs = [("plain-20", "0"), ("plain-20", "1"), ("plain-20", "2"), ("res-20", "0"), ("res-20", "1"), ("res-20", "2")]
+    assert list(dict.fromkeys((row["cell"], row["seed"]) for row in rows)) == [*runs, ("res-56", "0")]
+    mine = [row for row in rows if (row["cell"], row["seed"]) == ("res-20", "1")]
+    logged = lab.run("res-20", 1).metrics()
+    assert [{key: float(row[key]) if row[key] else None for key in METRICS} for row in mine] == logged
 
 
 def test_a_second_report_is_the_same(lab, grid):

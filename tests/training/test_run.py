@@ -314,7 +314,7 @@ def test_errors_and_losses_are_those_of_all_images(whole: RunFolder):
 def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolder, monkeypatch):
     # "eager" goes through the compiler's graph capture, which is what passes hooks by, without generating code.
     compile_net = torch.nn.Module.compile
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_net(self, backend="eager"))
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend="eager"))
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(config(compile=True, signals_every=None)), folder)
     measured = [row["std"] for row in folder.responses()]

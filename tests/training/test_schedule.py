@@ -17,7 +17,7 @@ def test_20_layers_at_every_iteration():
 
 
 def wrong_of_128(step: int) -> int:
-    """A training curve: from 90 % down, below 80 % in the middle of the fourth hundred; batches differ by more than that."""
+    """A training curve: from 90 % down, below 80 % in the middle of the fourth hundred, with noise."""
     return round(128 * (0.9 - 0.1 * step / 350)) + (-1) ** step * 8
 
 

@@ -1,0 +1,408 @@
+"""The paper's sentences, looked for in made-up runs: in both directions, with one seed, with five, and with gaps."""
+
+import csv
+import io
+from dataclasses import asdict
+
+import pytest
+from rich.console import Console
+
+from lit_resnet.errors import InputError
+from lit_resnet.nets import NetConfig
+from lit_resnet.report import alike, claims, paper, runs
+
+PAPERS = {"steps": 64_000, "log_every": 3200}
+PLAIN = {"shortcut": "none"}
+WARM = {"warmup_lr": 0.01, "warmup_steps": 400}
+
+
+def finish(lab, cell, seed=0, *, response=None, spread=None, jitter=0.01, **net):
+    """A run like Lab.finish; its errors differ a little from seed to seed.
+
+    Args:
+        response: Std of the response of each of its layers.
+        spread: Orders of magnitude by which its gradient falls from layer to layer, and its variance by a tenth of it.
+        jitter: Of the errors, a seed.
+    """
+    for key in ("train_error", "test_error"):
+        net[key] = net.get(key, 5.0) + jitter * seed
+    run = lab.finish(cell, seed, responses=False, **net)
+    layers = range(1, net.get("depth", 20))
+    if response:
+        run.write_responses([(f"layer{i}", response * (1 + 0.01 * seed)) for i in layers])
+    if spread is not None:
+        rows = [
+            {
+                "step": step,
+                "layer": i,
+                "name": f"layer{i}",
+                "variance": 10 ** (-0.1 * spread * i),
+                "gradient": 10 ** (-spread * i),
+            }
+            for step in (100, 200)
+            for i in layers
+        ]
+        run.write_signals(rows)
+    return run
+
+
+def checked(lab, grid):
+    """The claims of a grid by their names."""
+    return {claim.name: claim for claim in claims.check(runs.read(grid, lab.root)).found}
+
+
+# For each sentence: nets for which it is true, and what to change so that it is not.
+SENTENCES = {
+    "plain_deeper_trains_worse": (
+        {"a": PLAIN | {"train_error": 3}, "b": PLAIN | {"depth": 56, "train_error": 9}},
+        {"b": {"train_error": 2}},
+    ),
+    "plain_110_error_above": (
+        {"a": PLAIN | PAPERS | {"depth": 110, "train_error": 70, "test_error": 71}},
+        {"a": {"train_error": 55}},
+    ),
+    "residual_deeper_trains_no_worse": (
+        {"a": {"train_error": 3}, "b": {"depth": 56, "train_error": 3.2}},
+        {"b": {"train_error": 4}},
+    ),
+    "residual_trains_better": (
+        {"a": PLAIN | {"depth": 56, "train_error": 9}, "b": {"depth": 56, "train_error": 3}},
+        {"b": {"train_error": 10}},
+    ),
+    "residual_tests_better": (
+        {"a": PLAIN | {"depth": 56, "test_error": 9}, "b": {"depth": 56, "test_error": 3}},
+        {"b": {"test_error": 10}},
+    ),
+    "residual_deeper_tests_better": (
+        {"a": {"test_error": 9}, "b": {"depth": 56, "test_error": 8}, "c": {"depth": 110, "test_error": 7}},
+        {"c": {"test_error": 8.5}},
+    ),
+    "resnet_1202_train_error_below": (
+        {"a": PAPERS | {"depth": 1202, "train_error": 0.02}},
+        {"a": {"train_error": 0.2}},
+    ),
+    "resnet_1202_overfits": (
+        {
+            "a": {"depth": 110, "train_error": 0.1, "test_error": 6.5},
+            "b": {"depth": 1202, "train_error": 0.2, "test_error": 8},
+        },
+        {"b": {"train_error": 9}},
+    ),
+    "warmup_changes_little": (
+        {"a": {"depth": 110, "test_error": 6.5}, "b": WARM | {"depth": 110, "test_error": 6.6}},
+        {"b": {"test_error": 5.5}},
+    ),
+    "residual_responses_smaller": (
+        {"a": PLAIN | {"response": 0.8}, "b": {"response": 0.5}},
+        {"b": {"response": 0.9}},
+    ),
+    "residual_deeper_responses_smaller": (
+        {"a": {"response": 0.5}, "b": {"depth": 56, "response": 0.3}},
+        {"b": {"response": 0.6}},
+    ),
+    "plain_signals_healthy": (
+        {"a": PLAIN | {"spread": 0.05}, "b": PLAIN | {"depth": 56, "spread": 0.01}},
+        {"b": {"spread": 0.1}},
+    ),
+    "single_layer_no_advantage": (
+        {"a": PLAIN | {"depth": 56}, "b": {"depth": 56, "block": "single", "test_error": 4.8}},
+        {"b": {"test_error": 3.0}},
+    ),
+}
+
+
+def run_all(lab, nets, seeds):
+    for seed in seeds:
+        for cell, net in nets.items():
+            finish(lab, cell, seed, **net)
+    return lab.grid(list(nets), seeds=list(seeds))
+
+
+def changed(name):
+    nets, change = SENTENCES[name]
+    return {cell: net | change.get(cell, {}) for cell, net in nets.items()}
+
+
+def test_every_sentence_of_the_paper_is_looked_for():
+    printed = [name for name, entry in paper.load()["claims"].items() if "sentence" in entry]
+    assert printed == list(claims.CHECKS) == list(SENTENCES)
+
+
+@pytest.mark.parametrize("seeds", [range(1), range(5)])
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_sentence_that_is_true_holds(lab, name, seeds):
+    claim = checked(lab, run_all(lab, SENTENCES[name][0], seeds))[name]
+    assert claim.verdict == "holds", claim.evidence
+    assert ("one run each, no test" in claim.evidence) is (len(seeds) == 1)
+    assert ("n = 5" in claim.evidence and "p " in claim.evidence) is (len(seeds) == 5)
+    assert "nan" not in claim.evidence
+
+
+@pytest.mark.parametrize("seeds", [range(1), range(5)])
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_sentence_that_is_false_does_not(lab, name, seeds):
+    claim = checked(lab, run_all(lab, changed(name), seeds))[name]
+    assert claim.verdict == "does not hold", claim.evidence
+    assert "against it: " in claim.evidence
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_an_unfinished_net_leaves_a_true_sentence_open(lab, name):
+    nets = SENTENCES[name][0]
+    run_all(lab, {"other": PAPERS | {"depth": 44, "spread": 0.01}} | nets, range(5))
+    last = list(nets)[-1]
+    for seed in range(5):
+        lab.run(last, seed).summary_file.unlink()
+    asked = {f"model.net.{key}": value for key, value in nets[last].items() if key in ("depth", "shortcut", "block")}
+    asked |= {"model.warmup_lr": 0.01} if "warmup_lr" in nets[last] else {}
+    grid = lab.grid({"other": {}} | dict.fromkeys(nets) | {last: asked}, seeds=list(range(5)))
+    claim = checked(lab, grid)[name]
+    assert claim.verdict == "not enough runs", claim.evidence
+    assert f"{last} missing" in claim.evidence
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_sentence_about_other_nets_is_left_out(lab, name):
+    grid = run_all(lab, {"only": {"depth": 44, "response": 0.4, "spread": 0.01}}, range(2))
+    assert name not in checked(lab, grid)
+
+
+def test_no_sentence_about_imagenet_nets(lab):
+    lab.finish("a", family="imagenet", train_error=1)
+    lab.finish("b", family="imagenet", depth=56, train_error=2, shortcut="none")
+    lab.finish("c", family="imagenet", depth=20, train_error=3, shortcut="none")
+    assert checked(lab, lab.grid(["a", "b", "c"])) == {}
+
+
+@pytest.mark.parametrize("up", [0.2, -0.2])
+def test_seeds_that_do_not_separate_are_not_enough(lab, up):
+    """Whichever way the means lie."""
+    for seed, noise in enumerate((-2, 1, 0.5, 2, -1)):
+        finish(lab, "a", seed, train_error=50 + noise, **PLAIN)
+        finish(lab, "b", seed, train_error=50 + up + noise, depth=56, **PLAIN)
+    claim = checked(lab, lab.grid(["a", "b"], seeds=list(range(5))))["plain_deeper_trains_worse"]
+    assert claim.verdict == "not enough runs"
+    assert "undecided: plain-20 and plain-56 (p = " in claim.evidence
+
+
+def test_unfinished_seeds_do_not_count(lab):
+    for seed in range(3):
+        finish(lab, "a", seed, train_error=3, **PLAIN)
+    finish(lab, "b", 0, train_error=9, depth=56, **PLAIN)
+    claim = checked(lab, lab.grid(["a", "b"], seeds=list(range(5))))["plain_deeper_trains_worse"]
+    assert claim.verdict == "holds"
+    assert "n = 1 to 3" in claim.evidence
+
+
+def test_each_depth_is_compared_with_the_next(lab):
+    for cell, depth, error in (("c", 56, 9), ("a", 20, 3), ("b", 32, 5)):
+        finish(lab, cell, depth=depth, train_error=error, **PLAIN)
+    claim = checked(lab, lab.grid(["c", "a", "b"]))["plain_deeper_trains_worse"]
+    assert claim.evidence == ("train error %: plain-20 3.00 < plain-32 5.00 < plain-56 9.00 (one run each, no test)")
+
+
+OTHERWISE = [
+    ({}, {"data": "cifar100"}),
+    ({}, {"steps": 1200}),
+    ({}, {"batch_size": 64}),
+    ({}, {"precision": "bf16-mixed"}),
+    ({}, {"block": "single"}),
+    ({"model.lr": 0.01}, {}),
+    ({"model.bn_group": 64}, {}),
+    ({"data.flip": False}, {}),
+    ({"data.val_size": 5000}, {}),
+    ({"trainer.max_steps": 1200}, {}),
+    ({"model.net.stride_on": "3x3"}, {}),
+]
+
+
+@pytest.mark.parametrize(("asked", "said"), OTHERWISE)
+def test_only_like_is_compared_with_like(lab, asked, said):
+    finish(lab, "a", train_error=3)
+    finish(lab, "b", train_error=9, depth=56, **said)
+    assert checked(lab, lab.grid({"a": {}, "b": asked})) == {}
+
+
+@pytest.mark.parametrize("key", ["channels_last", "compile", "recompute", "signals_every"])
+def test_what_changes_no_result_is_compared(lab, key):
+    finish(lab, "a", train_error=3)
+    finish(lab, "b", train_error=3, depth=56)
+    assert "residual_deeper_trains_no_worse" in checked(lab, lab.grid({"a": {}, "b": {f"model.{key}": 1}}))
+
+
+def test_two_settings_in_one_grid_are_two_comparisons(lab):
+    cells = {"a": {}, "b": {}, "a3": {"trainer.max_steps": 1800}, "b3": {"trainer.max_steps": 1800}}
+    for cell, asked in cells.items():
+        deep = cell.startswith("b")
+        finish(lab, cell, depth=56 if deep else 20, train_error=9 if deep else 3, steps=1800 if asked else 600, **PLAIN)
+    claim = checked(lab, lab.grid(cells))["plain_deeper_trains_worse"]
+    assert claim.evidence.startswith("train error %: a 3.00 < b 9.00; a3 3.00 < b3 9.00 (")
+
+
+def test_with_and_without_warmup_the_papers_way_is_compared(lab):
+    cold = {"depth": 110, "train_error": 90.0, "test_error": 90.0}
+    finish(lab, "r56", depth=56, train_error=0.3, test_error=7.0)
+    finish(lab, "r56-warm", depth=56, train_error=95, test_error=95, **WARM)
+    finish(lab, "r110-cold", **cold)
+    finish(lab, "r110", depth=110, train_error=0.1, test_error=6.5, **WARM)
+    found = checked(lab, lab.grid(["r56", "r56-warm", "r110-cold", "r110"]))
+    assert found["residual_deeper_tests_better"].evidence.startswith("test error %: r56 7.00 > r110 6.50 (")
+    assert found["residual_deeper_trains_no_worse"].verdict == "holds"
+    assert found["warmup_changes_little"].verdict == "does not hold"
+    assert found["warmup_changes_little"].evidence.startswith("test error %: r110-cold 90.00 > r110 6.50 (")
+
+
+def test_without_a_warm_one_the_cold_one_is_compared(lab):
+    finish(lab, "a", depth=56, test_error=7.0)
+    finish(lab, "b", depth=110, test_error=6.5)
+    found = checked(lab, lab.grid(["a", "b"]))
+    assert found["residual_deeper_tests_better"].verdict == "holds"
+    assert "warmup_changes_little" not in found
+
+
+def test_each_shortcut_option_has_its_own_line(lab):
+    for option, deeper in (("A", 7.0), ("B", 9.0)):
+        finish(lab, f"{option}20", shortcut=option, test_error=8.0, net=f"ResNet-20 {option}")
+        finish(lab, f"{option}56", shortcut=option, depth=56, test_error=deeper, net=f"ResNet-56 {option}")
+    claim = checked(lab, lab.grid(["A20", "A56", "B20", "B56"]))["residual_deeper_tests_better"]
+    assert claim.verdict == "does not hold"
+    assert claim.evidence.startswith(
+        "test error %: ResNet-20 A 8.00 > ResNet-56 A 7.00; ResNet-20 B 8.00 < ResNet-56 B 9.00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "steps", "speaks"),
+    [
+        ("cifar10", 64_000, True),
+        ("folder:cifar10-jpeg", 64_000, True),
+        ("folder:CIFAR-10", 64_000, True),
+        ("cifar10", 32_000, False),
+        ("cifar100", 64_000, False),
+        ("folder:cifar100", 64_000, False),
+        ("digits", 64_000, False),
+    ],
+)
+def test_the_papers_percentages_are_for_its_training(lab, data, steps, speaks):
+    how = {"data": data, "steps": steps, "log_every": steps // 20}
+    finish(lab, "plain", depth=110, train_error=70, test_error=70, **PLAIN, **how)
+    finish(lab, "res", depth=110, **how)
+    finish(lab, "huge", depth=1202, train_error=0.05, **how)
+    found = checked(lab, lab.grid(["plain", "res", "huge"]))
+    assert ("plain_110_error_above" in found) is ("resnet_1202_train_error_below" in found) is speaks
+    assert "resnet_1202_overfits" in found
+    if speaks:
+        assert "60 %" in found["plain_110_error_above"].sentence
+        assert "plain-110 70.00 > 60" in found["plain_110_error_above"].evidence
+
+
+def test_the_margin_is_what_two_runs_of_one_net_differ_by():
+    assert pytest.approx(0.4435, abs=1e-4) == claims.MARGIN
+    assert "0.44 points" in claims.NOTE
+
+
+def test_failing_to_find_a_difference_is_no_proof_of_likeness(lab):
+    """Two nets whose seeds scatter by far more than the margin."""
+    for seed, noise in enumerate((-2, 1, 0.5, 2, -1)):
+        finish(lab, "a", seed, depth=110, test_error=8 + noise)
+        finish(lab, "b", seed, depth=110, test_error=8 - noise, **WARM)
+    claim = checked(lab, lab.grid(["a", "b"], seeds=list(range(5))))["warmup_changes_little"]
+    assert claim.verdict == "not enough runs"
+    assert "margin 0.44" in claim.evidence
+
+
+def test_a_diverged_run_counts_as_a_guess(lab):
+    finish(lab, "a", train_error=3, response=0.5, **PLAIN)
+    finish(lab, "b", depth=56, train_error=float("nan"), test_error=90.0, diverged=True, response=float("nan"), **PLAIN)
+    finish(lab, "c", depth=56, train_error=2, response=0.4)
+    found = checked(lab, lab.grid(["a", "b", "c"]))
+    assert found["plain_deeper_trains_worse"].evidence == (
+        "train error %: plain-20 3.00 < plain-56 90.00 (one run each, no test)"
+    )
+    assert found["residual_responses_smaller"].verdict == "not enough runs"
+    assert not any("nan" in claim.evidence for claim in found.values())
+
+
+@pytest.mark.parametrize("column", ["variance", "gradient"])
+@pytest.mark.parametrize("signal", [0.0, 1e-5, float("nan"), float("inf")])
+def test_a_signal_that_is_gone_is_not_healthy(lab, signal, column):
+    run = finish(lab, "a", spread=0.01, **PLAIN)
+    rows = run.signals()
+    rows[25][column] = signal
+    run.write_signals(rows)
+    assert checked(lab, lab.grid(["a"]))["plain_signals_healthy"].verdict == "does not hold"
+
+
+def test_signals_are_judged_where_they_are_worst(lab):
+    run = finish(lab, "a", spread=0.01, **PLAIN)
+    rows = run.signals()
+    for row in rows[:19]:  # the first sampled iteration
+        row["gradient"] = 10.0 ** -row["layer"]
+    run.write_signals(rows)
+    claim = checked(lab, lab.grid(["a"]))["plain_signals_healthy"]
+    assert claim.verdict == "does not hold"
+    assert "plain-20 18.0 > 3" in claim.evidence
+
+
+def test_what_no_run_measured_is_not_looked_for(lab):
+    finish(lab, "a", **PLAIN)
+    finish(lab, "b")
+    found = checked(lab, lab.grid(["a", "b"]))
+    assert not {"residual_responses_smaller", "plain_signals_healthy"} & set(found)
+
+
+def test_the_net_of_a_grid_that_does_not_say_it():
+    made = NetConfig()
+    assert {key: getattr(made, key) for key in alike.NET} == alike.NET
+
+
+def test_a_depth_that_is_none_is_one_clear_line(lab):
+    finish(lab, "a")
+    with pytest.raises(InputError, match=r"^tiny: cell b: model.net.depth is 'deep': write a whole number$"):
+        checked(lab, lab.grid({"a": {}, "b": {"model.net.depth": "deep"}}))
+
+
+# -- in every form
+
+
+@pytest.fixture
+def three(lab):
+    """A true, a false and an open sentence among others."""
+    for seed in range(5):
+        finish(lab, "a", seed, net="plain|20", train_error=3, test_error=5, **PLAIN)
+        finish(lab, "b", seed, net="plain [bold]56", depth=56, train_error=9, test_error=9, **PLAIN)
+        finish(lab, "c", seed, train_error=2, test_error=5)
+        finish(lab, "d", seed, depth=56, train_error=1, test_error=7)
+    return claims.check(runs.read(lab.grid(["a", "b", "c", "d"], seeds=list(range(5))), lab.root))
+
+
+def test_csv_and_markdown_say_all(three):
+    assert [dict(row) for row in csv.DictReader(io.StringIO(three.csv()))] == [asdict(claim) for claim in three.found]
+    lines = three.markdown().splitlines()
+    assert lines[2] == "| verdict | the paper | where | these runs |"
+    assert len([line for line in lines if line.startswith("| holds")]) == 3
+    assert r"plain\|20" in lines[4]
+    assert "Welch" in lines[-1]
+    assert three.counted() == "3 × holds, 1 × does not hold, 1 × not enough runs"
+
+
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_the_terminal_shows_every_word(three, width):
+    console = Console(width=width, file=io.StringIO())
+    console.print(three.terminal())
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= min(width, 105)
+    shown = "".join("".join(lines).split())
+    for claim in three.found:
+        assert claim.verdict.replace(" ", "") in shown
+    assert "[bold]56" in shown
+    if width == 160:
+        assert any(claim.sentence in line for line in lines for claim in three.found)
+
+
+def test_nothing_to_say_is_nothing(lab):
+    finish(lab, "a")
+    none = claims.check(runs.read(lab.grid(["a"]), lab.root))
+    assert none.found == ()
+    assert none.csv() == "name,sentence,where,verdict,evidence\n"
+    assert none.counted() == ""
