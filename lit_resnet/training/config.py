@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -164,6 +165,8 @@ class RunCLI(LightningCLI):
         for key in ("callbacks", "logger"):
             own = config[key] if isinstance(config[key], list) else [config[key]]
             added[key] = [one for one in own if not isinstance(one, bool | None)] + added.get(key, [])
+        if config["accelerator"] == "auto" and torch.backends.mps.is_available():
+            added["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
         # A training step is the block of iterations between two evaluations: evaluate after each.
         self.datamodule.block, added["val_check_interval"] = config["val_check_interval"], 1
         return super().instantiate_trainer(**added, **kwargs)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.accelerators import CPUAccelerator
 
 from lit_resnet.data import sources
 from lit_resnet.errors import InputError
@@ -159,6 +160,15 @@ def test_weight_decay_of_bn_and_bias_is_a_choice():
         for name, p in cli.model.net.named_parameters():
             spared = not decayed and (".bn" in f".{name}" or name == "fc.bias")
             assert decay[p] == (0 if spared else 1e-4), name
+
+
+def test_a_laptop_of_apple_trains_on_its_cpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    changed = config()
+    changed["trainer"]["accelerator"] = "auto"
+    cli = RunCLI(changed)
+    cli.instantiate(logger=[], callbacks=[])
+    assert isinstance(cli.trainer.accelerator, CPUAccelerator)
 
 
 class Killed(BaseException):
