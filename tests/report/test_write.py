@@ -27,7 +27,7 @@ def grid(lab):
     for seed in range(3):
         lab.finish("plain-20", seed, shortcut="none", responses=seed > 0, net="<b onclick=x>plain</b>")
         lab.finish("res-20", seed, test_error=8.0 + seed / 10)
-    lab.finish("res-56", 0, depth=56, test_error=7.0)
+    lab.finish("res-56", 0, depth=56, test_error=7.0, train_error=5.0)
     lab.run("res-56", 1).write_status(Status(state="failed", error="CUDA out of memory"))
     return path
 
@@ -141,7 +141,9 @@ def test_a_page_without_sentences_says_nothing_of_them(lab):
 def test_every_curve_is_in_one_file(lab, grid):
     lab.curves(lab.run("res-56", 2), 600, 25, 90.0, 0.5, 8.0)  # still running
     report = write(grid, lab.root)
-    rows = list(csv.DictReader(io.StringIO(gzip.decompress((report.folder / "curves.csv.gz").read_bytes()).decode())))
+    content = (report.folder / "curves.csv.gz").read_bytes()
+    assert content[4:8] == bytes(4)  # no time of writing
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(content).decode())))
     assert list(rows[0]) == ["cell", "seed", *METRICS]
     runs = [("plain-20", "0"), ("plain-20", "1"), ("plain-20", "2"), ("res-20", "0"), ("res-20", "1"), ("res-20", "2")]
     assert list(dict.fromkeys((row["cell"], row["seed"]) for row in rows)) == [*runs, ("res-56", "0")]
