@@ -18,7 +18,11 @@ CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell whose config is right. `macs`: multiply-adds of one image's forward pass."""
+    """A cell whose config is right.
+
+    `macs` are multiply-adds of one image's forward pass; a training step makes `passes` such: forward once, backward
+    twice that, and forward once more where activations are recomputed.
+    """
 
     cell: Cell
     net: str
@@ -26,14 +30,20 @@ class Planned:
     data: str
     params: int
     macs: int
+    passes: int
     max_steps: int
     batch_size: int
     image_shape: tuple[int, int, int]
 
     @property
+    def step_macs(self) -> int:
+        """Multiply-adds of one training step."""
+        return self.passes * self.macs * self.batch_size
+
+    @property
     def training_macs(self) -> int:
-        """Multiply-adds of the whole training: forward once, backward twice that, for every image of every batch."""
-        return 3 * self.macs * self.batch_size * self.max_steps
+        """Multiply-adds of the whole training."""
+        return self.step_macs * self.max_steps
 
 
 def check(grid: Grid) -> list[Planned]:
@@ -61,9 +71,19 @@ def check(grid: Grid) -> list[Planned]:
             found = complexity(build(net), data.image_shape)
             counted[net, data.image_shape] = found.params, found.macs
         params, macs = counted[net, data.image_shape]
-        steps = cli.config.trainer.max_steps
         planned.append(
-            Planned(cell, str(net), asdict(net), data.name, params, macs, steps, data.batch_size, data.image_shape)
+            Planned(
+                cell=cell,
+                net=str(net),
+                net_config=asdict(net),
+                data=data.name,
+                params=params,
+                macs=macs,
+                passes=4 if cli.config.model.recompute else 3,
+                max_steps=cli.config.trainer.max_steps,
+                batch_size=data.batch_size,
+                image_shape=data.image_shape,
+            )
         )
     return planned
 
@@ -101,19 +121,19 @@ def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callab
     A net's layers cost a fixed time each besides their arithmetic, and both grow with depth: hence a line.
     """
     points = {
-        (p.macs * p.batch_size): summary["wall_seconds"] / summary["steps"]
+        p.step_macs: summary["wall_seconds"] / summary["steps"]
         for p, summary in zip(planned, summaries, strict=True)
         if summary
     }
     if not points:
         within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
-        by_size = sorted(within, key=lambda p: p.macs * p.batch_size)
-        points = {(p.macs * p.batch_size): _time_step(p) for p in (by_size[0], by_size[-1])}
+        by_size = sorted(within, key=lambda p: p.step_macs)
+        points = {p.step_macs: _time_step(p) for p in (by_size[0], by_size[-1])}
     work, seconds = np.array(list(points)), np.array(list(points.values()))
     slope, start = np.polyfit(work, seconds, 1) if len(points) > 1 else (0.0, 0.0)
     if slope <= 0 or start < 0:  # one point, or points that differ in more than their size: in proportion, then
         slope, start = (seconds / work).mean(), 0.0
-    return lambda p: float(slope * p.macs * p.batch_size + start)
+    return lambda p: float(slope * p.step_macs + start)
 
 
 def _time_step(planned: Planned) -> float:

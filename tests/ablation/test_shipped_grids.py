@@ -73,6 +73,14 @@ def _report(grid, root: Path) -> report.Report:
     return report.write(str(folder / f"{grid.name}.yaml"), root)
 
 
+def test_a_plan_counts_the_arithmetic_of_a_training():
+    """Forward once and backward twice that; 1202 layers compute their activations once more."""
+    planned = {p.net_config["depth"]: p for p in check(load("table6"))}
+    assert planned[20].training_macs == 3 * planned[20].macs * 128 * 64_000
+    assert planned[1202].training_macs == 4 * planned[1202].macs * 128 * 64_000
+    assert planned[1202].params == 19_421_274
+
+
 def test_the_papers_grids_are_there():
     assert {"fig1", "fig6", "table6", "fig7", "warmup", "longer", "single-layer", "options", "gradients"} <= set(GRIDS)
     five = [cell.seed for cell in load("table6").cells if cell.overrides["model.net.depth"] == 110]
