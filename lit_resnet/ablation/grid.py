@@ -146,16 +146,18 @@ def load(name: str, settings: Iterable[str] = ()) -> Grid:
 def _settings(settings: Iterable[str], cells: tuple[Cell, ...]) -> dict[str, Any]:
     """`KEY=VALUE` texts as a mapping, values as YAML has them."""
     found = {}
+    differing = {SEED, *(key for cell in cells for key in cell.overrides)}
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not all(key.split(".")):
+        key, _, text = setting.partition("=")
+        if not text or not all(key.split(".")):
             raise InputError(f"--set {setting}: write KEY=VALUE, such as data.root=/data/cifar10")
-        if key == SEED or any(key in cell.overrides for cell in cells):
+        if any(f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.") for other in differing):
             raise InputError(f"--set {key}: this is what the cells of the grid differ in; write a grid of your own")
         try:
             found[key] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise InputError(f"--set {setting}: the value is not YAML") from None
+        _check_value(f"--set {key}", key, found[key])
     return found
 
 
@@ -232,6 +234,11 @@ def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dic
             continue
         if not isinstance(key, str) or not all(key.split(".")):
             raise InputError(f"{path}: cell {name}: {key!r} is not a config key such as model.net.depth")
-        if isinstance(value, dict) and "class_path" not in value:  # it would take the place of all that the base says
-            raise InputError(f"{path}: cell {name}: {key} is a mapping: write {key}.{next(iter(value), 'x')} and so on")
+        _check_value(f"{path}: cell {name}: {key}", key, value)
     cells[name] = overrides
+
+
+def _check_value(where: str, key: str, value: Any) -> None:
+    """Refuse a mapping, which would take the place of all that the base says."""
+    if isinstance(value, dict) and "class_path" not in value:
+        raise InputError(f"{where} is a mapping: write {key}.{next(iter(value), 'x')} and so on")

@@ -148,6 +148,7 @@ def _time_step(planned: Planned) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
+    net.recompute = planned.passes == 4
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     images = torch.randn(planned.batch_size, *planned.image_shape, device=device)
     labels = torch.zeros(planned.batch_size, dtype=torch.long, device=device)

@@ -15,8 +15,8 @@ class Signal:
 
     Args:
         name: The layer's name.
-        variance: Variance of its response (after BN, before ReLU or the addition) over the batch.
-        gradient: L2 norm of the gradient of the batch's mean loss with respect to that response.
+        variance: Variance of its response (after BN, before ReLU or the addition) over the batch of this device.
+        gradient: L2 norm of the gradient of that batch's mean loss with respect to that response.
     """
 
     name: str

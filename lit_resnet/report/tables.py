@@ -184,6 +184,10 @@ def _note(runs: GridRuns, unit: str) -> str:
     ]
     if diverged := [f"{run.cell} (seed {run.seed})" for run in runs.finished if run.summary.get("diverged")]:
         sentences.append(f"Diverged, its loss is no number: {', '.join(diverged)}")
+    cold = [run for run in runs.finished if run.summary.get("warmup_lr") and not run.summary.get("warmup_steps")]
+    if cold:
+        names = ", ".join(f"{run.cell} (seed {run.seed})" for run in cold)
+        sentences.append(f"Warm-up never ended, the learning rate stayed at its own: {names}")
     if counts[-1] > 1:
         sentences.append("±: sample standard deviation over seeds")
     if counts[-1] >= SEEDS_FOR_BEST:

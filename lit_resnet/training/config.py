@@ -123,6 +123,8 @@ class RunCLI(LightningCLI):
                 "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
                 "leave out model.compile, and trainer.precision 16-mixed"
             )
+        if model.recompute and model.compile:
+            raise InputError("model.recompute: a compiled net cannot recompute; leave out model.compile")
         _check_trainer(self.config.trainer)
         return data, net
 

@@ -30,8 +30,9 @@ class LitResNet(LightningModule):
     """Cross-entropy and SGD with momentum, by the paper's learning rate.
 
     One `training_step` is a block of iterations of the paper, all those between two evaluations: what a Trainer does
-    for each step would take as long as an iteration of a small net on a GPU. Nothing in a block waits for the device
-    but the end of a logging window (`trainer.log_every_n_steps`). A callback that has `on_iteration_end(trainer,
+    for each step would take as long as an iteration of a small net on a GPU. An iteration does not wait for the device:
+    only the end of a window does, that of the log (`trainer.log_every_n_steps`) or of the warm-up, a checkpoint, and an
+    iteration whose signals are measured. A callback that has `on_iteration_end(trainer,
     module)` is called after each iteration but the last of a block, which Lightning's own hooks follow.
 
     Args:
@@ -78,6 +79,9 @@ class LitResNet(LightningModule):
         signals_every: int | None = None,
     ) -> None:
         super().__init__()
+        check_hyperparameters(
+            lr, momentum, weight_decay, milestones, warmup_lr, warmup_error, warmup_window, signals_every
+        )
         self.automatic_optimization = False
         self.config = net
         self.rate = LearningRate(lr, milestones, warmup_lr, warmup_error)
@@ -91,7 +95,7 @@ class LitResNet(LightningModule):
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
         self.eval_metrics = torch.nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
-        self.signals: Callable[[int, list[Signal]], None] = lambda step, signals: None  # the recorder takes them
+        self.keep_signals: Callable[[int, list[Signal]], None] | None = None  # for the recorder to set
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
         self._restored: dict[str, dict[str, float]] = {}  # what a checkpoint had of them
         self._measured: tuple[int, float] | None = None  # step and time at the end of the last window
@@ -123,10 +127,12 @@ class LitResNet(LightningModule):
         if self.trainer.is_global_zero:  # the counts are those of all devices
             for name, sums in self._restored.items():
                 self._windows[name].restore(sums)
+        self._restored = {}
         self._listeners = [c.on_iteration_end for c in self.trainer.callbacks if hasattr(c, "on_iteration_end")]
 
     def training_step(self, block: Block, batch_idx: int) -> None:
-        for batch in islice(block, self.trainer.max_steps - self.global_step):
+        left = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else None
+        for batch in islice(block, left):
             self._iterate(*batch)
             if self.global_step not in (block.stop, self.trainer.max_steps):
                 for listener in self._listeners:
@@ -145,8 +151,8 @@ class LitResNet(LightningModule):
             optimizer.zero_grad()
             self.manual_backward(losses.mean())
         optimizer.step()
-        if measuring:
-            self.signals(step, listening.signals())
+        if measuring and self.keep_signals:
+            self.keep_signals(step, listening.signals())
         self._windows["log"].add(logits, labels, losses)
         if self.rate.warming_up:
             self._windows["warmup"].add(logits, labels, losses)

@@ -30,9 +30,9 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """SIGTERM and Ctrl-C: a wish that training grants at the end of its step; at once, if there is nothing to save.
+    """SIGTERM and Ctrl-C: a wish that training grants at the end of an iteration; at once, if it has nothing to save.
 
-    The second time it is an order.
+    Several devices grant it together, at the end of a logging window. The second time it is an order.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Recorder(Callback):
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
             self.folder.write_signals([row for row in self.folder.signals() if row["step"] <= trainer.global_step])
-            module.signals = self._signals
+            module.keep_signals = self._signals
         self.stop.training_begins()
         self.status.max_steps = trainer.max_steps
         self._heartbeat(trainer)

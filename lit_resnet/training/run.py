@@ -116,6 +116,11 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     counted = complexity(net, data.image_shape)
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
     folder.write_responses(measured)
+    if model.rate.warming_up:
+        print(
+            f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
+            file=sys.stderr,
+        )
     speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
     folder.write_summary(
         {

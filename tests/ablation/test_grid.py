@@ -84,6 +84,9 @@ def test_settings_are_for_every_cell(tmp_path: Path):
     [
         ("data.root", r"--set data.root: write KEY=VALUE, such as data.root=/data/cifar10"),
         ("=3", "write KEY=VALUE"),
+        ("data.root=", "write KEY=VALUE"),
+        ("model.net={shortcut: none}", "--set model.net: this is what the cells of the grid differ in"),
+        ("trainer={max_steps: 4}", "--set trainer is a mapping: write trainer.max_steps and so on"),
         ("model.net.depth=3", "--set model.net.depth: this is what the cells of the grid differ in"),
         ("seed_everything=3", "--set seed_everything: this is what the cells"),
         ("model.lr=[1", "--set model.lr=.*the value is not YAML"),

@@ -45,9 +45,15 @@ def test_listening_changes_nothing_and_leaves_nothing(recompute: bool):
     quiet = build(NetConfig(depth=20)).train()
     heard = copy.deepcopy(quiet)
     heard.recompute = recompute
+    before = copy.deepcopy(quiet.state_dict())
     cross_entropy(quiet(IMAGES), LABELS).backward()
     with Listening(heard) as listening:
         cross_entropy(heard(IMAGES), LABELS).backward()
+    again = build(NetConfig(depth=20)).train()
+    again.load_state_dict(before)
+    with Listening(again) as expected:
+        cross_entropy(again(IMAGES), LABELS).backward()
+    assert listening.signals() == expected.signals()
     assert len(listening.signals()) == 19
     assert not any(module._forward_hooks for module in heard.modules())
     assert all(torch.equal(a.grad, b.grad) for a, b in zip(quiet.parameters(), heard.parameters(), strict=True))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pickle
 import signal
 from collections.abc import Iterable
 from itertools import chain
@@ -10,15 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 
 from lit_resnet.data import sources
+from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.runfolder import RunFolder
 from lit_resnet.training import recorder, run
 from lit_resnet.training.config import RunCLI
-from lit_resnet.training.module import load_weights
+from lit_resnet.training.module import LitResNet, load_weights
 from lit_resnet.training.run import train
 
 STEPS, VAL, LOG = 24, 8, 6
@@ -160,6 +163,26 @@ def test_weight_decay_of_bn_and_bias_is_a_choice():
         for name, p in cli.model.net.named_parameters():
             spared = not decayed and (".bn" in f".{name}" or name == "fc.bias")
             assert decay[p] == (0 if spared else 1e-4), name
+
+
+@pytest.mark.parametrize("length", [{"max_steps": 3}, {"max_epochs": 1, "limit_train_batches": 3}])
+def test_module_and_data_serve_a_trainer_of_ones_own(length: dict):
+    model = pickle.loads(pickle.dumps(LitResNet(NetConfig(depth=8, in_channels=1), signals_every=2)))
+    trainer = Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, **length,
+    )  # fmt: skip
+    trainer.fit(model, ImageData(source="digits", pad=1, flip=False, batch_size=32))
+    assert trainer.global_step == 3
+    with pytest.raises(ValueError, match="warmup_window is 0"):
+        LitResNet(NetConfig(depth=8), warmup_lr=0.01, warmup_window=0)
+
+
+def test_a_warm_up_that_never_ends_is_told(tmp_path: Path, capsys):
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(config(warmup_error=1)), folder)
+    assert "the warm-up never ended: the training error stayed at 1 % or more" in capsys.readouterr().err
+    assert folder.summary()["warmup_steps"] is None
 
 
 def test_a_laptop_of_apple_trains_on_its_cpu(monkeypatch):
@@ -413,6 +436,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path):
         ({"model": {"warmup_window": 0}}, "warmup_window is 0: write iterations"),
         ({"model": {"signals_every": -5}}, "signals_every is -5: write iterations"),
         ({"model": {"signals_every": 5, "compile": True}}, "model.signals_every: a compiled net"),
+        ({"model": {"recompute": True, "compile": True}}, "model.recompute: a compiled net cannot recompute"),
         ({"model": {"bn_group": 48}}, r"model.bn_group is 48: write a divisor of data.batch_size \(128\)"),
         ({"trainer": {"gradient_clip_val": 1.0}}, "trainer.gradient_clip_val is 1.0: leave it out"),
         ({"trainer": {"max_steps": 0}}, "trainer.max_steps is 0: write iterations"),
