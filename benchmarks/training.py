@@ -1,110 +1,101 @@
-"""Training images/s of a CIFAR net through our Trainer, against a bare PyTorch loop over the same net and data.
+"""Seconds of training iterations of a CIFAR net as `lit-resnet fit` runs them, against a bare PyTorch loop.
 
     python benchmarks/training.py --depth 20 --batch-size 128 --rounds 5
 
-The two take turns in one process, each round from fresh weights; a round's first steps are not counted. Printed: the
-median of each, and the median of the ratios round by round, which holds when the machine's speed drifts.
+Ours is a whole run from its config, with metrics, heartbeat, checkpoints and log; the bare loop has the same net, the
+same augmented batches and nothing in it but training. Images are random. The two take turns in one process, each round
+from fresh weights. A round is three logging windows; the first one warms up and is not counted. Printed: the median of
+each, and the median of the ratios round by round, which holds when the machine's speed drifts.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_resnet.data.augment import CropFlip, pixel_mean
+from lit_resnet.data.sources import Splits
 from lit_resnet.data.stream import BatchStream
-from lit_resnet.nets import NetConfig
+from lit_resnet.probes.timing import synchronize
 from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.config import quiet
+from lit_resnet.training.bench import RunOfImages
 from lit_resnet.training.module import LitResNet
-from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder, StopRequest
+from lit_resnet.training.run import keep_freed_memory, train
 
-WARM_UP = 5  # steps of a round that are not counted
-
-
-class Clock(Callback):
-    """Notes the time after the warm-up and at the end."""
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
-        if trainer.global_step == WARM_UP:
-            synchronize()
-            self.start = time.perf_counter()
-
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        synchronize()
-        self.seconds = time.perf_counter() - self.start
+WINDOWS = 2  # that count
 
 
-def synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+def ours(config: dict[str, Any], splits: Splits, batch_size: int) -> float:
+    """Seconds of an iteration of a run in a folder of its own."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = RunFolder(path)
+        train(RunOfImages(config, splits), folder)
+        speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
+    assert len(speeds) == WINDOWS
+    return batch_size / statistics.harmonic_mean(speeds)
 
 
-def bare(net_config: NetConfig, stream: BatchStream, steps: int, device: torch.device) -> float:
-    """Seconds of `steps` iterations in a loop with nothing in it but training."""
-    net = LitResNet(net_config).net.to(device)
+def bare(run: RunOfImages, splits: Splits, window: int, device: torch.device) -> float:
+    """Seconds of an iteration in a loop with nothing in it but training."""
+    images, labels = (part.to(device) for part in splits[:2])
+    data = run.data()
+    stream = BatchStream(images, labels, CropFlip(pixel_mean(images)), data.batch_size, seed=0)
+    net = LitResNet(run.net(data)).net.to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     start = 0.0
-    for step, (images, labels) in zip(range(WARM_UP + steps), stream, strict=False):
-        if step == WARM_UP:
-            synchronize()
+    for step in range((1 + WINDOWS) * window):
+        if step == window:
+            synchronize(device)
             start = time.perf_counter()
-        loss = F.cross_entropy(net(images.contiguous(memory_format=torch.channels_last)), labels)
+        images, labels = next(stream)
+        with torch.autocast(device.type, torch.bfloat16, enabled=run.config.trainer.precision == "bf16-mixed"):
+            loss = F.cross_entropy(net(images.contiguous(memory_format=torch.channels_last)), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    synchronize()
-    return time.perf_counter() - start
-
-
-def ours(net_config: NetConfig, stream: BatchStream, steps: int) -> float:
-    """Seconds of `steps` iterations as `lit-resnet fit` runs them: metrics, heartbeat and checkpoints included."""
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as path:
-        folder = RunFolder(path)
-        folder.checkpoints.mkdir()
-        metrics = MetricsFile(folder)
-        recorder = Recorder(folder, metrics, StopRequest())
-        Trainer(
-            max_steps=WARM_UP + steps,
-            log_every_n_steps=10,
-            logger=[metrics],
-            callbacks=[recorder, ProgressBar(metrics), clock],
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            default_root_dir=path,
-        ).fit(LitResNet(net_config), stream)
-    return clock.seconds
+    synchronize(device)
+    return (time.perf_counter() - start) / (WINDOWS * window)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--depth", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=40, help="counted iterations of a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--depth", type=int, default=20, help="layers of the ResNet (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=128, help="images (default: %(default)s)")
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="default: 32-true")
+    parser.add_argument("--window", type=int, default=20, help="iterations of a logging window (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     args = parser.parse_args()
-    quiet()
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images = torch.randint(0, 256, (10_000, 3, 32, 32), dtype=torch.uint8, device=device)
-    labels = torch.randint(0, 10, (10_000,), device=device)
-    net_config = NetConfig(depth=args.depth)
-    augment = CropFlip(pixel_mean(images))
-    speeds: dict[str, list[float]] = {"bare loop": [], "our Trainer": []}
+    steps = (1 + WINDOWS) * args.window
+    config = {
+        "model": {"net": {"depth": args.depth}},
+        "data": {"source": "cifar10", "batch_size": args.batch_size},
+        "trainer": {
+            "accelerator": device.type,
+            "devices": 1,
+            "precision": args.precision,
+            "max_steps": steps,
+            "val_check_interval": steps,
+            "log_every_n_steps": args.window,
+        },
+    }
+    images = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (50_000,))
+    splits = (images, labels, images[:128], labels[:128])
+    keep_freed_memory()  # for both, not only once a run of ours has asked for it
+    seconds: dict[str, list[float]] = {"bare loop": [], "lit-resnet fit": []}
     for _ in range(args.rounds):
-        for name in speeds:
-            stream = BatchStream(images, labels, augment, args.batch_size, seed=0)
-            same = (net_config, stream, args.steps)
-            seconds = bare(*same, device) if name == "bare loop" else ours(*same)
-            speeds[name].append(args.steps * args.batch_size / seconds)
-    ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
-    for name, values in speeds.items():
-        print(f"{name}: {statistics.median(values):,.0f} images/s ({min(values):,.0f} to {max(values):,.0f})")
+        seconds["bare loop"].append(bare(RunOfImages(config, splits), splits, args.window, device))
+        seconds["lit-resnet fit"].append(ours(config, splits, args.batch_size))
+    for name, values in seconds.items():
+        middle, low, high = (1000 * f(values) for f in (statistics.median, min, max))
+        print(f"{name}: {middle:,.2f} s per 1,000 iterations ({low:,.2f} to {high:,.2f})")
+    ratios = [our / its for its, our in zip(*seconds.values(), strict=True)]
     print(f"ratio: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), {args.rounds} rounds")
 
 

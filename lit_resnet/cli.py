@@ -240,7 +240,7 @@ def _bench(args: argparse.Namespace) -> int:
 
         rows = bench.rows(args.depths, args.batch_size, args.precision, args.seconds, say=spinner.update)
     show(rows, bench.COLUMNS, args.format, bench.title(rows))
-    print(bench.NOTE, file=sys.stderr)
+    print(bench.note(rows), file=sys.stderr)
     return 0
 
 

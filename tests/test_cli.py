@@ -62,6 +62,7 @@ def imported(code: str, cwd: Path) -> set[str]:
         ["launch", "--help"],
         ["status", "--help"],
         ["report", "--help"],
+        ["bench", "--help"],
         ["status", "GRID", "--root", "ROOT"],
         ["status", "--root", "ROOT"],
         ["report", "GRID", "--root", "ROOT"],

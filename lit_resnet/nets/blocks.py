@@ -50,7 +50,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.residual(x)
         if self.downsample is not None:
-            y = y + self.downsample(x)
+            y += self.downsample(x)
         return self.relu(y)
 
 

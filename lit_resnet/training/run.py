@@ -82,7 +82,7 @@ def train(cli: RunCLI, folder: RunFolder) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what an iteration frees: to give memory back and ask for it anew takes a tenth of its time."""
+    """Let glibc keep what an iteration frees: giving memory back and asking anew takes up to a tenth of its time."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc takes

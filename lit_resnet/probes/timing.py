@@ -1,0 +1,32 @@
+"""How long a piece of work takes on a device."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+ROUNDS = 5
+
+
+def rounds(work: Callable[[], object], device: torch.device, seconds: float) -> list[float]:
+    """Seconds of one call of `work`, measured in `ROUNDS` rounds of about `seconds`, after one to warm up."""
+    calls, start = 0, time.perf_counter()
+    while calls == 0 or time.perf_counter() - start < seconds:
+        work()
+        synchronize(device)
+        calls += 1
+    return [_round(work, device, calls) for _ in range(ROUNDS)]
+
+
+def _round(work: Callable[[], object], device: torch.device, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    synchronize(device)
+    return (time.perf_counter() - start) / calls
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
