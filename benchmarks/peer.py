@@ -41,7 +41,7 @@ from lit_resnet.data import sources
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.limits import hardware, least_work
 from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.bench import DTYPES, RunOfImages, alone
+from lit_resnet.training.bench import DTYPES, RunOfImages, alone, end_with_parent
 from lit_resnet.training.run import device_name, train
 
 BATCH = 128
@@ -117,8 +117,9 @@ class Start(Callback):
 
 
 def share(barrier: Barrier) -> None:
-    """Give the processes of a pool their barrier."""
+    """Give a process of a pool the barrier of all."""
     Start.barrier = barrier
+    end_with_parent()
 
 
 class Run(RunOfImages):

@@ -6,8 +6,10 @@ whose peak memory is then its own too.
 
 import io
 import multiprocessing
+import os
 import statistics
 import tempfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -101,8 +103,18 @@ def alone(function: Callable, *args: Any) -> Any:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(1, context) as pool:
+    with ProcessPoolExecutor(1, context, end_with_parent) as pool:
         return pool.submit(function, *args).result()
+
+
+def end_with_parent() -> None:
+    """Let this process of a pool end when the one that it works for is killed; of itself it would wait for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def row(config: NetConfig, batch_size: int, precision: str, seconds: float, limits: Hardware) -> Row:
