@@ -9,9 +9,11 @@ each, and the median of the ratios round by round, which holds when the machine'
 """
 
 import argparse
+import io
 import statistics
 import tempfile
 import time
+from contextlib import redirect_stderr
 from typing import Any
 
 import torch
@@ -31,7 +33,7 @@ WINDOWS = 2  # that count
 
 def ours(config: dict[str, Any], splits: Splits, batch_size: int) -> float:
     """Seconds of an iteration of a run in a folder of its own."""
-    with tempfile.TemporaryDirectory() as path:
+    with tempfile.TemporaryDirectory() as path, redirect_stderr(io.StringIO()):  # its progress
         folder = RunFolder(path)
         train(RunOfImages(config, splits), folder)
         speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
