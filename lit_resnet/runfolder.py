@@ -8,6 +8,8 @@
       summary.json    final numbers, written last: a run that has it is done
       responses.csv   layer responses (Fig. 7)
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
+      evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4)
+      scores/         what these were averaged from: one row of class scores for each image
       checkpoints/    last.ckpt and the one before it
       log.txt         what the run printed
 
@@ -31,6 +33,7 @@ from filelock import FileLock, Timeout
 from lit_resnet.errors import InputError
 
 State = Literal["queued", "running", "done", "failed"]
+Protocol = Literal["center", "ten-crop", "multi-scale"]  # how a model is judged (Sec. 3.4)
 
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
@@ -107,6 +110,23 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> st
     return ""
 
 
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None where there is no file.
+
+    Raises:
+        InputError: It is not JSON, or no object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: damaged; move it away")
+    return value
+
+
 class InUse(InputError):
     """Another process is training in this folder."""
 
@@ -123,6 +143,8 @@ class RunFolder:
         self.summary_file = self.path / "summary.json"
         self.responses_file = self.path / "responses.csv"
         self.signals_file = self.path / "signals.csv"
+        self.evaluation_file = self.path / "evaluation.json"
+        self.scores = self.path / "scores"
         self.log_file = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
 
@@ -212,14 +234,20 @@ class RunFolder:
 
     def _json(self, path: Path) -> dict[str, Any] | None:
         try:
-            value = json.loads(path.read_text())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError):
-            value = None
-        if not isinstance(value, dict):
-            raise self._damaged(path)
-        return value
+            return read_json(path)
+        except InputError:
+            raise self._damaged(path) from None
+
+    def evaluations(self) -> dict[str, dict[str, Any]]:
+        """By protocol (`center`, `ten-crop`, `multi-scale`): top1_error, top5_error (percent, or None), images, ...
+
+        Raises:
+            InputError: evaluation.json is damaged.
+        """
+        found = read_json(self.evaluation_file) or {}
+        if not all(map(is_evaluation, found.values())):
+            raise InputError(f"{self.evaluation_file}: damaged; remove it and evaluate again")
+        return found
 
     def metrics(self) -> list[dict[str, float | None]]:
         """Rows of metrics.csv in the order of their steps; None where a value was not measured.
@@ -296,6 +324,15 @@ class RunFolder:
         """Append one row, as one write."""
         with self.metrics_file.open("a") as file:
             file.write(_metrics_line(row))
+
+
+def is_evaluation(value: Any) -> bool:
+    """Whether that is what an evaluation found: a mapping with its errors in percent."""
+    if not isinstance(value, dict) or not isinstance(value.get("images"), int):
+        return False
+    return all(
+        isinstance(value.get(f"top{k}_error"), kinds) for k, kinds in ((1, int | float), (5, int | float | None))
+    )
 
 
 def _number(key: str, text: str) -> float | int | None:

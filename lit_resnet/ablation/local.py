@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from lit_resnet.ablation import status, worker
+from lit_resnet.ablation import reuse, status, worker
 from lit_resnet.ablation.grid import Grid
 from lit_resnet.ablation.plan import Planned
 from lit_resnet.errors import InputError
@@ -76,6 +76,8 @@ class Launcher:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--root {self.root}: cannot be made ({error.strerror}); give another one") from None
+        for words in reuse.adopt(self.grid, self.root):
+            self._say(words)
         todo = [p for p in planned if not self._folder(p).summary()]
         todo.sort(key=lambda p: p.training_macs, reverse=True)  # the longest first: none is left alone at the end
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lit_resnet.ablation import status
+from lit_resnet.ablation import reuse, status
 from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count, duration
 
 CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
+CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,15 @@ def check(grid: Grid) -> list[Planned]:
 
 
 def rows(grid: Grid, root: Path) -> list[Row]:
-    """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done)."""
+    """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done).
+
+    A cell that another grid has finished counts as done: a launch will take it from there.
+    """
     runs = [status.folder(grid, cell, root) for cell in grid.cells]
+    runs = [
+        run if run.path.exists() else reuse.finished_elsewhere(grid, cell, root) or run
+        for run, cell in zip(runs, grid.cells, strict=True)
+    ]
     for cell, run in zip(grid.cells, runs, strict=True):
         status.check_config(grid, cell, run)
     planned = check(grid)
@@ -139,7 +147,8 @@ def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callab
 def _time_step(planned: Planned) -> float:
     """Seconds of a training step of this net here, on random images: the quickest of a few, as others may be about.
 
-    On a CPU with one thread, which is what a run gets where as many run as there are cores.
+    On a CPU with one thread, which is what a run gets where as many run as there are cores. Of a large net a part of
+    the batch is enough, and spares the time and the memory of all of it.
     """
     import torch
 
@@ -150,8 +159,9 @@ def _time_step(planned: Planned) -> float:
     net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
     net.recompute = planned.passes == 4
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    images = torch.randn(planned.batch_size, *planned.image_shape, device=device)
-    labels = torch.zeros(planned.batch_size, dtype=torch.long, device=device)
+    part = min(planned.batch_size, max(2, CALIBRATED_MACS[device.type] // (planned.passes * planned.macs)))
+    images = torch.randn(part, *planned.image_shape, device=device)
+    labels = torch.zeros(part, dtype=torch.long, device=device)
     times: list[float] = []
     while len(times) < 3 or (len(times) < 20 and sum(times) < 1):
         start = time.perf_counter()
@@ -161,7 +171,7 @@ def _time_step(planned: Planned) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return min(times)
+    return min(times) * planned.batch_size / part
 
 
 COLUMNS: Columns = {

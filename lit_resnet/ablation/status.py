@@ -25,19 +25,19 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
     """
     if not run.begun() or not run.cell_file.exists():
         return
-    if key := difference(_placeless(read_yaml(run.cell_file)), _placeless(grid.config(cell))):
+    if key := difference(placeless(read_yaml(run.cell_file)), placeless(grid.config(cell))):
         raise InputError(
             f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
             "write the grid as it was"
         )
 
 
-def _placeless(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without the place where its data lie, which may change; of a folder of images the name stays."""
+def placeless(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without the place where its data lie, which may change; of folders of images the name stays."""
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("root"), str):
         return config
-    root = Path(data["root"]).name if data.get("source") == "folder" else None
+    root = Path(data["root"]).name if data.get("source") in ("folder", "imagenet") else None
     return config | {"data": data | {"root": root}}
 
 

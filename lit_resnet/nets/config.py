@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["cifar", "imagenet"]
+Family = Literal["cifar", "imagenet", "vgg"]
 Shortcut = Literal["none", "A", "B", "C"]
 
 # Table 1: residual functions in conv2_x .. conv5_x.
@@ -16,15 +16,21 @@ IMAGENET_BLOCKS = {
 }
 
 
+VGG_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
 @dataclass(frozen=True)
 class NetConfig:
-    """One plain or residual net of the paper.
+    """One net of the paper.
 
     Args:
-        family: `cifar` for the nets of Sec. 4.2 (6n+2 layers, 16-32-64 filters), `imagenet` for those of Table 1.
-        depth: Weighted layers: 6n+2 for `cifar` (20, 32, 44, 56, 110, 1202); 18, 34, 50, 101 or 152 for `imagenet`.
+        family: `cifar` for the nets of Sec. 4.2 (6n+2 layers, 16-32-64 filters), `imagenet` for those of Table 1, `vgg`
+            for the reference that these follow (its ref. [41]).
+        depth: Weighted layers: 6n+2 for `cifar` (20, 32, 44, 56, 110, 1202); 18, 34, 50, 101 or 152 for `imagenet`; 16
+            or 19 for `vgg`.
         shortcut: `none` is the plain net; `A` pads with zeros where dimensions increase, `B` projects there, `C`
-            projects on every shortcut (Sec. 3.3). The paper uses A on CIFAR-10 and B for 50 layers and more.
+            projects on every shortcut (Sec. 3.3). The paper uses A on CIFAR-10 and B for 50 layers and more. VGG has
+            `none`.
         stride_on: Which layer of a bottleneck halves the map: the first `1x1` (the paper) or the `3x3` (v1.5, as in
             torchvision). Nets without bottlenecks are the same either way.
         block: `paper` is the residual function of that net (two 3x3 layers, or the bottleneck from 50 layers on);
@@ -46,7 +52,7 @@ class NetConfig:
 
     def __post_init__(self) -> None:
         for field, allowed in {
-            "family": ("cifar", "imagenet"),
+            "family": ("cifar", "imagenet", "vgg"),
             "shortcut": ("none", "A", "B", "C"),
             "stride_on": ("1x1", "3x3"),
             "block": ("paper", "single"),
@@ -60,6 +66,10 @@ class NetConfig:
             )
         if self.family == "imagenet" and self.depth not in IMAGENET_BLOCKS:
             raise ValueError(f"depth is {self.depth}: an imagenet net has 18, 34, 50, 101 or 152 layers")
+        if self.family == "vgg" and self.depth not in VGG_CONVOLUTIONS:
+            raise ValueError(f"depth is {self.depth}: a vgg net has 16 or 19 layers")
+        if self.family == "vgg" and self.shortcut != "none":
+            raise ValueError(f"shortcut is {self.shortcut}: a vgg net has no shortcuts; write none")
         if self.block == "single" and self.shortcut == "none":
             raise ValueError("block is single, which is about shortcuts: write shortcut A, B or C, or block paper")
         if self.block == "single" and self.bottleneck:
@@ -75,13 +85,17 @@ class NetConfig:
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """Residual functions (pairs of layers, or bottlenecks) in each stage."""
+        """Residual functions (pairs of layers, or bottlenecks) in each stage; for `vgg` convolutions."""
         if self.family == "cifar":
             return ((self.depth - 2) // 6,) * 3
+        if self.family == "vgg":
+            return VGG_CONVOLUTIONS[self.depth]
         return IMAGENET_BLOCKS[self.depth]
 
     def __str__(self) -> str:
-        """The paper's name: `plain-56`, `ResNet-110`, `ResNet-34 B`, `ResNet-50`."""
+        """The paper's name: `plain-56`, `ResNet-110`, `ResNet-34 B`, `ResNet-50`, `VGG-16`."""
+        if self.family == "vgg":
+            return f"VGG-{self.depth}"
         if self.shortcut == "none":
             name = f"plain-{self.depth}"
         else:

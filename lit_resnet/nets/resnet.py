@@ -3,17 +3,20 @@
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_resnet.nets.blocks import Basic, Bottleneck, SingleLayer
 from lit_resnet.nets.config import NetConfig
+from lit_resnet.nets.init import he_init
 from lit_resnet.nets.memory import recomputed
 
 
-class Net(nn.Module):
-    """A net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`): [N, C, H, W] float images -> [N, num_classes] logits.
+class ResNet(nn.Module):
+    """A plain or residual net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`).
 
-    With `recompute` set it trains in far less memory, for a third more arithmetic.
+    [N, C, H, W] float images -> [N, num_classes] logits. With `recompute` set it trains in far less memory, for a third
+    more arithmetic.
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -49,22 +52,22 @@ class Net(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.flatten(self.avgpool(self._maps(x)), 1))
+
+    def dense(self, x: Tensor, window: int) -> Tensor:
+        """The fully-convolutional form (Sec. 3.4): logits at every position, [N, num_classes, h, w].
+
+        Args:
+            x: Images of any size that gives a last map of `window` or more.
+            window: Side of the last map of a training crop, 7 for 224x224: what is pooled for a position. An image of
+                that size has one position, and there the logits of `forward`.
+        """
+        pooled = F.avg_pool2d(self._maps(x), window, stride=1)
+        return self.fc(pooled.movedim(1, -1)).movedim(-1, 1)
+
+    def _maps(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in self.stages:
             blocks = self.get_submodule(stage)
             x = recomputed(blocks, x) if self.recompute and self.training else blocks(x)
-        return self.fc(torch.flatten(self.avgpool(x), 1))
-
-
-def he_init(module: nn.Module) -> None:
-    """Initialise as the paper's ref. [13]: normal with variance 2 / fan-out for convolutions, 2 / fan-in for fc."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
-        nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-        nn.init.zeros_(module.bias)
-
-
-def build(config: NetConfig) -> Net:
-    """Build the net that `config` describes, with fresh weights from torch's global generator."""
-    return Net(config)
+        return x

@@ -12,7 +12,9 @@ def layers(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in modules.items():
         if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
             parent, _, leaf = name.rpartition(".")
-            yield name, modules[f"{parent}.{leaf.replace('conv', 'bn')}".lstrip(".")]
+            bn = modules.get(f"{parent}.{leaf.replace('conv', 'bn')}".lstrip("."))
+            if isinstance(bn, nn.BatchNorm2d):  # VGG has none
+                yield name, bn
 
 
 class _Moments:

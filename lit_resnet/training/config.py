@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.nets import NetConfig
+from lit_resnet.runfolder import Protocol
 from lit_resnet.training.module import LitResNet, check_hyperparameters
 
 # Lightning's ways to count in epochs, and to leave out images; with their defaults.
@@ -76,6 +77,13 @@ class RunCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         for name in ("num_classes", "in_channels"):
             parser.link_arguments(f"data.{name}", f"model.net.{name}", apply_on="instantiate")
+        parser.add_argument(
+            "--evaluate",
+            type=list[Protocol],
+            default=[],
+            help="Ways to judge the last model beside the error of a single view (Sec. 3.4): center (for its top-5 "
+            "error), ten-crop, multi-scale.",
+        )
         if self.verb != "fit":
             parser.add_argument("--ckpt_path", type=str, required=True, help="Checkpoint whose weights are evaluated.")
 
@@ -114,6 +122,8 @@ class RunCLI(LightningCLI):
         _made(
             check_hyperparameters, **{name: model[name] for name in inspect.signature(check_hyperparameters).parameters}
         )
+        if data.source != "imagenet" and set(self.config.evaluate) - {"center"}:
+            raise InputError(f"evaluate is {self.config.evaluate}: crops and scales are for data.source imagenet")
         if model.bn_group is not None and (model.bn_group < 1 or data.batch_size % model.bn_group):
             raise InputError(
                 f"model.bn_group is {model.bn_group}: write a divisor of data.batch_size ({data.batch_size}), or null"
@@ -122,6 +132,10 @@ class RunCLI(LightningCLI):
             raise InputError(
                 "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
                 "leave out model.compile, and trainer.precision 16-mixed"
+            )
+        if model.recompute and net.family == "vgg":
+            raise InputError(
+                "model.recompute: it is for nets of residual functions, plain or not; leave it out for vgg"
             )
         if model.recompute and model.compile:
             raise InputError("model.recompute: a compiled net cannot recompute; leave out model.compile")

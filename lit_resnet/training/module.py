@@ -45,7 +45,7 @@ class LitResNet(LightningModule):
             for no warm-up. The paper trains its 110-layer net so, with 0.01.
         warmup_error: Training error in percent below which warm-up ends.
         warmup_window: Iterations over which that training error is taken.
-        decay_bn_and_bias: Weight decay on BN's scales and shifts and the last layer's bias too, as in the paper.
+        decay_bn_and_bias: Weight decay on BN's scales and shifts and biases too, as in the paper.
         bn_group: Images whose statistics a BN layer takes together, a divisor of the batch; none for the whole batch of
             a device. The paper's two GPUs had 64 each.
         recompute: Keep only the activations between segments of the net and compute the others again when gradients
@@ -56,6 +56,11 @@ class LitResNet(LightningModule):
             its many kernels. The first step takes a minute or more.
         tf32: Let convolutions and matrix products of a GPU round their inputs to TF32. Off, as the paper's numbers
             are those of 32-bit floats.
+        plateau_patience: Divide the learning rate by 10 after so many evaluations in a row of which none has brought the
+            error `plateau_least` points below the lowest one before (Sec. 3.4: "when the error plateaus"); none for
+            milestones alone. The error is that of the held-out images if there are any (`data.val_size`), else that of
+            the validation images that the paper's ImageNet tables are about, as it seems to be in the paper.
+        plateau_least: Points of error by which an evaluation must be better.
         signals_every: Measure the variance of each layer's response and the norm of its gradient (Sec. 4.1) at every so
             many iterations; none for never.
     """
@@ -76,20 +81,24 @@ class LitResNet(LightningModule):
         channels_last: bool = True,
         compile: bool = False,
         tf32: bool = False,
+        plateau_patience: int | None = None,
+        plateau_least: float = 0.1,
         signals_every: int | None = None,
     ) -> None:
         super().__init__()
         check_hyperparameters(
-            lr, momentum, weight_decay, milestones, warmup_lr, warmup_error, warmup_window, signals_every
+            *(lr, momentum, weight_decay, milestones, warmup_lr, warmup_error, warmup_window),
+            *(plateau_patience, plateau_least, signals_every),
         )
         self.automatic_optimization = False
         self.config = net
-        self.rate = LearningRate(lr, milestones, warmup_lr, warmup_error)
+        self.rate = LearningRate(lr, milestones, warmup_lr, warmup_error, plateau_patience, plateau_least)
         self.momentum, self.weight_decay, self.decay_bn_and_bias = momentum, weight_decay, decay_bn_and_bias
         self.warmup_window, self.signals_every = warmup_window, signals_every
         self.channels_last, self.compiled, self.tf32 = channels_last, compile, tf32
         self.net = build(net)
         self.net.recompute = recompute
+        self.bn_group = bn_group
         if bn_group is not None:
             group_batch_norm(self.net, bn_group)
         if channels_last:
@@ -107,6 +116,12 @@ class LitResNet(LightningModule):
         return self.net(images)
 
     def setup(self, stage: str) -> None:
+        images = self.trainer.datamodule.batch_size // self.trainer.world_size
+        if stage == "fit" and self.bn_group is not None and images % self.bn_group:
+            raise InputError(
+                f"model.bn_group is {self.bn_group}, but a device has {images} images of a batch: write a divisor of "
+                "that, or null"
+            )
         if self.compiled and stage == "fit":
             on_gpu = self.trainer.strategy.root_device.type == "cuda"
             self.net.compile(mode="reduce-overhead" if on_gpu else "default")
@@ -194,6 +209,8 @@ class LitResNet(LightningModule):
         for split, _ in zip(SPLITS, self.trainer.val_dataloaders, strict=False):
             row |= _compute(self.eval_metrics[split], split)
         row.pop("val_loss", None)
+        if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
+            self.rate.evaluated(self.global_step, row.get("val_error", row["test_error"]))
         self._log_row(row, self.global_step)
         self._measured = (self.global_step, time.perf_counter())  # the time of this evaluation is no training time
 
@@ -214,12 +231,13 @@ class LitResNet(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["net"] = str(self.config)
-        checkpoint["warmup_steps"] = self.rate.warmup_steps
+        checkpoint["mean"] = self.trainer.datamodule.mean  # so that who evaluates it needs no training images
+        checkpoint["rate"] = self.rate.state()
         checkpoint["windows"] = {name: window.sums(self._total) for name, window in self._windows.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         net_weights(self.net, checkpoint)
-        self.rate.warmup_steps = checkpoint["warmup_steps"]
+        self.rate.restore(checkpoint["rate"])
         self._restored = checkpoint["windows"]
 
 
@@ -231,6 +249,8 @@ def check_hyperparameters(
     warmup_lr: float | None,
     warmup_error: float,
     warmup_window: int,
+    plateau_patience: int | None,
+    plateau_least: float,
     signals_every: int | None,
 ) -> None:
     """Refuse values of SGD and its schedule that are out of range.
@@ -250,9 +270,15 @@ def check_hyperparameters(
         raise ValueError(f"warmup_lr is {warmup_lr}: write a number between 0 and lr ({lr}), such as 0.01, or null")
     if not 0 < warmup_error <= 100:
         raise ValueError(f"warmup_error is {warmup_error}: write percent, above 0 and up to 100, such as 80")
-    for name, value in (("warmup_window", warmup_window), ("signals_every", signals_every)):
+    for name, value, unit in (
+        ("warmup_window", warmup_window, "iterations"),
+        ("plateau_patience", plateau_patience, "evaluations"),
+        ("signals_every", signals_every, "iterations"),
+    ):
         if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}: write iterations, a whole number from 1")
+            raise ValueError(f"{name} is {value}: write {unit}, a whole number from 1")
+    if plateau_least < 0:
+        raise ValueError(f"plateau_least is {plateau_least}: write points of error, 0 or more, such as 0.1")
 
 
 def load_weights(net: Net, path: Path) -> None:

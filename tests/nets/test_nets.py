@@ -159,3 +159,36 @@ def test_names(config: NetConfig, name: str):
 def test_nets_that_the_paper_does_not_have(values: dict, message: str):
     with pytest.raises(ValueError, match=message):
         NetConfig(**values)
+
+
+@pytest.mark.parametrize(("depth", "theirs"), [(16, torchvision.models.vgg16), (19, torchvision.models.vgg19)])
+def test_vgg_is_torchvisions(depth: int, theirs):
+    with torch.device("meta"):
+        net, reference = build(NetConfig("vgg", depth, "none", num_classes=1000)), theirs()
+    assert {k: v.shape for k, v in net.state_dict().items()} == {k: v.shape for k, v in reference.state_dict().items()}
+    assert [type(m) for m in net.modules()][1:] == [type(m) for m in reference.modules()][1:]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        NetConfig("imagenet", 18, "none"),
+        NetConfig("imagenet", 34, "A"),
+        NetConfig("imagenet", 50, "B"),
+        NetConfig("cifar", 20),
+        NetConfig("vgg", 16, "none"),
+    ],
+    ids=str,
+)
+def test_the_fully_convolutional_form(config: NetConfig, monkeypatch: pytest.MonkeyPatch):
+    """At the size of a training crop it has one position, with the plain form's logits; on larger images several."""
+    monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 8, 8, 8))  # spares a second of drawing weights
+    net = build(config).eval()
+    window, per_position = (8, 4) if config.family == "cifar" else (7, 32)
+    side = window * per_position
+    with torch.inference_mode():
+        images = torch.randn(2, 3, side, side)
+        plain, dense = net(images), net.dense(images, window)
+        assert dense.shape == (2, 10, 1, 1)
+        torch.testing.assert_close(dense[:, :, 0, 0], plain, atol=1e-5, rtol=1e-5)
+        assert net.dense(torch.randn(1, 3, side + per_position, side + 3 * per_position), window).shape == (1, 10, 2, 4)

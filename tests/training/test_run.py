@@ -418,6 +418,9 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path):
     assert not folder.in_use()
 
 
+VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -434,9 +437,16 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path):
         ({"model": {"warmup_lr": 0.5}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
         ({"model": {"warmup_error": 0}}, "warmup_error is 0.0: write percent"),
         ({"model": {"warmup_window": 0}}, "warmup_window is 0: write iterations"),
+        ({"model": {"plateau_patience": 0}}, "plateau_patience is 0: write evaluations"),
+        ({"model": {"plateau_least": -1}}, "plateau_least is -1.0: write points of error"),
+        ({"evaluate": ["ten-crops"]}, "evaluate: .*ten-crop"),
+        ({"evaluate": ["ten-crop"], "data": {"source": "digits"}}, "evaluate is .*for data.source imagenet"),
         ({"model": {"signals_every": -5}}, "signals_every is -5: write iterations"),
         ({"model": {"signals_every": 5, "compile": True}}, "model.signals_every: a compiled net"),
         ({"model": {"recompute": True, "compile": True}}, "model.recompute: a compiled net cannot recompute"),
+        ({"model": {"recompute": True, "net": VGG}}, "model.recompute: .* leave it out for vgg"),
+        ({"model": {"net": {**VGG, "depth": 11}}}, "depth is 11: a vgg net has 16 or 19 layers"),
+        ({"model": {"net": {**VGG, "shortcut": "A"}}}, "shortcut is A: a vgg net has no shortcuts; write none"),
         ({"model": {"bn_group": 48}}, r"model.bn_group is 48: write a divisor of data.batch_size \(128\)"),
         ({"trainer": {"gradient_clip_val": 1.0}}, "trainer.gradient_clip_val is 1.0: leave it out"),
         ({"trainer": {"max_steps": 0}}, "trainer.max_steps is 0: write iterations"),

@@ -1,0 +1,51 @@
+"""VGG-16 and VGG-19 (the paper's ref. [41]), which its plain nets follow and are measured against."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from lit_resnet.nets.config import NetConfig
+from lit_resnet.nets.init import he_init
+
+WIDTHS = (64, 128, 256, 512, 512)
+MAP = 7  # side of the last map of a 224x224 image, which the first fully-connected layer takes
+
+
+class VGG(nn.Module):
+    """[N, C, H, W] float images -> [N, num_classes] logits. No BN; dropout between the fully-connected layers.
+
+    Attribute names are torchvision's, so that its published weights load.
+    """
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = [config.in_channels]
+        layers: list[nn.Module] = []
+        for width, convolutions in zip(WIDTHS, config.stages, strict=True):
+            for c_in, c_out in pairwise(channels[-1:] + [width] * convolutions):
+                layers += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU(inplace=True)]
+            layers.append(nn.MaxPool2d(2, stride=2))
+            channels.append(width)
+        self.features = nn.Sequential(*layers)
+        self.avgpool = nn.AdaptiveAvgPool2d(MAP)  # does nothing at 224x224
+        self.classifier = nn.Sequential(
+            *(nn.Linear(channels[-1] * MAP**2, 4096), nn.ReLU(inplace=True), nn.Dropout()),
+            *(nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout()),
+            nn.Linear(4096, config.num_classes),
+        )
+        self.apply(he_init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._classify(self.features(x))
+
+    def dense(self, x: Tensor, window: int) -> Tensor:
+        """The fully-convolutional form, as of `ResNet.dense`."""
+        windows = self.features(x).unfold(2, window, 1).unfold(3, window, 1)  # [N, C, h, w, window, window]
+        n, _, h, w = windows.shape[:4]
+        logits = self._classify(windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2))
+        return logits.view(n, h, w, -1).movedim(-1, 1)
+
+    def _classify(self, maps: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(maps), 1))
