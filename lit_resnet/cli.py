@@ -5,10 +5,12 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 from lit_resnet import __version__
 from lit_resnet.errors import InputError
 from lit_resnet.listing import FORMATS, print_table
+from lit_resnet.runfolder import Protocol
 
 TRAINING = {
     "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
 
     verb = verbs.add_parser("nets", parents=[form], help="every net of the paper: layers, parameters, multiply-adds")
+    verb.add_argument("--to", type=Path, metavar="DIR", help="also write Table 1 and Fig. 3, as these nets are, there")
     verb.set_defaults(run=_nets)
 
     verb = verbs.add_parser("responses", parents=[form], help="layer responses (Fig. 7) of a run's last checkpoint")
@@ -91,6 +94,51 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_report)
+
+    verb = verbs.add_parser(
+        "evaluate",
+        parents=[form],
+        help="judge models by a centre crop, ten crops or many scales, alone and as an ensemble",
+        description="Top-1 and top-5 error (Sec. 3.4). What is averaged, over crops, positions, scales and models, is "
+        "the scores after softmax. They are kept with the run: asked again, or in an ensemble, they cost nothing.",
+    )
+    verb.add_argument(
+        "models", type=Path, metavar="RUN", nargs="+", help="a run folder, or a file of torchvision's published weights"
+    )
+    verb.add_argument(
+        "--protocol", choices=get_args(Protocol), nargs="+", default=["center"], help="one or more (default: center)"
+    )
+    verb.add_argument(
+        "--scales",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="shorter sides for multi-scale (default: the paper's; for crops of 224: 224 256 384 480 640)",
+    )
+    verb.add_argument("--ensemble", action="store_true", help="also the mean of the models' scores")
+    verb.add_argument(
+        "--weights",
+        type=float,
+        nargs="+",
+        metavar="W",
+        help="weight of each model in the ensemble (default: alike)",
+    )
+    verb.add_argument("--data", type=Path, metavar="DIR", help="where the images are, if not where the config says")
+    verb.add_argument("--batch-size", type=int, metavar="N", default=64, help="crops at a time (default: %(default)s)")
+    verb.add_argument("--workers", type=int, metavar="N", help="processes that read images (default: one a core)")
+    verb.set_defaults(run=_evaluate)
+
+    verb = verbs.add_parser(
+        "shrink", help="copy a folder of photographs with smaller ones, once, so that every training reads faster"
+    )
+    verb.add_argument("source", type=Path, metavar="SOURCE", help="a folder with train/ and val/ in it")
+    verb.add_argument("target", type=Path, metavar="TARGET", help="where the copy goes; what is there is kept")
+    verb.add_argument("--short-side", type=int, metavar="N", default=480, help="pixels (default: %(default)s)")
+    verb.add_argument(
+        "--quality", type=int, metavar="Q", default=90, help="of the JPEGs, 1 to 95 (default: %(default)s)"
+    )
+    verb.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+    verb.set_defaults(run=_shrink)
 
     verb = verbs.add_parser("bench", parents=[form], help="training throughput of this machine, against its limits")
     verb.add_argument(
@@ -125,8 +173,11 @@ def _nets(args: argparse.Namespace) -> int:
         from lit_resnet.probes import catalogue
 
         rows = catalogue.rows()
+        files = catalogue.write(args.to) if args.to else []
     show(rows, catalogue.COLUMNS, args.format, catalogue.TITLE)
     print(catalogue.NOTE, file=sys.stderr)
+    for file in files:
+        print(file, file=sys.stderr)
     return 0
 
 
@@ -182,8 +233,7 @@ def _launch(args: argparse.Namespace) -> int:
         args.format = "table"
         _report(args)
     if outcome.failed:
-        names = ", ".join(planned.cell.folder for planned in outcome.failed)
-        print(f"{len(outcome.failed)} of {len(grid.cells)} runs failed: {names}", file=sys.stderr)
+        print(f"{len(outcome.failed)} failed: {', '.join(outcome.failed)}", file=sys.stderr)
     return 1 if outcome.failed else 0
 
 
@@ -223,12 +273,40 @@ def _report(args: argparse.Namespace) -> int:
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if args.format == "table":
-        print_table(made.table.terminal())
+        for table in made.tables.values():
+            print_table(table.terminal())
         if made.claims.found:
             print_table(made.claims.terminal())
     else:
         print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[args.format](), end="")
     print(f"{made.progress}; the page: {made.page}", file=sys.stdout if args.format == "table" else sys.stderr)
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from lit_resnet.listing import show
+
+    with _spinner("loading torch and lightning"):
+        from lit_resnet.evaluation import verb
+    rows = verb.evaluate(
+        args.models,
+        args.protocol,
+        scales=args.scales,
+        ensemble=args.ensemble,
+        weights=args.weights,
+        root=args.data,
+        batch_size=args.batch_size,
+        workers=args.workers,
+    )
+    show(rows, verb.COLUMNS, args.format, verb.TITLE)
+    print(verb.NOTE, file=sys.stderr)
+    return 0
+
+
+def _shrink(args: argparse.Namespace) -> int:
+    from lit_resnet.data.shrink import shrink
+
+    shrink(args.source, args.target, args.short_side, args.quality, args.jobs)
     return 0
 
 

@@ -12,6 +12,9 @@
       residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.lr: 0.01, seeds: [0]}
     report:
       figures: [fig1, fig6, fig7]
+      tables: [table3, table5]                          # of ImageNet nets, in the paper's shape
+      ensembles:                                        # all runs of some cells, judged as one model; for table5
+        best: {cells: [residual-56, residual-110], protocol: multi-scale}
 
 Knows YAML and nothing of torch: whether a key and a value mean something to a net is for `plan` and `launch` to check.
 """
@@ -22,17 +25,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 import lit_resnet
 from lit_resnet.errors import InputError, did_you_mean
-from lit_resnet.runfolder import read_yaml
+from lit_resnet.runfolder import Protocol, read_yaml
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report")
-FIGURES = ("fig1", "fig6", "fig7", "gradients")
+FIGURES = ("fig1", "fig4", "fig6", "fig7", "gradients")
+TABLES = ("table2", "table3", "table4", "table5")
+REPORT = ("figures", "tables", "ensembles")
 SEED = "seed_everything"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a folder or file
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """Models whose scores are averaged (Table 5): all runs of some cells.
+
+    Args:
+        name: Also the name of the file that says what they err together.
+        cells: Names of cells.
+        protocol: How each model is judged.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
 class Grid:
     """A grid file, read and checked.
 
@@ -59,6 +80,8 @@ class Grid:
         base: The recipe that every cell starts from, as nested mappings.
         cells: Cells in the order of the file, all seeds of a name together.
         figures: The paper's figures in whose manner `report` draws it.
+        tables: The paper's tables in whose shape `report` writes it.
+        ensembles: Its ensembles; the first is set beside the paper's own.
         settings: Config keys that whoever asks has given another value, for all cells alike.
     """
 
@@ -67,6 +90,8 @@ class Grid:
     base: dict[str, Any]
     cells: tuple[Cell, ...]
     figures: tuple[str, ...]
+    tables: tuple[str, ...]
+    ensembles: tuple[Ensemble, ...]
     settings: dict[str, Any]
 
     def config(self, cell: Cell) -> dict[str, Any]:
@@ -124,13 +149,6 @@ def load(name: str, settings: Iterable[str] = ()) -> Grid:
     base = next((p for p in (path.parent / content["base"], shipped() / content["base"]) if p.is_file()), None)
     if base is None:
         raise InputError(f"{path}: base {content['base']}: no such file beside {path.name}, nor shipped")
-    report = _mapping(content.get("report"), f"{path}: report")
-    for key in report:
-        if key != "figures":
-            raise InputError(f"{path}: unknown key report.{key}; known: figures")
-    figures = report.get("figures") or []
-    if not isinstance(figures, list) or any(figure not in FIGURES for figure in figures):
-        raise InputError(f"{path}: report.figures is {figures}: write a list of some of {', '.join(FIGURES)}")
     everywhere = _seeds(path, content.get("seeds", [0]))
     cells = tuple(
         Cell(cell, seed, {key: value for key, value in overrides.items() if key != "seeds"})
@@ -140,7 +158,49 @@ def load(name: str, settings: Iterable[str] = ()) -> Grid:
     if not cells:
         raise InputError(f"{path}: no cells: write a matrix, or cells under include")
     title = str(content.get("title", path.stem))
-    return Grid(path.stem, title, read_yaml(base), cells, tuple(figures), _settings(settings, cells))
+    reported = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in cells)))
+    return Grid(path.stem, title, read_yaml(base), cells, *reported, _settings(settings, cells))
+
+
+def _report(path: Path, report: Any, cells: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Ensemble, ...]]:
+    """Figures, tables and ensembles that a grid of these cells asks for."""
+    report = _mapping(report, f"{path}: report")
+    for key in report:
+        if key not in REPORT:
+            near = did_you_mean(str(key), REPORT)
+            raise InputError(f"{path}: unknown key report.{key}{near} (known: {', '.join(REPORT)})")
+    for key, known in (("figures", FIGURES), ("tables", TABLES)):
+        names = report.get(key) or []
+        if not isinstance(names, list) or any(name not in known for name in names):
+            raise InputError(f"{path}: report.{key} is {names}: write a list of some of {', '.join(known)}")
+    ensembles = tuple(
+        _ensemble(f"{path}: report.ensembles.{name}", str(name), content, cells)
+        for name, content in _mapping(report.get("ensembles"), f"{path}: report.ensembles").items()
+    )
+    tables = tuple(report.get("tables") or ())
+    if "table5" in tables and not ensembles:
+        raise InputError(f"{path}: report.tables has table5, which is of ensembles: write some under report.ensembles")
+    return tuple(report.get("figures") or ()), tables, ensembles
+
+
+def _ensemble(where: str, name: str, content: Any, cells: list[str]) -> Ensemble:
+    example = f"{{cells: [{', '.join(cells[:2])}], protocol: multi-scale}}"
+    if not re.fullmatch(NAME, name):
+        raise InputError(f"{where}: a name becomes a file; use letters, digits and . _ + - alone")
+    if not isinstance(content, dict) or set(content) != {"cells", "protocol"}:
+        raise InputError(f"{where} is {content!r}: write {example}")
+    chosen, protocol = content["cells"], content["protocol"]
+    if not isinstance(chosen, list) or not chosen:
+        raise InputError(f"{where}: cells is {chosen!r}: write a list of cells, such as [{', '.join(cells[:2])}]")
+    for cell in chosen:
+        if cell not in cells:
+            raise InputError(f"{where}: {cell!r} is no cell of the grid{did_you_mean(str(cell), cells)}")
+        if chosen.count(cell) > 1:
+            raise InputError(f"{where}: cell {cell} stands twice")
+    if protocol not in get_args(Protocol):
+        near = did_you_mean(str(protocol), get_args(Protocol))
+        raise InputError(f"{where}: protocol is {protocol!r}: write one of {', '.join(get_args(Protocol))}{near}")
+    return Ensemble(name, tuple(chosen), protocol)
 
 
 def _settings(settings: Iterable[str], cells: tuple[Cell, ...]) -> dict[str, Any]:
@@ -223,7 +283,7 @@ def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[
 
 
 def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dict[str, Any]) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+    if not re.fullmatch(NAME, name):
         raise InputError(f"{path}: cell {name!r}: a name becomes a folder; use letters, digits and . _ + - alone")
     if name.lower() in map(str.lower, cells):  # some file systems have one folder for A and a
         raise InputError(f"{path}: cell {name} stands twice; give the values of the axes names that differ")

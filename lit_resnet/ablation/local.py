@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from lit_resnet.ablation import reuse, status, worker
+from lit_resnet.ablation import ensembles, reuse, status, worker
 from lit_resnet.ablation.grid import Grid
 from lit_resnet.ablation.plan import Planned
 from lit_resnet.errors import InputError
@@ -36,17 +36,25 @@ CONTEXT = multiprocessing.get_context("forkserver")
 class Outcome:
     """What became of a launch."""
 
-    failed: list[Planned] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # runs and ensembles, by name
     stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one run at a time is: its cores, and its GPU if there are any."""
+
+    cores: tuple[int, ...]
+    gpu: int | None
 
 
 @dataclass
 class Running:
-    """A cell, its process, and its GPU if there are any."""
+    """A cell, its process and its place."""
 
     planned: Planned
     process: BaseProcess
-    gpu: int | None
+    place: Place
 
 
 class Launcher:
@@ -80,12 +88,15 @@ class Launcher:
             self._say(words)
         todo = [p for p in planned if not self._folder(p).summary()]
         todo.sort(key=lambda p: p.training_macs, reverse=True)  # the longest first: none is left alone at the end
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jobs = max(1, min(self.jobs or gpus or cores, len(planned)))
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        jobs = max(1, min(self.jobs or gpus or len(cores), len(planned)))
         # Two runs with all threads each would crawl at a sixth of their speed. The same number whatever is left to
         # do: sums of floats depend on it, and a grid that was interrupted is to end like one that was not.
-        self.threads = max(1, cores // jobs)
-        self.free_gpus: list[int | None] = [i % gpus if gpus else None for i in range(jobs)]
+        threads = max(1, len(cores) // jobs)
+        self.free = [
+            Place(tuple(cores[(i * threads + j) % len(cores)] for j in range(threads)), i % gpus if gpus else None)
+            for i in range(jobs)
+        ]
         self._say(f"{len(planned) - len(todo)} of {len(planned)} done; running the rest, {jobs} at a time")
         self.clock = _Clock(todo, status.rows(self.grid, self.root))
         try:
@@ -95,6 +106,8 @@ class Launcher:
                     wait([r.process.sentinel for r in self.running], timeout=LOOK_SECONDS)
                     self._reap(todo)
                     self._show(live)
+            if not self.outcome.stopped:
+                self._judge_ensembles()
         except KeyboardInterrupt:
             self.outcome.stopped = True
         finally:
@@ -133,7 +146,7 @@ class Launcher:
     def _start(self, todo: list[Planned]) -> None:
         """Fill the free places; a cell that another launcher is running stays in `todo` until that one lets go."""
         for planned in list(todo):
-            if not self.free_gpus:
+            if not self.free:
                 return
             folder = self._folder(planned)
             if folder.in_use():
@@ -141,18 +154,18 @@ class Launcher:
             todo.remove(planned)
             if folder.summary():  # another launcher has finished it
                 continue
-            gpu = self.free_gpus.pop(0)
+            place = self.free.pop(0)
             process = CONTEXT.Process(
-                target=worker.run, args=(self.grid.config(planned.cell), folder.path, self.threads, gpu)
+                target=worker.run, args=(self.grid.config(planned.cell), folder.path, place.cores, place.gpu)
             )
             process.start()
-            self.running.append(Running(planned, process, gpu))
+            self.running.append(Running(planned, process, place))
 
     def _reap(self, todo: list[Planned]) -> None:
         """Take note of the runs that have ended."""
         for run in [r for r in self.running if r.process.exitcode is not None]:
             self.running.remove(run)
-            self.free_gpus.append(run.gpu)
+            self.free.append(run.place)
             folder, code = self._folder(run.planned), run.process.exitcode
             if code == worker.IN_USE:
                 todo.append(run.planned)
@@ -171,7 +184,7 @@ class Launcher:
 
     def _failed(self, planned: Planned, folder: RunFolder, code: int) -> None:
         """Record a failure, which a run that was killed could not do itself, and show the end of its log."""
-        self.outcome.failed.append(planned)
+        self.outcome.failed.append(planned.cell.folder)
         reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         try:
             with folder.locked():
@@ -187,6 +200,22 @@ class Launcher:
         for line in lines[-TAIL_LINES:]:
             self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
         self._say(f"    (the whole log: {folder.log_file})")
+
+    def _judge_ensembles(self) -> None:
+        """Those whose runs are all finished; from the scores that the runs have left, if they have."""
+        wanted = ensembles.ready(self.grid, self.root)
+        if not wanted:
+            return
+        names = ", ".join(ensemble.name for ensemble in wanted)
+        self._say(f"judging the ensemble {names}")
+        process = CONTEXT.Process(target=worker.judge_ensembles, args=(self.grid, wanted, self.root))
+        process.start()
+        try:
+            process.join()
+        finally:
+            process.terminate()  # at Ctrl-C; what it has scored by then is kept
+        if process.exitcode != worker.DONE:
+            self.outcome.failed.append(f"the ensemble {names}")
 
     def _stop(self) -> None:
         """Let every run that is left save where it is; a second Ctrl-C ends them at once."""

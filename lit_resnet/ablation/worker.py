@@ -14,12 +14,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lit_resnet.ablation.grid import Grid
+from lit_resnet.ablation import ensembles
+from lit_resnet.ablation.grid import Ensemble, Grid
 from lit_resnet.ablation.plan import check
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder import InUse, RunFolder
 
-PRELOAD = ["lit_resnet.training.run"]
+PRELOAD = ["lit_resnet.training.run", "lit_resnet.evaluation.verb"]
 DONE, FAILED, STOPPED, IN_USE = 0, 1, 75, 76  # exit codes of a run's process
 
 
@@ -33,21 +34,40 @@ def check_grid(grid: Grid, answer: Connection) -> None:
         answer.send(error)
 
 
-def run(config: dict[str, Any], path: Path, threads: int, gpu: int | None) -> None:
-    """One cell, in a process forked for it; ends the process with one of the exit codes above."""
+def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
+    """Judge ensembles of finished runs, in a process forked for it; ends the process with 0 or 1."""
+    from lit_resnet.evaluation.verb import ensemble_of
+
+    threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
+    for ensemble in wanted:
+        try:
+            errors = ensemble_of(ensembles.members(grid, ensemble, root), ensemble.protocol)
+            ensembles.keep(grid, ensemble, root, errors)
+        except InputError as error:
+            print(f"ensemble {ensemble.name}: {error}", file=sys.stderr)
+            sys.exit(FAILED)
+
+
+def run(config: dict[str, Any], path: Path, cores: tuple[int, ...], gpu: int | None) -> None:
+    """One cell, in a process forked for it; ends the process with one of the exit codes above.
+
+    It keeps to its cores, and so do the processes that read images for it.
+    """
     import torch
 
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
-    torch.set_num_threads(threads)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    torch.set_num_threads(len(cores))
     threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
     folder = RunFolder(path)
     path.mkdir(parents=True, exist_ok=True)
     with folder.log_file.open("a", buffering=1) as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
-        print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, GPU {gpu}", file=sys.stderr)
+        print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {len(cores)} threads, GPU {gpu}", file=sys.stderr)
         sys.exit(_run(config, folder))
 
 

@@ -66,3 +66,19 @@ class CropFlip:
         strides = padded.stride()[1:]
         last = sum((size - 1) * stride for size, stride in zip(self.shape, strides, strict=True))
         return padded.as_strided((padded.numel() - last, channels, height, width), (1, *strides))
+
+
+# Of the covariance of ImageNet's RGB values from 0 to 1: standard deviations along its principal components, which are
+# the columns of the matrix (AlexNet, Sec. 4.1; the figures that fb.resnet.torch has of them).
+COLOUR_DEVIATIONS = np.array([0.2175, 0.0188, 0.0045])
+COLOUR_COMPONENTS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+
+
+def draw_colours(n: int, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """What is added to the channels of n images, float32 [n, 3], where 255 levels are 1 (Sec. 3.4).
+
+    The same for all pixels of an image: along each principal component a normal number, of standard deviation
+    `deviation`, times the deviation of ImageNet's colours along it.
+    """
+    along = rng.normal(scale=deviation, size=(n, 3)) * COLOUR_DEVIATIONS
+    return (along @ COLOUR_COMPONENTS.T).astype(np.float32)

@@ -2,17 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import Protocol
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from lit_resnet.data.augment import CropFlip, subtract_mean
+from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 
-
-def _rng(seed: int, kind: int, number: int) -> np.random.Generator:
-    """The generator of one pass (kind 0) or one batch (kind 1); SeedSequence mixes the three numbers."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(kind, number)))
+Batch = tuple[Tensor, Tensor]  # images and labels
 
 
 class BatchStream:
@@ -28,11 +25,11 @@ class BatchStream:
         images: The whole data set, uint8 [N, C, H, W], on the device of the batches.
         labels: int64 [N], there too.
         augment: What makes images to train on.
-        batch_size: Images of a batch on this device.
+        batch_size: Images of a batch of all devices together, which divide them evenly.
         seed: Seed of the order and of the augmentation, 0 or more.
         position: Number of the batch to start with; counts as batches are drawn.
         rank: Number of this device among `world_size`; all of them draw batch k of one stream and take their parts.
-        world_size: Number of devices. One batch of 128 is two of 64.
+        world_size: Number of devices.
     """
 
     def __init__(
@@ -48,43 +45,35 @@ class BatchStream:
     ) -> None:
         self.images, self.labels, self.augment = images, labels, augment
         self.batch_size, self.seed, self.position = batch_size, seed, position
-        self.rank, self.world_size = rank, world_size
-        self._pass: tuple[int, Tensor] = (-1, torch.empty(0))
+        self.part = part_of_batch(batch_size, rank, world_size)
+        self.order = Order(len(images), seed, images.device)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         return self
 
-    def __next__(self) -> tuple[Tensor, Tensor]:
-        whole = self.batch_size * self.world_size
-        start = self.batch_size * self.rank
-        index = self._order(self.position * whole + start, self.batch_size)
-        views = self.augment.draw(whole, _rng(self.seed, 1, self.position))[start : start + self.batch_size]
+    def __next__(self) -> Batch:
+        start = self.position * self.batch_size
+        index = self.order.indices(start + self.part.start, start + self.part.stop)
+        views = self.augment.draw(self.batch_size, rng_of_batch(self.seed, self.position))[self.part]
         self.position += 1
         return self.augment(self.images.index_select(0, index), views), self.labels.index_select(0, index)
 
-    def _order(self, start: int, n: int) -> Tensor:
-        """Indices of the n images from `start` on, in the sequence of all passes."""
-        parts = []
-        while n > 0:
-            number, offset = divmod(start, len(self.images))
-            parts.append(self._permutation(number)[offset : offset + n])
-            start, n = start + len(parts[-1]), n - len(parts[-1])
-        return torch.cat(parts)
 
-    def _permutation(self, number: int) -> Tensor:
-        if self._pass[0] != number:
-            order = _rng(self.seed, 0, number).permutation(len(self.images))
-            self._pass = number, torch.from_numpy(order).to(self.images.device)
-        return self._pass[1]
+class Stream(Protocol):
+    """An endless stream of batches, the next of which is number `position`."""
+
+    position: int
+
+    def __iter__(self) -> Iterator[Batch]: ...
 
 
 class Block:
     """The batches of the iterations from `start` to `stop`, drawn from the stream when they are asked for."""
 
-    def __init__(self, stream: BatchStream, start: int, stop: int) -> None:
+    def __init__(self, stream: Stream, start: int, stop: int) -> None:
         self.stream, self.start, self.stop = stream, start, stop
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         return itertools.islice(self.stream, self.stop - self.start)
 
 
@@ -94,7 +83,7 @@ class Blocks:
     The first one begins where the stream is: in the middle of a block, if a run was stopped there.
     """
 
-    def __init__(self, stream: BatchStream, size: int) -> None:
+    def __init__(self, stream: Stream, size: int) -> None:
         self.stream, self.size = stream, size
 
     def __iter__(self) -> Iterator[Block]:
@@ -126,6 +115,6 @@ class EvalBatches:
     def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         batches = zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
         return ((subtract_mean(images, self.mean), labels) for images, labels in batches)

@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
-from torch import nn
-from torchvision.models import vgg16, vgg19
 
+from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count
-from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.probes.anatomy import Anatomy, anatomy
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.report import paper
+from lit_resnet.runfolder import write_whole
 
 TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
 NOTE = "The paper's figure for VGG-16 leaves its fc layers out, that for VGG-19 has them in; ours have them in."
-IMAGE = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224)}
+IMAGE = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224), "vgg": (3, 224, 224)}
 
 
 def configs() -> Iterator[NetConfig]:
@@ -30,49 +32,87 @@ def configs() -> Iterator[NetConfig]:
         yield NetConfig(family="imagenet", depth=depth, shortcut="none", num_classes=1000)
         for stride_on in ("1x1", "3x3"):
             yield NetConfig(family="imagenet", depth=depth, shortcut="B", stride_on=stride_on, num_classes=1000)
+    for depth in (16, 19):
+        yield NetConfig(family="vgg", depth=depth, shortcut="none", num_classes=1000)
 
 
 def rows() -> list[Row]:
     """A row for each net; `agrees` is whether every figure that the paper has for it is ours at its precision."""
-    nets = []
-    for config in configs():
-        key = (config.family, config.depth, config.shortcut)
-        printed = paper.params(*key), paper.gflops(*key, stride_on=config.stride_on)
-        nets.append(_row(str(config), build(config), *key, config.stride_on, *printed))
-    reference = {row["net"]: row["gflops"] for row in paper.load()["table1"]["rows"]}
-    for name, make, layers in (("VGG-16", vgg16, 16), ("VGG-19", vgg19, 19)):
-        with torch.device("meta"):
-            net = make(weights=None)
-        # Drawing its 138 M weights would take a second; whatever lies in the memory counts the same.
-        nets.append(_row(name, net.to_empty(device="cpu"), "imagenet", layers, None, None, None, reference[name]))
-    return nets
+    return [_row(config) for config in configs()]
 
 
-def _row(
-    name: str,
-    net: nn.Module,
-    family: str,
-    depth: int,
-    shortcut: str | None,
-    stride_on: str | None,
-    paper_params: float | None,
-    paper_gflops: float | None,
-) -> Row:
-    counted = complexity(net, IMAGE[family])
+def write(folder: Path) -> list[Path]:
+    """Write Table 1 (table1.md, .csv and .tex) and Fig. 3 (fig3.png and .svg), read from the nets' modules.
+
+    Raises:
+        InputError: `folder` is not there and cannot be made.
+    """
+    from lit_resnet.report.drawing import render
+    from lit_resnet.report.fig3 import fig3
+    from lit_resnet.report.table1 import table1
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; give a folder, or a path at which to make one") from None
+    nets = {
+        depth: _anatomy(NetConfig("imagenet", depth, "B" if depth >= 50 else "A", num_classes=1000))
+        for depth in (18, 34, 50, 101, 152)
+    }
+    table = table1(list(nets.values()))
+    drawing = fig3(
+        {
+            "VGG-19": _anatomy(NetConfig("vgg", 19, "none", num_classes=1000)),
+            "34-layer plain": _anatomy(NetConfig("imagenet", 34, "none", num_classes=1000)),
+            "34-layer residual": nets[34],
+        }
+    )
+    contents: dict[str, str | bytes] = {
+        "table1.md": table.markdown(),
+        "table1.csv": table.csv(),
+        "table1.tex": table.latex(),
+        "fig3.png": render(drawing, "png"),
+        "fig3.svg": render(drawing, "svg"),
+    }
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def _build(config: NetConfig) -> Net:
+    """The net without weights: their number is enough."""
+    with torch.device("meta"):
+        return build(config)
+
+
+def _anatomy(config: NetConfig) -> Anatomy:
+    return anatomy(_build(config), IMAGE[config.family])
+
+
+def _row(config: NetConfig) -> Row:
+    counted = complexity(_build(config), IMAGE[config.family])
+    paper_params = paper.params(config.family, config.depth, config.shortcut)
+    paper_gflops = _paper_gflops(config)
     checks = [(counted.params / 1e6, paper_params), (counted.macs / 1e9, paper_gflops)]
     verdicts = [agrees(ours, theirs) for ours, theirs in checks if theirs is not None]
     return {
-        "net": name,
-        "family": family,
-        "depth": depth,
-        "shortcut": shortcut,
-        "stride_on": stride_on,
+        "net": str(config),
+        "family": config.family,
+        "depth": config.depth,
+        "shortcut": config.shortcut,
+        "stride_on": config.stride_on,
         "params": counted.params,
         "macs": counted.macs,
         "paper_gflops": paper_gflops,
         "paper_params_millions": paper_params,
         "agrees": all(verdicts) if verdicts else None,
     }
+
+
+def _paper_gflops(config: NetConfig) -> float | None:
+    if config.family == "vgg":  # a net of others, which the paper knows by name
+        return next(row["gflops"] for row in paper.load()["table1"]["rows"] if row["net"] == str(config))
+    return paper.gflops(config.family, config.depth, config.shortcut, stride_on=config.stride_on)
 
 
 def agrees(ours: float, theirs: float) -> bool:

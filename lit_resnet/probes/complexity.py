@@ -28,11 +28,13 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
     """Count `net` for one image of shape (C, H, W). BN, ReLU, pooling and additions are not counted, as in the paper.
 
     fvcore counts one multiply-add as one, but BN too: only its convolutions and matrix products are taken. `net` itself
-    stays as it is (a trace in training mode would move BN's statistics).
+    stays as it is (a trace in training mode would move BN's statistics). It may be on the meta device, where building
+    it costs no weights; fvcore cannot trace there.
     """
     params = sum(p.numel() for p in net.parameters() if p.requires_grad)
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
-    count = _fvcore if convolutions < TRACED_LAYERS else _dispatched
+    on_meta = any(p.is_meta for p in net.parameters())
+    count = _dispatched if on_meta or convolutions >= TRACED_LAYERS else _fvcore
     return Complexity(params, count(net, image_shape))
 
 

@@ -2,7 +2,8 @@
 
     from lit_resnet.report import write
     report = write("quickstart", Path("runs"))      # runs/quickstart/report/index.html, table.*, claims.*, figures/*
-    rich.print(report.table.terminal())
+    for table in report.tables.values():
+        rich.print(table.terminal())
 
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
 """
@@ -28,7 +29,8 @@ class Report:
         folder: `<root>/<grid>/report`.
         page: Its index.html.
         files: All its files, the page among them.
-        table: The table, for `terminal()`, `csv()`, `json()` or `markdown()`.
+        tables: The paper's tables that the grid asks for, `table2` to `table5`, and `table`, which every grid has, of
+            all its nets; for `terminal()`, `csv()`, `json()` or `markdown()`.
         claims: The paper's sentences and what the runs say of them; there may be none.
         not_drawn: For each figure that could not be drawn, its name and why.
         progress: `17 of 21 runs finished (1 failed, 3 queued)`.
@@ -37,10 +39,15 @@ class Report:
     folder: Path
     page: Path
     files: tuple[Path, ...]
-    table: "Table"
+    tables: "dict[str, Table]"
     claims: "Claims"
     not_drawn: tuple[str, ...]
     progress: str
+
+    @property
+    def table(self) -> "Table":
+        """That of all nets."""
+        return self.tables["table"]
 
 
 def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
@@ -49,11 +56,11 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import claims, curves, figures, page, runs, tables
+    from lit_resnet.report import claims, curves, figures, imagenet, page, runs, tables
     from lit_resnet.report.drawing import render
 
     found = runs.read(grid_name, root, settings)
-    table = tables.make(found)
+    made = {**imagenet.make(found), "table": tables.make(found)}
     checked = claims.check(found)
     drawings = figures.draw(found)
     drawn = [drawing for drawing in drawings if drawing.figure]
@@ -61,15 +68,13 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
     contents: dict[str, str | bytes] = {
         **{f"figures/{name}.svg": svg for name, svg in svgs.items()},
         **{f"figures/{drawing.name}.png": render(drawing, "png") for drawing in drawn},
-        "table.csv": table.csv(),
-        "table.md": table.markdown(),
-        "table.tex": table.latex(),
+        **{f"{name}.{form}": text for name, table in made.items() for form, text in table.files().items()},
         "claims.csv": checked.csv(),
         "claims.md": checked.markdown(),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
             shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]),
-            *(found, checked, table, drawings, svgs),
+            *(found, checked, made, drawings, svgs),
         ),
     }
     folder = found.folder / "report"
@@ -78,4 +83,4 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
         write_whole(folder / name, content)
     not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
     files = tuple(folder / name for name in contents)
-    return Report(folder, folder / "index.html", files, table, checked, not_drawn, found.progress())
+    return Report(folder, folder / "index.html", files, made, checked, not_drawn, found.progress())

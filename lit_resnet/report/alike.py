@@ -24,6 +24,7 @@ class Net:
 
     Args:
         name: `plain-56`; its cell's name where the grid has several such nets, or where none of its runs is finished.
+        family: `cifar` or `imagenet`.
         depth: Its layers.
         shortcut: `none`, `A`, `B` or `C`.
         block: `paper` or `single`.
@@ -32,6 +33,7 @@ class Net:
     """
 
     name: str
+    family: str
     depth: int
     shortcut: str
     block: str
@@ -41,9 +43,14 @@ class Net:
 
 @dataclass(frozen=True)
 class Group:
-    """Nets that were trained alike in all but depth, shortcut, block and warm-up."""
+    """Nets of one family that were trained alike in all but depth, shortcut, block and warm-up."""
 
     nets: tuple[Net, ...]
+
+    @property
+    def family(self) -> str:
+        """`cifar` or `imagenet`."""
+        return self.nets[0].family
 
     @property
     def options(self) -> list[str]:
@@ -66,7 +73,7 @@ class Group:
 
 
 def groups(runs: GridRuns) -> list[Group]:
-    """The grid's CIFAR nets in groups, in its order. An unfinished net is in every group that it may belong to.
+    """The grid's plain and residual nets in groups, in its order. An unfinished one is in every group it may belong to.
 
     Raises:
         InputError: The grid gives a net a depth that is no whole number.
@@ -80,9 +87,9 @@ def groups(runs: GridRuns) -> list[Group]:
         label = name if Counter(labels.values())[labels[name]] > 1 else labels[name]
         net = _net(label, config, finished.get(name, ()), f"{runs.grid.name}: cell {name}")
         if net and net.runs:
-            trained[_setting(config)][_trained(net.runs[0])].append(net)
+            trained[_setting(net, config)][_trained(net.runs[0])].append(net)
         elif net:
-            waiting[_setting(config)].append(net)
+            waiting[_setting(net, config)].append(net)
     return [
         Group((*nets, *waiting[setting]))
         for setting in dict.fromkeys([*trained, *waiting])
@@ -91,14 +98,14 @@ def groups(runs: GridRuns) -> list[Group]:
 
 
 def _net(name: str, config: dict[str, Any], runs: tuple[Run, ...], where: str) -> Net | None:
-    """The net of a cell: what its runs say that they trained, or else what the grid says; None if not of CIFAR."""
+    """The net of a cell: what its runs say that they trained, or else what the grid says; None for VGG."""
     model = _mapping(config.get("model"))
     asked = {**NET, "warmup_lr": model.get("warmup_lr"), **_mapping(model.get("net"))}
     said = {"warmup_lr": None, **runs[0].summary} if runs else asked
     family, depth, shortcut, block = (said.get(key, asked[key]) for key in NET)
     if type(depth) is not int:
         raise InputError(f"{where}: model.net.depth is {depth!r}: write a whole number")
-    return Net(name, depth, shortcut, block, said["warmup_lr"] is not None, runs) if family == "cifar" else None
+    return None if family == "vgg" else Net(name, family, depth, shortcut, block, said["warmup_lr"] is not None, runs)
 
 
 def _trained(run: Run) -> str:
@@ -106,10 +113,11 @@ def _trained(run: Run) -> str:
     return str([run.summary.get(key) for key in ("data", "steps", "batch_size", "precision")])
 
 
-def _setting(config: dict[str, Any]) -> str:
-    """What a config says of the training of a net."""
+def _setting(net: Net, config: dict[str, Any]) -> str:
+    """The family of a net, and what its config says of the training."""
     model, trainer = _mapping(config.get("model")), _mapping(config.get("trainer"))
     said = {
+        "family": net.family,
         "data": config.get("data"),
         "model": {key: value for key, value in model.items() if key not in FREE},
         "net": {key: value for key, value in _mapping(model.get("net")).items() if key not in NET},

@@ -34,7 +34,7 @@ def read(cell: Cell) -> Curves:
     Raises:
         InputError: A metrics.csv is damaged.
     """
-    metrics = [run.folder.metrics() for run in cell.runs]
+    metrics = [run.metrics for run in cell.runs]
     return Curves(cell, *(_curve(metrics, column) for column in ("train_error", "test_error")))
 
 
@@ -50,7 +50,7 @@ def archive(runs: GridRuns) -> bytes:
     writer = csv.DictWriter(text, ("cell", "seed", *METRICS), lineterminator="\n")
     writer.writeheader()
     for run in runs.finished:
-        writer.writerows({"cell": run.cell, "seed": run.seed, **row} for row in run.folder.metrics())
+        writer.writerows({"cell": run.cell, "seed": run.seed, **row} for row in run.metrics)
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 

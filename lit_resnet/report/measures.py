@@ -26,6 +26,10 @@ class Measure:
     digits: int
     read: Callable[[Run], float | None]
 
+    def known(self, net: Net) -> bool:
+        """Whether all finished runs of a net have measured it."""
+        return all(self.read(run) is not None for run in net.runs)
+
     def of(self, net: Net) -> Sample:
         """The number over the runs of a net, without those that have not measured it."""
         values = map(self.read, net.runs)
@@ -33,9 +37,27 @@ class Measure:
 
 
 def _error(key: str, run: Run) -> float:
-    """In percent. A run that diverged and has no number guesses."""
-    error = run.summary[key]
+    """In percent."""
+    return _number(run.summary[key], run)
+
+
+def _number(error: float, run: Run) -> float:
+    """A run that diverged and has no number guesses."""
     return error if math.isfinite(error) else 100 * (1 - 1 / run.summary.get("num_classes", 10))
+
+
+def _ten_crop(run: Run) -> float | None:
+    return run.evaluations.get("ten-crop", {}).get("top1_error")
+
+
+def _train_error_of_quarter(quarter: int, run: Run) -> float | None:
+    """Mean over the logged windows of that quarter of the training, from 1 to 4."""
+    end = quarter * run.summary["steps"] / 4
+    start = end - run.summary["steps"] / 4
+    logged = [
+        row["train_error"] for row in run.metrics if start < row["step"] <= end and row["train_error"] is not None
+    ]
+    return fmean(_number(error, run) for error in logged) if logged else None
 
 
 def _response(run: Run) -> float | None:
@@ -69,6 +91,12 @@ def _orders(layers: list[float]) -> float:
 
 TRAIN = Measure("train error %", 2, partial(_error, "train_error"))
 TEST = Measure("test error %", 2, partial(_error, "test_error"))
+CENTER = Measure("validation error % (centre crop)", 2, partial(_error, "test_error"))
+TEN_CROP = Measure("validation error % (ten crops)", 2, _ten_crop)
+QUARTERS = tuple(
+    Measure(f"train error %, {name} quarter", 2, partial(_train_error_of_quarter, i))
+    for i, name in enumerate(("first", "second", "third", "last"), start=1)
+)
 RESPONSE = Measure("mean std of the layers' responses", 3, _response)
 VARIANCE = Measure("smallest variance of a layer at any sampled iteration", 3, _least_variance)
 GRADIENT = Measure("orders of magnitude from the smallest to the largest gradient of the layers", 1, _gradients_apart)

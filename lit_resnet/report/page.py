@@ -1,5 +1,6 @@
-"""The page: one HTML file that can be sent to a colleague, with the table, the figures and the runs in it."""
+"""The page: one HTML file that can be sent to a colleague, with the tables, the figures and the runs in it."""
 
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,11 +12,16 @@ from lit_resnet.report import claims
 from lit_resnet.report.claims import Claims
 from lit_resnet.report.drawing import Drawing
 from lit_resnet.report.runs import GridRuns
-from lit_resnet.report.tables import NONE, Table, dates, seen
+from lit_resnet.report.tables import NONE, Table, dates, error_names, seen
 
 
 def html(
-    grid: str, runs: GridRuns, checked: Claims, table: Table, drawings: list[Drawing], svgs: dict[str, str]
+    grid: str,
+    runs: GridRuns,
+    checked: Claims,
+    tables: dict[str, Table],
+    drawings: list[Drawing],
+    svgs: dict[str, str],
 ) -> str:
     """The page's text, which needs nothing beside it: figures and tables to download are in it.
 
@@ -23,7 +29,7 @@ def html(
         grid: The grid and its settings as the user wrote them, for the command that repeats it.
         runs: The grid's runs.
         checked: The paper's sentences and what they say of them.
-        table: Their table.
+        tables: Their tables in their order, by the names of their files; `table`, which is of all nets, among them.
         drawings: The figures in their order, with captions.
         svgs: The SVG file's text of each drawn figure, by its name.
     """
@@ -39,21 +45,35 @@ def html(
         runs=runs,
         claims=checked,
         claims_title=claims.TITLE,
-        claims_note=claims.NOTE,
-        table=table,
+        claims_note=checked.note,
+        tables=tables,
+        downloads=_downloads,
+        errors=_errors(runs),
         drawings=drawings,
         svgs={name: _inline(name, svg) for name, svg in svgs.items()},
-        downloads=[
-            (kind, f"table.{suffix}", f"data:text/plain;charset=utf-8,{quote(text)}")
-            for kind, suffix, text in (
-                ("CSV", "csv", table.csv()),
-                ("Markdown", "md", table.markdown()),
-                ("LaTeX", "tex", table.latex()),
-            )
-        ],
         facts=list(filter(None, (runs.progress(), seen(runs, "data"), seen(runs, "device"), dates(runs)))),
         command=f"lit-resnet launch {grid}",
     )
+
+
+def _downloads(name: str, table: Table) -> list[tuple[str, str, str]]:
+    """A table's files: the kind, the name, and the content as an address."""
+    kinds = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"}
+    return [
+        (kinds[form], f"{name}.{form}", f"data:text/plain;charset=utf-8,{quote(text)}")
+        for form, text in table.files().items()
+    ]
+
+
+def _errors(runs: GridRuns) -> dict[str, list[float | None]]:
+    """Columns of the list of runs: the errors in the summaries, and those by ten crops or many scales if there are."""
+    columns = {name: [(run.summary or {}).get(key) for run in runs.runs] for key, name in error_names(runs).items()}
+    for protocol, k in product(("ten-crop", "multi-scale"), (1, 5)):
+        judged = [run.evaluations.get(protocol, {}) if run.summary else {} for run in runs.runs]
+        errors = [found.get(f"top{k}_error") for found in judged]
+        if any(error is not None for error in errors):
+            columns[f"{protocol} top-{k}"] = errors
+    return columns
 
 
 def _inline(name: str, svg: str) -> Markup:

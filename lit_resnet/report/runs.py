@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from lit_resnet.ablation import status
-from lit_resnet.ablation.grid import Grid, load
+from lit_resnet.ablation.grid import Ensemble, Grid, load
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder import Protocol, RunFolder, is_evaluation, read_json
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,41 @@ class Run:
     folder: RunFolder
     summary: dict[str, Any] | None
 
+    @cached_property
+    def metrics(self) -> list[dict[str, float | None]]:
+        """Rows of its metrics.csv, read once.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        return self.folder.metrics()
+
+    @cached_property
+    def evaluations(self) -> dict[str, dict[str, Any]]:
+        """What its evaluation.json says by protocol, read once; without what was judged on another data set.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        found = self.folder.evaluations()
+        return {protocol: errors for protocol, errors in found.items() if errors.get("data") == self.summary["data"]}
+
 
 @dataclass(frozen=True)
 class Over:
-    """One number over the seeds of a cell; `std` is the sample standard deviation (n - 1), None for one seed."""
+    """One number over the n seeds of a cell; `std` is the sample standard deviation (n - 1), None for one seed."""
 
+    n: int
     mean: float
     std: float | None
     best: float
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> "Over | None":
+        """Of one value a seed; None where a seed has none."""
+        if None in values:
+            return None
+        return cls(len(values), fmean(values), stdev(values) if len(values) > 1 else None, min(values))
 
 
 @dataclass(frozen=True)
@@ -50,15 +78,21 @@ class Cell:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a plain net."""
-        return self.net["shortcut"] == "none"
+        """Whether it is a plain net. VGG, which the paper's nets follow, is no twin of a residual one."""
+        return self.net["shortcut"] == "none" and self.net["family"] != "vgg"
+
+    @property
+    def residual(self) -> bool:
+        """Whether it is a residual net."""
+        return self.net["shortcut"] != "none"
 
     def over_seeds(self, key: str) -> Over | None:
         """Mean, std and smallest value of a number of the summaries; None where a run has none."""
-        values = [run.summary.get(key) for run in self.runs]
-        if None in values:
-            return None
-        return Over(fmean(values), stdev(values) if len(values) > 1 else None, min(values))
+        return Over.of([run.summary.get(key) for run in self.runs])
+
+    def judged(self, protocol: Protocol, key: str) -> Over | None:
+        """The same of an error of that protocol, `top1_error` or `top5_error`."""
+        return Over.of([run.evaluations.get(protocol, {}).get(key) for run in self.runs])
 
 
 @dataclass(frozen=True)
@@ -79,6 +113,28 @@ class GridRuns:
         """Cells with finished runs; one row of a table each."""
         names = dict.fromkeys(run.cell for run in self.finished)
         return tuple(Cell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
+
+    @property
+    def photographs(self) -> bool:
+        """Whether its nets see ImageNet, or a folder like it: then its test errors are of the centre crop."""
+        data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
+        return all(isinstance(said, dict) and said.get("source") == "imagenet" for said in data)
+
+    def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
+        """What one of its ensembles errs: top1_error, top5_error (percent, or None), images, runs (folders), data.
+
+        None where it has not been judged, or only when the grid said otherwise.
+
+        Raises:
+            InputError: Its file is damaged.
+        """
+        file = self.folder / "ensembles" / f"{ensemble.name}.json"
+        found = read_json(file)
+        if found is not None and not is_evaluation(found):
+            raise InputError(f"{file}: damaged; remove it and launch the grid again")
+        members = [cell.folder for cell in self.grid.cells if cell.name in ensemble.cells]
+        said = {"runs": members, "protocol": ensemble.protocol}
+        return found if found and said.items() <= found.items() else None
 
     def progress(self) -> str:
         """`17 of 21 runs finished (1 failed, 3 queued)`."""

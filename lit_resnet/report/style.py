@@ -8,6 +8,7 @@ from statistics import fmean
 
 TRAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.0}
 TEST = {"linestyle": "-", "linewidth": 2.0}
+THIN = {"linestyle": "-", "linewidth": 0.8}  # Fig. 4's training error
 PLAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
 RESIDUAL = {"linestyle": "-", "linewidth": 1.6}
 

@@ -1,4 +1,4 @@
-"""The table of a grid, a row for each cell: as Markdown, CSV, JSON, LaTeX, and for the terminal."""
+"""Tables: as Markdown, CSV, JSON, LaTeX, and for the terminal; and that of a grid, a row for each cell."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.report import paper
-from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.report.runs import Cell, GridRuns, Over
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -24,12 +24,12 @@ class Table:
     """A table, ready to be written in any format.
 
     Args:
-        title: The grid's title.
+        title: What is compared.
         header: Column heads, as people read them.
         rows: The cells of the table under `header`, formatted.
         text_columns: How many columns, from the left, are words and not numbers.
         note: What is under the table: on what, how often and where it was run, and what the numbers are.
-        records: The same rows as raw values under the names of table.csv; errors in percent, None where not known.
+        records: The same numbers as raw values under the names of the CSV; errors in percent, None where not known.
     """
 
     title: str
@@ -38,6 +38,10 @@ class Table:
     text_columns: int
     note: str
     records: tuple[dict[str, Any], ...]
+
+    def files(self) -> dict[str, str]:
+        """What its files hold, by the endings of their names."""
+        return {"csv": self.csv(), "md": self.markdown(), "tex": self.latex()}
 
     def csv(self) -> str:
         """The records; an empty field where a value is not known."""
@@ -109,12 +113,11 @@ def make(runs: GridRuns) -> Table:
     columns["layers"] = [str(cell.net["depth"]) for cell in cells]
     columns["params"] = [_millions(cell.net["params"]) for cell in cells]
     columns[unit] = [f"{cell.net['macs'] / scale:.1f}" for cell in cells]
-    columns["train error %"] = [_error(cell, "train_error") for cell in cells]
-    columns["test error %"] = [_error(cell, "test_error") for cell in cells]
-    if any(cell.over_seeds("val_error") for cell in cells):
-        columns["val error %"] = [_error(cell, "val_error") for cell in cells]
+    for key, name in error_names(runs).items():
+        columns[f"{name} %"] = [spread(cell.over_seeds(key)) for cell in cells]
     columns["n"] = [str(len(cell.runs)) for cell in cells]
-    columns["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
+    if not runs.photographs:
+        columns["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
 
     return Table(
         title=runs.grid.title,
@@ -124,6 +127,27 @@ def make(runs: GridRuns) -> Table:
         note=_note(runs, unit),
         records=tuple(_record(cell) for cell in cells),
     )
+
+
+def error_names(runs: GridRuns) -> dict[str, str]:
+    """The errors in the summaries of these runs, and what they are called.
+
+    ImageNet has no test labels: what is looked at there are its validation images.
+    """
+    names = {"train_error": "train error", "test_error": "validation error" if runs.photographs else "test error"}
+    if any(cell.over_seeds("val_error") for cell in runs.cells):
+        names["val_error"] = "held-out error" if runs.photographs else "val error"
+    return names
+
+
+def spread(over: Over | None) -> str:
+    """An error over seeds: `8.75`, `8.75±0.21`, or `6.43 (6.61±0.16)`; a dash where there is none."""
+    if over is None:
+        return NONE
+    if over.std is None:
+        return f"{over.mean:.2f}"
+    mean = f"{over.mean:.2f}±{over.std:.2f}"
+    return f"{over.best:.2f} ({mean})" if over.n >= SEEDS_FOR_BEST else mean
 
 
 def printed_error(cell: Cell) -> paper.PrintedError | None:
@@ -166,19 +190,34 @@ def _record(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _note(runs: GridRuns, unit: str) -> str:
-    cells = runs.cells
-    counts = sorted({len(cell.runs) for cell in cells})
+def training(runs: GridRuns) -> str:
+    """On what, for how long, how often, where and when the finished runs were trained."""
+    counts = sorted({len(cell.runs) for cell in runs.cells})
     seeds = " to ".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]]))
     how = [
         f"{seen(runs, 'data')}, {seen(runs, 'steps')} iterations of {seen(runs, 'batch_size')} images",
         f"n = {seeds} seed{'s' if counts[-1] > 1 else ''} a net",
         *filter(None, (seen(runs, "device"), seen(runs, "precision"), dates(runs))),
     ]
+    return "; ".join(how)
+
+
+def spreads(runs: GridRuns) -> list[str]:
+    """Sentences about how errors over seeds are written."""
+    most = max(len(cell.runs) for cell in runs.cells)
+    sentences = {
+        2: "±: sample standard deviation over seeds",
+        SEEDS_FOR_BEST: f"From {SEEDS_FOR_BEST} seeds on: best (mean±std), as Table 6 of the paper has it",
+    }
+    return [sentence for seeds, sentence in sentences.items() if most >= seeds]
+
+
+def _note(runs: GridRuns, unit: str) -> str:
+    judged = "Validation error: of the last model, centre crop" if runs.photographs else "Test error: of the last model"
     sentences = [
-        "; ".join(how),
+        training(runs),
         runs.progress(),
-        "Test error: of the last model",
+        judged,
         "Train error: over the last logging window, of the batches as they were trained, with augmentation",
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]
@@ -188,29 +227,16 @@ def _note(runs: GridRuns, unit: str) -> str:
     if cold:
         names = ", ".join(f"{run.cell} (seed {run.seed})" for run in cold)
         sentences.append(f"Warm-up never ended, the learning rate stayed at its own: {names}")
-    if counts[-1] > 1:
-        sentences.append("±: sample standard deviation over seeds")
-    if counts[-1] >= SEEDS_FOR_BEST:
-        sentences.append(f"From {SEEDS_FOR_BEST} seeds on: best (mean±std), as Table 6 of the paper has it")
-    if any(map(printed_error, cells)):
-        training = paper.load()["table6"]["training"]
-        sentences.append(f"Paper: Table 6, after {training['steps']:,} iterations of {training['batch_size']} images")
+    sentences += spreads(runs)
+    if any(map(printed_error, runs.cells)):
+        theirs = paper.load()["table6"]["training"]
+        sentences.append(f"Paper: Table 6, after {theirs['steps']:,} iterations of {theirs['batch_size']} images")
     return ". ".join(sentences) + "."
 
 
 def _millions(params: int) -> str:
     """As Table 6 writes it: 0.27M, 1.7M, 19.4M."""
     return f"{params / 1e6:.{1 if params >= 1e6 else 2}f}M"
-
-
-def _error(cell: Cell, key: str) -> str:
-    over = cell.over_seeds(key)
-    if over is None:
-        return NONE
-    if over.std is None:
-        return f"{over.mean:.2f}"
-    spread = f"{over.mean:.2f}±{over.std:.2f}"
-    return f"{over.best:.2f} ({spread})" if len(cell.runs) >= SEEDS_FOR_BEST else spread
 
 
 def _pipes(fields: Iterable[str]) -> str:
@@ -229,6 +255,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "±": r"$\pm$",
     "–": "--",
+    "†": r"\dag{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 

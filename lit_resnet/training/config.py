@@ -16,6 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.nets import NetConfig
 from lit_resnet.runfolder import Protocol
@@ -148,7 +149,8 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: A value out of range, or the folder is missing.
         """
-        return _made(ImageData, **self.config.data.as_dict())
+        config = self.config.data.as_dict()
+        return _made(ImageData, **config | {"photographs": _made(Photographs, **config["photographs"])})
 
     def net(self, data: ImageData) -> NetConfig:
         """The net, with the classes and channels of the data.

@@ -56,8 +56,8 @@ class LitResNet(LightningModule):
             its many kernels. The first step takes a minute or more.
         tf32: Let convolutions and matrix products of a GPU round their inputs to TF32. Off, as the paper's numbers
             are those of 32-bit floats.
-        plateau_patience: Divide the learning rate by 10 after so many evaluations in a row of which none has brought the
-            error `plateau_least` points below the lowest one before (Sec. 3.4: "when the error plateaus"); none for
+        plateau_patience: Divide the learning rate by 10 after so many evaluations in a row of which none has brought
+            the error `plateau_least` points below the lowest one before (Sec. 3.4: "when the error plateaus"); none for
             milestones alone. The error is that of the held-out images if there are any (`data.val_size`), else that of
             the validation images that the paper's ImageNet tables are about, as it seems to be in the paper.
         plateau_least: Points of error by which an evaluation must be better.

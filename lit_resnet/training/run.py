@@ -20,6 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import lit_resnet
 from lit_resnet.errors import InputError
+from lit_resnet.evaluation.verb import judge_run
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
@@ -116,6 +117,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     counted = complexity(net, data.image_shape)
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
     folder.write_responses(measured)
+    if cli.config.evaluate:
+        judge_run(folder, net, data.mean, data, cli.config.evaluate, device)
     if model.rate.warming_up:
         print(
             f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from lit_resnet.ablation import status
-from lit_resnet.ablation.grid import load, shipped
+from lit_resnet.ablation.grid import Ensemble, load, shipped
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder import RunFolder
 
@@ -122,8 +122,12 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"a.b": [1]}, "include": {"1": {"a.b": 2}}}, "cell 1 stands twice"),
         ({"matrix": {"a.b": ["x", "X"]}}, "cell X stands twice"),
         ({"matrix": {"seed_everything": [1]}}, "write seeds:"),
-        ({"matrix": {"a.b": [1]}, "report": {"figure": []}}, "unknown key report.figure; known: figures"),
-        ({"matrix": {"a.b": [1]}, "report": {"figures": ["fig9"]}}, "write a list of some of fig1, fig6, fig7"),
+        ({"matrix": {"a.b": [1]}, "report": {"figure": []}}, r"unknown key report.figure; did you mean figures\?"),
+        ({"matrix": {"a.b": [1]}, "report": {"figures": ["fig9"]}}, "write a list of some of fig1, fig4, fig6, fig7"),
+        ({"matrix": {"a.b": [1]}, "report": {"tables": ["table6"]}}, "report.tables .* some of table2, table3, table4"),
+        ({"matrix": {"a.b": [1]}, "report": {"tables": "table2"}}, "report.tables is table2: write a list"),
+        ({"matrix": {"a.b": [1]}, "report": {"tables": [["table2"]]}}, "report.tables .* write a list of some of"),
+        ({"matrix": {"a.b": [1]}, "report": {"tables": ["table5"]}}, "table5, which is of ensembles: write some"),
         ({"matrix": {"a..b": [1]}}, "not a config key"),
         ({"matrix": [1]}, "write a mapping"),
     ],
@@ -132,6 +136,52 @@ def test_mistakes(tmp_path: Path, content: dict, message: str):
     with pytest.raises(InputError, match=message) as caught:
         load(write(tmp_path, **content))
     assert "\n" not in str(caught.value)
+
+
+def test_tables_and_ensembles(tmp_path: Path):
+    report = {
+        "figures": ["fig4"],
+        "tables": ["table4", "table5"],
+        "ensembles": {"all": {"cells": ["18", "34"], "protocol": "multi-scale"}},
+    }
+    matrix = {"model.net.depth": [18, 34]}
+    grid = load(write(tmp_path, matrix=matrix, report=report))
+    assert (grid.figures, grid.tables) == (("fig4",), ("table4", "table5"))
+    assert grid.ensembles == (Ensemble("all", ("18", "34"), "multi-scale"),)
+    without = load(write(tmp_path, matrix=matrix))
+    assert (without.figures, without.tables, without.ensembles) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "message"),
+    [
+        (["18"], r"ensembles.all is \['18'\]: write {cells: \[18, 34\], protocol: multi-scale}"),
+        ({"cells": ["18"]}, "ensembles.all is .* write {cells: "),
+        ({"cells": ["18"], "protocol": "center", "weights": [1]}, "ensembles.all is .* write {cells: "),
+        (
+            {"cells": [], "protocol": "center"},
+            r"ensembles.all: cells is \[\]: write a list of cells, such as \[18, 34\]",
+        ),
+        ({"cells": "18", "protocol": "center"}, "cells is '18': write a list"),
+        ({"cells": ["182"], "protocol": "center"}, r"'182' is no cell of the grid; did you mean 18\?"),
+        ({"cells": [[1]], "protocol": "center"}, "is no cell of the grid"),
+        ({"cells": ["18", "18"], "protocol": "center"}, "cell 18 stands twice"),
+        ({"cells": ["18"], "protocol": "tencrop"}, r"protocol is 'tencrop': write one of .*; did you mean ten-crop\?"),
+        ({"cells": ["18"], "protocol": ["center"]}, "write one of center, ten-crop, multi-scale"),
+    ],
+)
+def test_wrong_ensembles(tmp_path: Path, ensemble, message: str):
+    report = {"ensembles": {"all": ensemble}}
+    with pytest.raises(InputError, match=message) as caught:
+        load(write(tmp_path, matrix={"model.net.depth": [18, 34]}, report=report))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".a", ""])
+def test_the_name_of_an_ensemble_is_a_file(tmp_path: Path, name: str):
+    report = {"ensembles": {name: {"cells": ["18"], "protocol": "center"}}}
+    with pytest.raises(InputError, match="a name becomes a file"):
+        load(write(tmp_path, matrix={"model.net.depth": [18]}, report=report))
 
 
 def test_unknown_grid_names_the_nearest_shipped_one():

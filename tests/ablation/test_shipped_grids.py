@@ -4,20 +4,28 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from lit_resnet import report
-from lit_resnet.ablation import status
+from lit_resnet.ablation import ensembles, status
 from lit_resnet.ablation.grid import load, shipped
 from lit_resnet.ablation.plan import check
+from lit_resnet.evaluation.verb import ensemble_of
 from lit_resnet.runfolder import RunFolder
 from lit_resnet.training.config import RunCLI
 from lit_resnet.training.run import train
 
 GRIDS = sorted(path.stem for path in shipped().glob("*.yaml"))
+DIGITS = {"source": "digits", "pad": 1, "flip": False, "batch_size": 50}
+PHOTOGRAPHS = {
+    "source": "imagenet",
+    "batch_size": 4,
+    "photographs": {"short_side": [36, 40], "crop": 32, "test_short_side": 36, "workers": 0},
+}
 TINY = {
-    "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 50},
     "trainer": {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
 }
 
@@ -28,21 +36,42 @@ def trained() -> dict[str, RunFolder]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> str:
+    """Six classes, two images to train on and one to test on of each."""
+    root = tmp_path_factory.mktemp("photographs")
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 2), ("val", 1)):
+        for name in range(6):
+            folder = root / split / f"n{name:08}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(noise.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / f"{i}.JPEG")
+    return str(root)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", GRIDS)
-def test_every_cell_trains_and_the_grid_reports(name: str, tmp_path: Path, trained: dict[str, RunFolder]):
+def test_every_cell_trains_and_the_grid_reports(
+    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 4, 4, 4))  # 138 M weights would take half a minute
     grid = load(name)
-    # One seed, without the 1202 layers (tests/nets trains those), and the base on tiny data for two iterations.
-    first = {cell.name: cell for cell in reversed(grid.cells) if cell.overrides.get("model.net.depth") != 1202}
+    # One seed, without the deepest nets (tests/nets trains 1202 layers), and the base on tiny data for two iterations.
+    deep = (101, 152, 1202)
+    first = {cell.name: cell for cell in reversed(grid.cells) if cell.overrides.get("model.net.depth") not in deep}
     cells = []
     for cell in reversed(first.values()):
         overrides = {key: value for key, value in cell.overrides.items() if key != "trainer.max_steps"}
         if "model.signals_every" in overrides:
             overrides["model.signals_every"] = 1
         cells.append(replace(cell, overrides=overrides))
-    base = {**grid.base, **TINY}
+    data = PHOTOGRAPHS | {"root": photographs} if grid.base["data"]["source"] == "imagenet" else DIGITS
+    base = {**grid.base, **TINY, "data": data}
     base["model"] = {key: 1 if key == "signals_every" else value for key, value in grid.base["model"].items()}
-    grid = replace(grid, base=base, cells=tuple(cells))
+    names = {cell.name for cell in cells}
+    together = tuple(replace(one, cells=tuple(c for c in one.cells if c in names)) for one in grid.ensembles)
+    grid = replace(grid, base=base, cells=tuple(cells), ensembles=together)
     assert [planned.max_steps for planned in check(grid)] == [2] * len(cells)
     for cell in cells:
         run = status.folder(grid, cell, tmp_path)
@@ -53,9 +82,18 @@ def test_every_cell_trains_and_the_grid_reports(name: str, tmp_path: Path, train
             assert train(RunCLI(grid.config(cell)), run)
             trained[key] = run
         assert run.summary()["steps"] == 2
+        assert set(run.evaluations()) == set(base.get("evaluate", []))
+    for ensemble in ensembles.ready(grid, tmp_path):
+        ensembles.keep(
+            grid, ensemble, tmp_path, ensemble_of(ensembles.members(grid, ensemble, tmp_path), ensemble.protocol)
+        )
+    assert not ensembles.ready(grid, tmp_path)
     written = _report(grid, tmp_path)
     assert not written.not_drawn
     assert len(written.table.rows) == len(cells)
+    for name in grid.tables:
+        ours = [record.get("top1_error_mean", record.get("top1_error")) for record in written.tables[name].records]
+        assert any(error is not None for error in ours)
 
 
 def _report(grid, root: Path) -> report.Report:
@@ -67,7 +105,11 @@ def _report(grid, root: Path) -> report.Report:
         "title": grid.title,
         "base": "base.yaml",
         "include": {cell.name: cell.overrides | {"seeds": [cell.seed]} for cell in grid.cells},
-        "report": {"figures": list(grid.figures)},
+        "report": {
+            "figures": list(grid.figures),
+            "tables": list(grid.tables),
+            "ensembles": {one.name: {"cells": list(one.cells), "protocol": one.protocol} for one in grid.ensembles},
+        },
     }
     (folder / f"{grid.name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return report.write(str(folder / f"{grid.name}.yaml"), root)
@@ -82,6 +124,10 @@ def test_a_plan_counts_the_arithmetic_of_a_training():
 
 
 def test_the_papers_grids_are_there():
+    assert {"table2", "fig4", "table3", "table4", "table5", "bottleneck-plain", "imagenette"} <= set(GRIDS)
+    six = load("table5")
+    assert sorted(cell.overrides["model.net.depth"] for cell in six.cells) == [34, 34, 50, 101, 152, 152]
+    assert set(six.ensembles[0].cells) == {cell.name for cell in six.cells}
     assert {"fig1", "fig6", "table6", "fig7", "warmup", "longer", "single-layer", "options", "gradients"} <= set(GRIDS)
     five = [cell.seed for cell in load("table6").cells if cell.overrides["model.net.depth"] == 110]
     assert five == [0, 1, 2, 3, 4]

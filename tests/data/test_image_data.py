@@ -1,6 +1,9 @@
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,9 +11,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from torch import Tensor
 
-from lit_resnet.data import folder, sources
+from lit_resnet.data import folder, layout, sources
 from lit_resnet.data.augment import subtract_mean
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import Block
 from lit_resnet.errors import InputError
 
@@ -61,6 +65,14 @@ def test_what_is_known_of_a_folder_without_decoding(root: Path, monkeypatch: pyt
         ({"val_size": -1}, "val_size is -1: write 0 or more"),
         ({"batch_size": 0}, "batch_size is 0: write 1 or more"),
         ({"pad": -1}, "pad is -1: write 0 or more"),
+        (
+            {"source": "imagenet", "image_size": 32},
+            "image_size is 32: leave it out, photographs.crop is that of imagenet",
+        ),
+        (
+            {"photographs": Photographs(crop=128)},
+            r"photographs is .*crop=128.*: leave it out, it is for source imagenet",
+        ),
     ],
 )
 def test_values_out_of_range(options: dict[str, Any], message: str) -> None:
@@ -146,6 +158,96 @@ def test_a_trainer_resumes_with_the_batch_it_would_have_had(tmp_path: Path) -> N
     assert whole.evaluated == [1500, 300]
     for a, b in zip(whole.trained, first.trained + second.trained, strict=True):
         assert torch.equal(a, b)
+
+
+def trained_by(world_size: int) -> SimpleNamespace:
+    """What ImageData looks at of a Trainer, on the first of some devices."""
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    return SimpleNamespace(
+        global_rank=0, world_size=world_size, num_devices=world_size, global_step=0, strategy=strategy
+    )
+
+
+def test_devices_share_a_batch_evenly_or_not_at_all() -> None:
+    data = digits(batch_size=12)
+    for devices in (1, 2, 3):
+        data.trainer = trained_by(devices)
+        assert len(next(batches(data))[1]) == 12 // devices
+    data.trainer = trained_by(5)
+    with pytest.raises(InputError, match="data.batch_size is 12, which 5 devices do not divide: write a multiple"):
+        data.train_dataloader()
+
+
+def photos(root: Path, small: Photographs, **options: Any) -> ImageData:
+    return ImageData(source="imagenet", root=str(root), photographs=small, batch_size=6, **options)
+
+
+def test_what_is_known_of_photographs_without_listing_them(
+    photo_root: Path, small: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(layout, "images_in")
+    data = photos(photo_root, small)
+    assert (data.num_classes, data.image_shape, data.name) == (2, (3, 16, 16), "folder:photos")
+    monkeypatch.setattr(layout, "is_imagenet", lambda classes: classes == ["n01", "n02"])
+    assert photos(photo_root, small).name == "imagenet"
+    (photo_root / "val" / "n02").rename(photo_root / "val" / "n03")
+    with pytest.raises(InputError, match="n02: no such folder, but"):
+        photos(photo_root, small)
+
+
+def test_photographs_that_are_held_out(photo_root: Path, small: Photographs) -> None:
+    data = photos(photo_root, small, val_size=4)
+    data.setup("fit")
+    assert (len(data.train[0]), len(data.val[0]), len(data.test[0])) == (9, 4, 5)
+    assert sorted(data.train[0] + data.val[0]) == sorted(map(str, photo_root.glob("train/*/*")))
+    for files, labels in (data.train, data.val, data.test_files):
+        assert [int("n02_" in str(file)) for file in files] == labels.tolist()
+    assert [sum(len(labels) for _, labels in split) for split in data.val_dataloader()] == [5, 4]
+    every = photos(photo_root, small)
+    every.setup("fit")
+    assert not torch.equal(data.mean, every.mean)
+
+
+def test_photographs_that_were_skipped_are_counted(
+    photo_root: Path, small: Photographs, cut_off: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train/n01/n01_1.JPEG", "val/n01/n01_1.JPEG"):
+        cut_off(photo_root / name)
+    with pytest.raises(InputError, match=r"n01_1.JPEG: not an image"):
+        photos(photo_root, small).prepare_data()
+    data = photos(photo_root, replace(small, damaged="skip"))
+    data.prepare_data()
+    data.setup("fit")
+    stream = batches(data)
+    assert [len(next(stream)[1]) for _ in range(6)] == [6] * 6
+    assert sum(len(labels) for _, labels in data.test_dataloader()) == 4
+    assert data.damaged == 2
+    assert capsys.readouterr().err.count("skipped: ") == 2
+
+
+def test_a_trainer_that_resumes_gets_the_photographs_it_would_have_had(
+    photo_root: Path, small: Photographs, tmp_path: Path
+) -> None:
+    def fit(max_steps: int, workers: int, **resume: Path) -> tuple[Recorder, Trainer]:
+        seed_everything(3, verbose=False)
+        trainer = Trainer(
+            accelerator="cpu", max_steps=max_steps, val_check_interval=2, check_val_every_n_epoch=None,
+            num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        net = Recorder()
+        trainer.fit(net, photos(photo_root, replace(small, workers=workers), val_size=3), **resume)
+        return net, trainer
+
+    whole, _ = fit(5, workers=0)
+    first, trainer = fit(2, workers=2)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    second, _ = fit(5, workers=1, ckpt_path=tmp_path / "last.ckpt")
+    assert whole.evaluated == [10, 6]
+    assert len(first.trained) == 2
+    for a, b in zip(whole.trained, first.trained + second.trained, strict=True):
+        assert torch.equal(a, b)
+    assert multiprocessing.active_children() == []  # the workers ended with the training
 
 
 def test_folder_is_decoded_by_prepare_data(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

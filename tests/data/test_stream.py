@@ -70,9 +70,10 @@ def test_seeds_and_batches_differ(images: Tensor) -> None:
 @pytest.mark.parametrize("position", [0, 2])
 def test_shards_are_the_parts_of_one_stream(images: Tensor, position: int) -> None:
     whole = take(stream(images, batch_size=24, position=position), 5)
-    shards = [take(stream(images, batch_size=8, position=position, rank=r, world_size=3), 5) for r in range(3)]
+    shards = [take(stream(images, batch_size=24, position=position, rank=r, world_size=3), 5) for r in range(3)]
     for k in range(5):
         parts = [shards[r][k] for r in range(3)]
+        assert [len(labels) for _, labels in parts] == [8, 8, 8]
         joined = tuple(torch.cat([part[i] for part in parts]) for i in range(2))
         assert same(whole[k], joined)
 

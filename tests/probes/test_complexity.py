@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes import complexity as module
-from lit_resnet.probes.catalogue import agrees
+from lit_resnet.probes.catalogue import agrees, write
 from lit_resnet.probes.complexity import complexity
 
 
@@ -38,6 +39,18 @@ def test_cifar(depth: int, millions: float):
 def test_imagenet(depth: int, shortcut: str, stride_on: str, billions: float):
     net = build(NetConfig("imagenet", depth, shortcut, stride_on=stride_on, num_classes=1000))
     assert round(complexity(net, (3, 224, 224)).macs / 1e9, 3) == billions
+
+
+@pytest.mark.parametrize(
+    ("depth", "params", "billions"),
+    [(16, 138_357_544, 15.470), (19, 143_667_240, 19.632)],  # torchvision's
+)
+def test_vgg(depth: int, params: int, billions: float):
+    with torch.device("meta"):
+        net = build(NetConfig("vgg", depth, "none", num_classes=1000))
+    counted = complexity(net, (3, 224, 224))
+    assert counted.params == params
+    assert round(counted.macs / 1e9, 3) == billions
 
 
 @pytest.mark.parametrize(
@@ -77,3 +90,11 @@ def test_the_net_is_not_touched():
 )
 def test_agreement_at_the_papers_precision(ours: float, theirs: float, verdict: bool):
     assert agrees(ours, theirs) is verdict
+
+
+def test_what_is_no_folder_is_refused_in_one_line(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"notes.txt: File exists; give a folder, or a path at which to make one$"):
+        write(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match=r"figures: Not a directory; give a folder"):
+        write(tmp_path / "notes.txt" / "figures")

@@ -1,5 +1,6 @@
 """Run folders as a grid of real runs would leave them, made in a second."""
 
+import json
 import math
 import random
 from pathlib import Path
@@ -10,8 +11,14 @@ import yaml
 
 from lit_resnet.runfolder import METRICS, RunFolder, Status
 
-# 6n+2 layers: parameters and conv+fc multiply-adds of a 32x32 image.
+# Parameters and conv+fc multiply-adds: of 6n+2 layers for a 32x32 image, of the others for one of 224x224.
 NETS = {
+    16: (138_357_544, 15_470_264_320),
+    18: (11_689_512, 1_814_073_344),
+    34: (21_797_672, 3_663_761_408),
+    50: (25_557_032, 3_857_973_248),
+    101: (44_549_160, 7_570_194_432),
+    152: (60_192_808, 11_282_415_616),
     20: (269_722, 40_551_040),
     32: (464_154, 68_862_592),
     44: (658_586, 97_174_144),
@@ -103,6 +110,42 @@ class Lab:
         }
         run.write_summary({**values, **summary})
         return run
+
+    def photographs(
+        self,
+        cell: str,
+        seed: int = 0,
+        *,
+        ten_crop: tuple[float, float | None] | None = None,
+        multi_scale: tuple[float, float | None] | None = None,
+        **net: Any,
+    ) -> RunFolder:
+        """A run on ImageNet, or a folder like it, that is done; judged if its top-1 and top-5 errors are given."""
+        depth, shortcut = net.setdefault("depth", 18), net.setdefault("shortcut", "A")
+        plain = {"none": f"plain-{depth}"}
+        net = {"net": plain.get(shortcut, f"ResNet-{depth}" + (f" {shortcut}" if depth < 50 else ""))} | net
+        net = {"family": "imagenet", "data": "imagenet", "num_classes": 1000, "batch_size": 256} | net
+        net = {"test_error": 30.0, "train_error": 34.0, "responses": False, "device": "NVIDIA H100 80GB HBM3"} | net
+        run = self.finish(cell, seed, **net)
+        errors = {"ten-crop": ten_crop, "multi-scale": multi_scale}
+        self.judge(run, net["data"], **{protocol: found for protocol, found in errors.items() if found})
+        return run
+
+    def judge(self, run: RunFolder, data: str = "imagenet", **errors: tuple[float, float | None]) -> None:
+        """Write evaluation.json: top-1 and top-5 error by each protocol."""
+        entries = {
+            protocol: {"top1_error": top1, "top5_error": top5, "images": 50_000, "views": [protocol], "data": data}
+            for protocol, (top1, top5) in errors.items()
+        }
+        run.evaluation_file.write_text(json.dumps(entries))
+
+    def ensemble(self, name: str, runs: list[str], *, grid: str = "tiny", **content: Any) -> Path:
+        """The file that says what an ensemble of these run folders errs."""
+        file = self.root / grid / "ensembles" / f"{name}.json"
+        file.parent.mkdir(exist_ok=True)
+        errors = {"top1_error": 19.2, "top5_error": 4.31, "images": 50_000, "data": "imagenet"}
+        file.write_text(json.dumps({**errors, "runs": runs, "protocol": "multi-scale", **content}))
+        return file
 
     def curves(
         self, run: RunFolder, steps: int, log_every: int, start: float, train: float, test: float, seed: int = 0

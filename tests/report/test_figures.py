@@ -133,6 +133,66 @@ def test_iterations_are_written_as_in_the_paper(lab, steps, words, tick):
     assert ax.xaxis.get_major_formatter()(600, 0) == tick
 
 
+def finish_fig4(lab, seeds=(0,), **options):
+    """Nets of Fig. 4, with a first descent from 99 %, to which some residual net is added."""
+    for seed in seeds:
+        lab.photographs("plain-18", seed, depth=18, shortcut="none", train_error=34, test_error=30, start=99, **options)
+        lab.photographs("plain-34", seed, depth=34, shortcut="none", train_error=37, test_error=31, start=99, **options)
+        lab.photographs("ResNet-18", seed, depth=18, train_error=33, test_error=29 + seed, start=99, **options)
+        lab.photographs("ResNet-34", seed, depth=34, train_error=28, test_error=27, start=99, **options)
+    return ["plain-18", "plain-34", "ResNet-18", "ResNet-34"]
+
+
+def test_fig4_has_plain_nets_left_and_residual_nets_right(lab):
+    grid = lab.grid(finish_fig4(lab, (0, 1)), seeds=[0, 1], report={"figures": ["fig4"]})
+    drawing = draw(lab, grid)["fig4"]
+    assert panels(drawing) == {"plain nets": ["18-layer", "34-layer"], "residual nets": ["18-layer", "34-layer"]}
+    left, right = drawing.figure.axes
+    assert left.get_ylim() == right.get_ylim()
+    bold = line_to(right, "18-layer")
+    thin = right.get_lines()[0]
+    assert thin.get_ydata()[-1] == pytest.approx(33)
+    assert bold.get_ydata()[-1] == pytest.approx(29.5)
+    assert bold.get_linewidth() > 2 * thin.get_linewidth()
+    assert not thin.is_dashed()
+    assert thin.get_color() == bold.get_color() == style.colour(18)
+    assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == ["training error", "validation error"]
+    assert "centre crop" in drawing.caption
+    assert "bands" in drawing.caption
+    for form in ("png", "svg"):
+        assert len(render(drawing, form)) > 10_000
+
+
+def test_vgg_is_in_no_figure(lab):
+    cells = finish_fig4(lab)
+    lab.photographs("VGG-16", depth=16, shortcut="none", family="vgg", net="VGG-16", responses=True)
+    grid = lab.grid([*cells, "VGG-16"], report={"figures": ["fig4", "fig6", "fig1", "fig7"]})
+    drawings = draw(lab, grid)
+    for name in ("fig4", "fig6"):
+        assert set(panels(drawings[name])["plain nets"]) == {"18-layer", "34-layer"}
+        assert set(panels(drawings[name])["residual nets"]) == {"18-layer", "34-layer"}
+    assert panels(drawings["fig1"])["training error"] == ["18-layer", "34-layer"]
+    assert drawings["fig7"].figure is None
+
+
+@pytest.mark.parametrize(
+    ("logged", "limits"),
+    [
+        ([99, 70, 55, 54, 40, 30, 29, 28, 27, 27.5], (20, 60)),  # the paper's
+        ([90, 60, 41, 39, 20, 15, 9, 4, 3, 3], (0, 50)),
+        ([99, 92, 91.5, 91, 90.5, 90, 90, 90, 90, 90], (90, 100)),  # it hardly trains
+        ([99, 46, 45, 45, 45, 45, 45, 44, 44, 44], (40, 60)),
+        ([float("nan"), 60, 99, 55, 40, 30, 29, 28, 27, 27], (20, 60)),  # what is no number, and an outlier
+    ],
+)
+def test_fig4_shows_what_comes_after_the_first_descent(lab, logged, limits):
+    run = lab.photographs("A", depth=34)
+    steps = [40, 80, 120, 160, *range(300, 801, 100)]  # the second tenth is from 80 to 160
+    run.write_metrics([{"step": step, "train_error": error} for step, error in zip(steps, logged, strict=True)])
+    (ax,) = draw(lab, lab.grid(["A"], report={"figures": ["fig4"]}))["fig4"].figure.axes
+    assert ax.get_ylim() == limits
+
+
 def test_fig7_in_order_and_ranked(lab):
     grid = lab.grid(["plain", "res"], seeds=[0, 1], report=ALL)
     lab.finish("plain", 0, shortcut="none").write_responses([("a", 0.9), ("b", 0.3), ("c", 0.6)])
@@ -207,6 +267,13 @@ def test_a_figure_without_data_says_why(lab):
     assert "plain" in drawings["fig1"].caption
     assert "responses" in drawings["fig7"].caption
     assert "signals" in drawings["gradients"].caption
+
+
+def test_fig4_without_curves_says_so(lab):
+    lab.photographs("A").metrics_file.unlink()
+    drawing = draw(lab, lab.grid(["A"], report={"figures": ["fig4"]}))["fig4"]
+    assert drawing.figure is None
+    assert "No finished run left a curve" in drawing.caption
 
 
 def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):

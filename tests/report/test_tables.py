@@ -84,6 +84,19 @@ def test_numbers_in_the_papers_units(lab):
     assert column(table, "params") == ["21.8M"]
 
 
+def test_photographs_are_validated_on_and_the_papers_errors_of_them_are_elsewhere(lab):
+    cells = {"A": {"data.source": "imagenet"}, "B": {"data.source": "imagenet"}}
+    for cell in cells:
+        lab.photographs(cell, depth=34, shortcut=cell, test_error=27.0)
+    table = table_of(lab, lab.grid(cells))
+    assert column(table, "validation error %") == ["27.00", "27.00"]
+    assert not {"test error %", "paper %"} & set(table.header)
+    assert "Validation error: of the last model, centre crop" in table.note
+    lab.photographs("A", depth=34, shortcut="A", val_error=31.0)
+    assert column(table_of(lab, lab.grid(cells)), "held-out error %") == ["31.00", "–"]
+    assert "test error %" in table_of(lab, lab.grid({"A": {"data.source": "cifar10"}})).header
+
+
 def test_cell_names_only_where_nets_repeat(lab):
     grid = lab.grid(["lr0.1", "lr0.01"])
     lab.finish("lr0.1")

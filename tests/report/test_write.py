@@ -102,6 +102,49 @@ def test_the_page_stands_alone_and_is_sound(lab, grid):
         assert reference in page.ids
 
 
+@pytest.fixture
+def photographs(lab):
+    """Table 2 and an ensemble; one run is not finished."""
+    finished = {"plain-18": (18, "none"), "ResNet-18": (18, "A"), "ResNet-34": (34, "A")}
+    cells = {cell: {"data.source": "imagenet", "model.net.family": "imagenet"} for cell in (*finished, "waiting")}
+    for cell, (depth, shortcut) in finished.items():
+        lab.photographs(cell, depth=depth, shortcut=shortcut, ten_crop=(27.5, 9.25))
+    report = {
+        "tables": ["table2", "table5"],
+        "figures": ["fig4"],
+        "ensembles": {"both": {"cells": ["ResNet-18", "ResNet-34"], "protocol": "multi-scale"}},
+    }
+    path = lab.grid(cells, report=report)
+    lab.ensemble("both", ["ResNet-18-seed0", "ResNet-34-seed0"])
+    return path
+
+
+def test_the_papers_tables_are_files_and_on_the_page(lab, photographs):
+    report = write(photographs, lab.root)
+    assert list(report.tables) == ["table2", "table5", "table"]
+    for name, table in report.tables.items():
+        for form, text in table.files().items():
+            assert (report.folder / f"{name}.{form}").read_text() == text
+    text = report.page.read_text()
+    page = Page(text)
+    assert page.open == []
+    downloads = [unquote(link).partition(",")[2] for link in page.links if link.startswith("data:")]
+    assert downloads == [text for table in report.tables.values() for text in table.files().values()]
+    heads = [text.index(words) for words in ("<h2>Errors", "Table 2: ", "Table 5: ", "<h3>All nets", "<h2>Figures")]
+    assert heads == sorted(heads)
+    assert re.search(r"18 layers</td>\s*<td>27.50</td>\s*<td>27.94</td>\s*<td>27.50</td>\s*<td>27.88</td>", text)
+    assert re.search(r"ResNet \(ILSVRC&#39;15\)</td>\s*<td>2</td>\s*<td>4.31</td>\s*<td>3.57</td>", text)
+
+
+def test_the_list_of_runs_has_the_errors_that_there_are(lab, photographs):
+    text = write(photographs, lab.root).page.read_text()
+    heads = re.findall(r'<th scope="col">([^<]+)</th>', text[text.index("<h2>Runs") :])
+    errors = ["train error %", "validation error %", "ten-crop top-1 %", "ten-crop top-5 %"]
+    assert heads == ["seed", "iterations", *errors, "wall time", "images/s"]
+    assert re.search(r"ResNet-34</td><td>0</td>.*<td>34.00</td><td>30.00</td><td>27.50</td><td>9.25</td>", text)
+    assert re.search(r'waiting</td><td>0</td><td class="word">queued</td><td>–</td>(<td>–</td>){6}', text)
+
+
 def test_what_comes_from_files_is_escaped(lab, grid):
     text = write(grid, lab.root).page.read_text()
     assert "<script" not in text

@@ -29,7 +29,7 @@ def config(batch_size: int, **model) -> dict:
 
 def fit(folder: Path, run: Path, *command: str) -> None:
     """Train with two processes of 83 images each; in `command`, python's arguments."""
-    content = config(83)
+    content = config(166)
     content["trainer"] |= {"devices": 2, "strategy": "ddp"}
     (folder / "config.yaml").write_text(yaml.safe_dump(content))
     args = ["fit", "--config", str(folder / "config.yaml"), "--trainer.default_root_dir", str(run)]
@@ -102,7 +102,7 @@ def test_two_processes_train_like_one_whose_bn_takes_groups(two: RunFolder, tmp_
 
 def test_errors_of_two_processes_are_those_of_their_checkpoint(two: RunFolder):
     """Every image is counted once, by the net that is in the checkpoint."""
-    cli = RunCLI(config(83))
+    cli = RunCLI(config(166))
     data, net_config = cli.check()
     data.setup("test")
     net = build(net_config).eval()

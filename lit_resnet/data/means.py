@@ -1,0 +1,78 @@
+"""The mean of photographs that are trained on, made once and kept."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from lit_resnet.data.cache import digest, kept
+from lit_resnet.data.photographs import Damaged, Photographs, centre, read_photograph, resize_short_side
+from lit_resnet.data.reading import Damages, in_order
+from lit_resnet.errors import InputError
+
+MOST = 10_000  # images for a mean of three numbers: as they differ by 35 levels, its error is a third of one
+PORTION = 64
+
+
+def mean_of_photographs(
+    root: Path, files: Sequence[str], photographs: Photographs, workers: int, damages: Damages
+) -> Tensor:
+    """The mean of the centre crops of training images, in levels: float32 [3, 1, 1], or per pixel [3, crop, crop].
+
+    Per channel it is that of at most 10,000 images, evenly spread over the files; per pixel that of all. It is kept in
+    one file for each root, kind of mean and size, which is made anew when files came or went.
+
+    Raises:
+        InputError: A file is damaged, and such are not to be skipped; or the mean cannot be kept.
+    """
+    by_channel = photographs.mean == "channel"
+    if by_channel and len(files) > MOST:
+        files = [files[i] for i in np.linspace(0, len(files) - 1, MOST).round().astype(int)]
+
+    def make() -> np.ndarray:
+        mean = _mean_image(files, photographs, workers, damages)
+        return mean.mean(dim=(1, 2), keepdim=True).numpy() if by_channel else mean.numpy()
+
+    key = [str(root.absolute()), photographs.mean, photographs.crop, photographs.test_short_side]
+    return torch.from_numpy(kept(key, digest(files), make)).float()
+
+
+def _mean_image(files: Sequence[str], photographs: Photographs, workers: int, damages: Damages) -> Tensor:
+    """float64 [3, crop, crop]; a sum of whole numbers, and so the same in whatever order."""
+    total = torch.zeros(3, photographs.crop, photographs.crop, dtype=torch.int64)
+    count = 0
+    parts = (files[start : start + PORTION] for start in range(0, len(files), PORTION))
+    with (
+        closing(in_order(partial(_sum, photographs=photographs), parts, workers)) as sums,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("mean of the training images", total=len(files))
+        for part, number, damaged in sums:
+            for one in damaged:
+                damages.met(one)
+            total += part
+            count += number
+            progress.advance(task, number + len(damaged))
+    if not count:
+        raise InputError(f"{files[0]}: damaged, like all other training images: mend the data set")
+    return total.double() / count
+
+
+def _sum(files: Sequence[str], photographs: Photographs) -> tuple[Tensor, int, list[Damaged]]:
+    """The sum of the centre crops, int64 [3, crop, crop], of how many, and which files are damaged."""
+    total = torch.zeros(3, photographs.crop, photographs.crop, dtype=torch.int64)
+    damaged = []
+    for file in files:
+        try:
+            image = read_photograph(file)
+        except Damaged as error:
+            damaged.append(error)
+            continue
+        total += centre(resize_short_side(image, photographs.test_short_side), photographs.crop)
+    return total, len(files) - len(damaged), damaged

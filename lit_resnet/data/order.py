@@ -1,0 +1,50 @@
+"""Which images a batch has, and what is drawn for them: functions of the seed and of the number of the batch alone."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def rng_of_batch(seed: int, number: int) -> np.random.Generator:
+    """The generator of what is drawn for the images of a batch."""
+    return _rng(seed, 1, number)
+
+
+def _rng(seed: int, kind: int, number: int) -> np.random.Generator:
+    """The generator of one pass (kind 0) or one batch (kind 1); SeedSequence mixes the three numbers."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(kind, number)))
+
+
+def part_of_batch(batch_size: int, rank: int, world_size: int) -> slice:
+    """The places of a batch that a device has, of `world_size` devices that divide it evenly."""
+    images = batch_size // world_size
+    return slice(rank * images, (rank + 1) * images)
+
+
+class Order:
+    """The endless sequence of passes over n images, each in an order of its own.
+
+    Args:
+        n: Number of images.
+        seed: Seed of the orders.
+        device: Where indices are wanted.
+    """
+
+    def __init__(self, n: int, seed: int, device: torch.device | None = None) -> None:
+        self.n, self.seed, self.device = n, seed, device
+        self._pass: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def indices(self, start: int, stop: int) -> Tensor:
+        """The images, int64 [stop - start], at these places of the sequence."""
+        parts = []
+        while start < stop:
+            number, offset = divmod(start, self.n)
+            parts.append(self._permutation(number)[offset : offset + stop - start])
+            start += len(parts[-1])
+        return torch.cat(parts)
+
+    def _permutation(self, number: int) -> Tensor:
+        if self._pass[0] != number:
+            order = _rng(self.seed, 0, number).permutation(self.n)
+            self._pass = number, torch.from_numpy(order).to(self.device)
+        return self._pass[1]

@@ -1,0 +1,173 @@
+"""Batches of photographs that are read meanwhile: an endless stream to train on, and one pass to evaluate on.
+
+Worker processes read a batch in portions; the device does to the whole batch what is left to do. What the batches are
+depends neither on how many workers there are nor on how far ahead they read.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_resnet.data.augment import draw_colours, subtract_mean
+from lit_resnet.data.develop import Draw, Places, decode, develop, load
+from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
+from lit_resnet.data.photographs import Photographs
+from lit_resnet.data.reading import Damages, in_order
+from lit_resnet.data.stream import Batch
+from lit_resnet.errors import InputError
+
+SPARE = 8  # images that are at hand for the place of a damaged one
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes batches of photographs on a device: float32 [N, 3, crop, crop], mean subtracted, and int64 labels [N].
+
+    Args:
+        photographs: Sizes, and where JPEGs are decoded.
+        mean: In levels, [3, 1, 1] or [3, crop, crop].
+        device: Where the batches are wanted.
+        workers: Worker processes; 0 for none.
+        damages: What becomes of damaged files.
+    """
+
+    photographs: Photographs
+    mean: Tensor
+    device: torch.device
+    workers: int
+    damages: Damages
+
+    def batches(self, wanted: Iterator[Places]) -> Iterator[Batch]:
+        """One for each of those wanted, which are drawn some way ahead.
+
+        Raises:
+            InputError: A file is damaged, and such are not to be skipped; or so are all for the place of one.
+        """
+        mean = self.mean.to(self.device)
+        on_device = self.photographs.decode == "device"
+        work = load if on_device else partial(develop, photographs=self.photographs)
+        ahead, wanted = itertools.tee(wanted)
+        portions = itertools.chain.from_iterable(places.portions() for places in ahead)
+        pin = self.device.type == "cuda" and not on_device
+        with closing(in_order(work, portions, self.workers, pin)) as read:
+            for places in wanted:
+                parts = [next(read) for _ in places.portions()]
+                if on_device:
+                    parts = [develop(p.places, self.photographs, decode(p, self.device), self.device) for p in parts]
+                damaged = [one for part in parts for one in part.damaged]
+                for one in damaged:
+                    self.damages.met(one)
+                images = torch.cat([part.images.to(self.device, non_blocking=True) for part in parts])
+                labels = self._sent([part.labels for part in parts])
+                colours = self._sent([part.colours for part in parts])
+                if len(labels) < len(places.draws) and None not in places.draws:
+                    raise InputError(
+                        f"{damaged[-1].path}: damaged, as are all images before it in a row: mend the data set"
+                    )
+                if len(labels):
+                    yield subtract_mean(images, mean - 255 * colours[:, :, None, None]), labels
+
+    def _sent(self, parts: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts)).to(self.device, non_blocking=True)
+
+
+class PhotoStream:
+    """Endless batches of random crops of randomly resized photographs, mirrored and altered in colour (Sec. 3.4).
+
+    Batch k depends on the seed and k alone, as that of a `BatchStream`, which has the same order of passes.
+
+    Args:
+        files: The images to train on.
+        labels: int64 [N].
+        reader: What makes batches of them.
+        flip: Mirror each image with probability 1/2.
+        batch_size: Images of a batch of all devices together, which divide them evenly.
+        seed: Seed of the order and of the augmentation, 0 or more.
+        position: Number of the batch to start with; counts as batches are drawn.
+        rank: Number of this device among `world_size`; all of them draw batch k of one stream and read their parts.
+        world_size: Number of devices.
+    """
+
+    def __init__(
+        self,
+        files: list[str],
+        labels: Tensor,
+        reader: Reader,
+        flip: bool,
+        batch_size: int,
+        seed: int,
+        position: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.files, self.labels, self.photographs, self.flip = files, labels.numpy(), reader.photographs, flip
+        self.batch_size, self.seed, self.position = batch_size, seed, position
+        self.part = part_of_batch(batch_size, rank, world_size)
+        self.order = Order(len(self.files), seed)
+        self._batches = reader.batches(map(self._places, itertools.count(position)))
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = next(self._batches)
+        self.position += 1
+        return batch
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._batches.close()
+
+    def _places(self, number: int) -> Places:
+        """This device's part of a batch."""
+        start = number * self.batch_size
+        index = self.order.indices(start + self.part.start, start + self.part.stop + SPARE)
+        rng = rng_of_batch(self.seed, number)
+        least, most = self.photographs.short_side
+        short_sides = rng.integers(least, most, self.batch_size, endpoint=True)
+        down, right, side = rng.random((3, self.batch_size))
+        flips = (side < 0.5) & self.flip
+        colours = draw_colours(self.batch_size, self.photographs.colour, rng)
+        draws = map(Draw, *(each[self.part].tolist() for each in (short_sides, down, right, flips)))
+        return Places(
+            [self.files[i] for i in index.tolist()],
+            self.labels[index.numpy()],
+            list(draws),
+            colours[self.part],
+        )
+
+
+class PhotoBatches:
+    """Centre crops of photographs in order, the last batch short.
+
+    Args:
+        files: The images to evaluate on.
+        labels: int64 [N].
+        reader: What makes batches of them.
+        batch_size: Images of a batch.
+        rank: Number of this device among `world_size`, which share the images so that each counts once.
+        world_size: Number of devices.
+    """
+
+    def __init__(
+        self, files: list[str], labels: Tensor, reader: Reader, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.files, self.labels = files[rank::world_size], labels.numpy()[rank::world_size]
+        self.reader, self.batch_size = reader, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.files) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.reader.batches(map(self._places, range(len(self))))
+
+    def _places(self, number: int) -> Places:
+        part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        files = self.files[part]
+        return Places(files, self.labels[part], [None] * len(files), np.zeros((len(files), 3), np.float32))

@@ -1,0 +1,137 @@
+"""A copy of a folder of photographs in which none is larger than training needs: made once, then read faster."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
+
+from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, split_folders
+from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_side
+from lit_resnet.data.reading import default_workers, in_order
+from lit_resnet.errors import InputError
+
+PORTION = 32  # images that a worker does in one go
+
+
+class Done(NamedTuple):
+    """What became of a portion: how many images were made smaller, bytes there and here, and what could not be read."""
+
+    smaller: int
+    before: int
+    after: int
+    damaged: list[Damaged]
+    failed: str | None  # what the disk said
+
+
+def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90, jobs: int | None = None) -> None:
+    """Copy the images of `source` (see `layout`) and their labels to `target`, no shorter side above `short_side`.
+
+    Smaller images are copied as they are, byte for byte, and so are damaged ones, which are named on stderr. What is in
+    `target` already is kept: the same command goes on after a stop. A file is there as a whole or not at all.
+
+    Args:
+        source: A folder with train/ and val/ or test/ in it.
+        target: Where the copy goes.
+        short_side: Pixels; the default is the most that training resizes to (Sec. 3.4).
+        quality: Of the JPEGs, 1 to 95.
+        jobs: Processes; None for one a core.
+
+    Raises:
+        InputError: A value is out of range, there are no such images, or the disk is full or cannot be written.
+    """
+    for name, value, least, most in (("short-side", short_side, 1, 65535), ("quality", quality, 1, 95)):
+        if not least <= value <= most:
+            raise InputError(f"--{name} is {value}: write a number from {least} to {most}")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs is {jobs}: write 1 or more")
+    split_folders(source, ("val", "test"))
+    if target.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"{target}: is in {source}: give another folder for the copy")
+    names = list(_images_below(source))
+    try:
+        for folder in {name.parent for name in names} | {Path()}:
+            (target / folder).mkdir(parents=True, exist_ok=True)
+        for name in map(Path, (META, DEVKIT, KAGGLE)):
+            if (source / name).is_file():
+                part = _part(target / name)
+                shutil.copyfile(source / name, part)
+                part.replace(target / name)
+    except OSError as error:
+        raise InputError(f"{target}: {error.strerror}: give another folder for the copy") from None
+    missing = [name for name in names if not (target / name).exists()]
+    parts = (missing[start : start + PORTION] for start in range(0, len(missing), PORTION))
+    work = partial(_copy, source=source, target=target, short_side=short_side, quality=quality)
+    smaller = before = after = 0
+    with (
+        closing(in_order(work, parts, default_workers() if jobs is None else jobs)) as copied,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("images", total=len(names), completed=len(names) - len(missing))
+        for done in copied:
+            if done.failed:
+                raise InputError(f"{target}: {done.failed}: make room or mend it; the same command goes on")
+            for damaged in done.damaged:
+                print(f"copied as it is: {damaged}", file=sys.stderr)
+            smaller, before, after = smaller + done.smaller, before + done.before, after + done.after
+            progress.advance(task, PORTION)
+    print(
+        f"{target}: {len(names)} images, of which {len(names) - len(missing)} were there; of the others {smaller} are "
+        f"smaller now ({before / 1e9:.2f} -> {after / 1e9:.2f} GB)",
+        file=sys.stderr,
+    )
+
+
+def _images_below(source: Path) -> Iterator[Path]:
+    """Their paths in `source`."""
+    for split in ("train", "val", "test"):
+        for folder, _, names in os.walk(source / split):
+            for name in sorted(names):
+                if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+                    yield (Path(folder) / name).relative_to(source)
+
+
+def _part(path: Path) -> Path:
+    """Where a file is until it is whole: hidden, and so no image to whoever lists the folder."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _copy(names: Sequence[Path], source: Path, target: Path, short_side: int, quality: int) -> Done:
+    smaller, before, after, damaged = 0, 0, 0, []
+    try:
+        for name in names:
+            part = _part(target / name)
+            try:
+                shrunk = _shrunk(source / name, short_side)
+            except Damaged as error:
+                shrunk = None
+                damaged.append(error)
+            if shrunk is None:
+                shutil.copyfile(source / name, part)
+            else:
+                shrunk.save(part, Image.registered_extensions()[name.suffix.lower()], quality=quality)
+                smaller += 1
+            before += (source / name).stat().st_size
+            after += part.stat().st_size
+            part.replace(target / name)
+    except OSError as error:
+        return Done(smaller, before, after, damaged, error.strerror or str(error))
+    return Done(smaller, before, after, damaged, None)
+
+
+def _shrunk(path: Path, short_side: int) -> Image.Image | None:
+    """The image with its shorter side reduced to `short_side`; None where it is no longer than that."""
+    try:
+        with Image.open(path) as image:
+            if min(image.size) <= short_side:
+                return None
+    except (OSError, Image.DecompressionBombError):
+        raise Damaged(path) from None
+    return Image.fromarray(resize_short_side(read_photograph(path), short_side).permute(1, 2, 0).numpy())

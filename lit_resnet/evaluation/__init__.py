@@ -1,0 +1,1 @@
+"""How nets are judged (Sec. 3.4): by the centre crop, ten crops, or many scales; alone, or as an ensemble."""

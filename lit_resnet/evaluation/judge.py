@@ -1,0 +1,190 @@
+"""Nets are judged: one pass over the images for the scores that are in no cache yet, then means of what is there."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from lit_resnet.errors import InputError
+from lit_resnet.evaluation.cache import ScoresFile
+from lit_resnet.evaluation.errors import TopError
+from lit_resnet.evaluation.images import TestImages
+from lit_resnet.evaluation.progress import progress
+from lit_resnet.evaluation.scores import scores
+from lit_resnet.evaluation.views import View
+from lit_resnet.nets import Net
+from lit_resnet.runfolder import Protocol, RunFolder, write_whole
+
+BATCH_SIZE = 64  # crops of a forward pass
+CHUNK = 1024  # images whose scores are averaged at a time
+Errors = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A net, and all that its errors depend on.
+
+    Args:
+        folder: Where its scores and errors are kept: the run's, or one like it.
+        net: The net with its weights.
+        mean: What it was trained to have subtracted, in levels: [C, 1, 1], or of the size of its crops or images.
+        checkpoint: SHA-256 of the file that the weights are from.
+        images: What it is judged on.
+    """
+
+    folder: RunFolder
+    net: Net
+    mean: Tensor
+    checkpoint: str
+    images: TestImages
+
+    def cache(self, view: View) -> ScoresFile:
+        """Its scores in this view."""
+        origin = {
+            "checkpoint": self.checkpoint,
+            "mean": hashlib.sha256(self.mean.cpu().contiguous().numpy()).hexdigest(),
+            "data": self.images.name,
+            "images": self.images.digest,
+            "view": asdict(view),
+        }
+        shape = (len(self.images.labels), self.net.config.num_classes)
+        return ScoresFile(self.folder.scores / f"{view}.npy", shape, origin)
+
+
+def judge(
+    nets: Sequence[Judged],
+    protocols: Sequence[Protocol],
+    device: torch.device,
+    scales: Sequence[int] | None = None,
+    weights: Sequence[float] | None = None,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+) -> dict[Protocol, list[Errors]]:
+    """Errors of nets on their test images, by each protocol.
+
+    They also go into each net's evaluation.json, beside those of other protocols; but not with scales of one's own, as
+    `multi-scale` means the paper's there.
+
+    Args:
+        nets: Of folders that differ.
+        protocols: How they are judged.
+        device: Where they are evaluated.
+        scales: Shorter sides for `multi-scale`; None for the paper's.
+        weights: If given, the nets also make an ensemble, which takes so much of each one's scores, in proportion.
+        batch_size: Crops of a forward pass.
+        workers: Processes that read photographs; None for as many as pay.
+
+    Returns:
+        By protocol, for each net and after them for the ensemble, what `errors` says.
+
+    Raises:
+        InputError: A protocol is not for these images, an image is damaged, a folder cannot be written, another process
+            evaluates one of the nets, or those of an ensemble are not for the same images.
+    """
+    if weights and len({net.images.digest for net in nets}) > 1:
+        raise InputError("--ensemble: these runs are not for the same test images; give --data, or runs that are")
+    jobs = [(net, view) for protocol in protocols for net in nets for view in net.images.views(protocol, scales)]
+    found = {}
+    with _locked(nets):
+        _score(list(dict.fromkeys(jobs)), device, batch_size, workers)
+        for protocol in protocols:
+            caches = [[net.cache(view) for view in net.images.views(protocol, scales)] for net in nets]
+            found[protocol] = [errors(net.images.labels, [cached]) for net, cached in zip(nets, caches, strict=True)]
+            if protocol != "multi-scale" or scales is None:
+                for net, entry in zip(nets, found[protocol], strict=True):
+                    _keep(net, protocol, entry)
+            if weights:
+                found[protocol].append(errors(nets[0].images.labels, caches, weights))
+    return found
+
+
+def errors(labels: Tensor, caches: Sequence[Sequence[ScoresFile]], weights: Sequence[float] = (1.0,)) -> Errors:
+    """Errors of mean scores: of each net over its views, and over nets in proportion to these weights.
+
+    Returns:
+        top1_error and top5_error in percent, the latter None where there are fewer than five classes; and images, the
+        number of those that could be read.
+    """
+    files = [[cache.read() for cache in of_net] for of_net in caches]
+    classes = caches[0][0].shape[1]
+    top = {k: TopError(classes, k) for k in (1, 5) if k <= classes}
+    images = 0
+    for start in range(0, len(labels), CHUNK):
+        rows = slice(start, start + CHUNK)
+        of_nets = [torch.stack([torch.tensor(file[rows]).double() for file in of_net]) for of_net in files]
+        mean = sum(weight * views.mean(0) for weight, views in zip(weights, of_nets, strict=True))
+        read = ~torch.cat([views[:, :, 0] for views in of_nets]).lt(0).any(0)
+        images += int(read.sum())
+        for error in top.values():
+            error.update(mean[read], labels[rows][read])
+    percent = {k: round(error.compute().item(), 4) for k, error in top.items()}
+    return {"top1_error": percent[1], "top5_error": percent.get(5), "images": images}
+
+
+def _keep(net: Judged, protocol: Protocol, entry: Errors) -> None:
+    """Put what was found into evaluation.json."""
+    about = {
+        "views": [str(view) for view in net.images.views(protocol)],
+        "data": net.images.name,
+        "checkpoint": net.checkpoint,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    merged = net.folder.evaluations() | {protocol: entry | about}
+    write_whole(net.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
+
+
+def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
+    """Complete the caches of these views: one pass for all nets that are judged on the same images."""
+    missing = [(net, view) for net, view in jobs if net.cache(view).read() is None]
+    for digest in dict.fromkeys(net.images.digest for net, _ in missing):
+        _pass([(net, view) for net, view in missing if net.images.digest == digest], device, batch_size, workers)
+
+
+def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
+    """Show each image to all these nets in all these views, from the first block on that is missing anywhere."""
+    torch.backends.cudnn.allow_tf32 = False  # what is reported is that of 32-bit floats
+    torch.set_float32_matmul_precision("highest")
+    means = {net: net.mean.to(device) for net, _ in jobs}
+    for net in means:
+        net.net.to(device, memory_format=torch.channels_last).eval()
+    caches = [net.cache(view) for net, view in jobs]
+    for cache in caches:
+        cache.begin()
+    start = min(cache.rows for cache in caches)
+    images = jobs[0][0].images
+    words = f"{len(means)} net{'s' * (len(means) > 1)}: {', '.join(dict.fromkeys(str(view) for _, view in jobs))}"
+    with progress(words, len(images.labels), start) as advance:
+        for block in images.blocks({view.short_side for _, view in jobs}, start, workers):
+            read = [i for i, sides in enumerate(block) if sides is not None]
+            for (net, view), cache in zip(jobs, caches, strict=True):
+                if cache.rows == start:  # else it has this block from an evaluation that was stopped
+                    rows = torch.full((len(block), cache.shape[1]), -1.0)
+                    seen = [block[i][view.short_side] for i in read]
+                    rows[read] = scores(net.net, means[net], view, seen, batch_size)
+                    cache.append(rows)
+            start += len(block)
+            advance(len(block))
+    for cache in caches:
+        cache.finish()
+
+
+@contextmanager
+def _locked(nets: Sequence[Judged]) -> Iterator[None]:
+    """Own the caches of these nets: one process at a time writes them."""
+    with ExitStack() as held:
+        for net in nets:
+            try:
+                net.folder.scores.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(net.folder.scores / ".lock", timeout=0))
+            except Timeout:
+                raise InputError(f"{net.folder.path}: another process evaluates this run; wait for it") from None
+            except OSError as error:
+                raise InputError(f"{net.folder.path}: cannot be written ({error.strerror})") from None
+        yield

@@ -1,0 +1,49 @@
+"""How far a pass over the images is, on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+LOG_SECONDS = 60  # between lines in a log file
+
+
+class Speed(ProgressColumn):
+    """Images a second, of late."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.1f} images/s" if task.speed else "")
+
+
+@contextmanager
+def progress(words: str, total: int, completed: int) -> Iterator[Callable[[int], None]]:
+    """A bar with images/s and the time left, and `words` about what is done; in a log file, a line every minute.
+
+    Gives the function to call with the number of images that have been done since.
+    """
+    console = Console(stderr=True)
+    bar = Progress(
+        *(TextColumn("images"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), Speed()),
+        TextColumn("{task.description}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(words, total=total, completed=completed)
+    logged, since = time.monotonic(), 0
+
+    def advance(images: int) -> None:
+        nonlocal logged, since
+        bar.advance(task, images)
+        since += images
+        seconds = time.monotonic() - logged
+        if not console.is_terminal and seconds > LOG_SECONDS:
+            done = int(bar.tasks[0].completed)
+            print(f"image {done}/{total}: {since / seconds:,.1f} images/s, {words}", file=sys.stderr)
+            logged, since = time.monotonic(), 0
+
+    with bar:
+        yield advance

@@ -1,0 +1,175 @@
+"""The anatomy of a net, its layers and the shortcuts around them: read from what its modules do, not from its config.
+
+Table 1 and Fig. 3 are made of it: a net with a block too few, a stride in the wrong place or a shortcut missing looks
+wrong there.
+"""
+
+import copy
+import operator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn.modules.utils import _pair
+
+from lit_resnet.probes.complexity import complexity
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a net.
+
+    Args:
+        kind: What it is; `fc` is fully connected.
+        kernel: Height and width of the window that it sees; 1x1 for `fc`, the whole map for `avg pool`.
+        width: Channels of its output.
+        stride: How far the window moves; 1 for `fc`.
+        map: Height and width of its output; 1x1 for `fc`.
+        params: Its parameters, with those of the BN that follows.
+    """
+
+    kind: Literal["conv", "max pool", "avg pool", "fc"]
+    kernel: tuple[int, int]
+    width: int
+    stride: int
+    map: tuple[int, int]
+    params: int
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A shortcut: what one layer puts out is added to what a later one does (Fig. 2).
+
+    Args:
+        start: Place of the former among the net's layers; -1 for the image.
+        end: Place of the latter.
+        kind: `identity`; `zero-padding` of the channels that are missing (option A); `projection` by a 1x1 convolution.
+        stride: How many times smaller the map is at the end.
+        params: Parameters of the projection, with its BN.
+    """
+
+    start: int
+    end: int
+    kind: Literal["identity", "zero-padding", "projection"]
+    stride: int
+    params: int
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A net's layers and shortcuts in the order in which they end, and multiply-adds of one image. Needs no torch.
+
+    Projections are shortcuts and not among the layers.
+    """
+
+    layers: tuple[Layer, ...]
+    shortcuts: tuple[Shortcut, ...]
+    macs: int
+
+    @property
+    def depth(self) -> int:
+        """Weighted layers, by which the paper names its nets."""
+        return sum(layer.kind in ("conv", "fc") for layer in self.layers)
+
+
+def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
+    """Read `net`, whose layers are modules, along the forward pass of an image of shape (C, H, W) in evaluation mode.
+
+    Raises:
+        ValueError: Two paths meet in something else than the end of a shortcut (Sec. 3.3); the message says where.
+    """
+    traced = fx.symbolic_trace(copy.deepcopy(net).to("meta").eval())
+    ShapeProp(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
+    reading = _Reading()
+    for node in traced.graph.nodes:
+        reading.follow(node, traced.get_submodule(node.target) if node.op == "call_module" else None)
+    places = {node: place for place, node in enumerate(reading.layers)}
+    shortcuts = [replace(s, start=places.get(start, -1), end=places[end]) for start, end, s in reading.shortcuts]
+    return Anatomy(tuple(reading.layers.values()), tuple(shortcuts), complexity(net, image_shape).macs)
+
+
+class _Reading:
+    """What is known of a net so far. Layers are known by their nodes in the graph; the image is a node, too."""
+
+    def __init__(self) -> None:
+        self.layers: dict[fx.Node, Layer] = {}
+        self.before: dict[fx.Node, fx.Node] = {}  # for each layer, projections too, the one whose output it takes
+        self.shortcuts: list[tuple[fx.Node, fx.Node, Shortcut]] = []
+        self.source: dict[fx.Node, fx.Node] = {}  # for each value the layer that it is the output of
+        self.padded: set[fx.Node] = set()  # values with channels of zeros
+
+    def follow(self, node: fx.Node, module: nn.Module | None) -> None:
+        """Take in the next node of the graph, which calls `module` or a function."""
+        inputs = [value for value in node.all_input_nodes if value in self.source]
+        if node.op == "placeholder":
+            self.source[node] = node
+        elif len(inputs) > 1:
+            self.source[node] = self._addition(node, inputs)
+        elif inputs and (layer := _layer(node, inputs[0], module)):
+            self.layers[node], self.before[node], self.source[node] = layer, self.source[inputs[0]], node
+        elif inputs:
+            self.source[node] = self._passing(node, inputs[0], module)
+
+    def _passing(self, node: fx.Node, value: fx.Node, module: nn.Module | None) -> fx.Node:
+        """BN, ReLU and all that leaves a layer's output the output of that layer."""
+        source = self.source[value]
+        if params := _params(module):
+            layer = self.layers[source]
+            self.layers[source] = replace(layer, params=layer.params + params)
+        if value in self.padded or node.target is nn.functional.pad:
+            self.padded.add(node)
+        return source
+
+    def _addition(self, node: fx.Node, values: list[fx.Node]) -> fx.Node:
+        """The end of a shortcut, which is the path with fewer layers; or with the smaller one, where both have one."""
+        if node.target not in (operator.add, operator.iadd, torch.add):
+            raise ValueError(f"{node}: paths meet there, and are not added")
+        paths = [self._back(value) for value in values]
+        start = next(layer for layer in paths[0] if layer in paths[1])
+        branches = [path[: path.index(start)] for path in paths]
+        sizes = [(len(branch), [self.layers[layer].kernel for layer in branch]) for branch in branches]
+        short, long = (0, 1) if sizes[0] < sizes[1] else (1, 0)
+        end = self.source[values[long]]
+        match [self.layers.pop(layer) for layer in branches[short]]:
+            case []:
+                kind, params = ("zero-padding" if values[short] in self.padded else "identity"), 0
+            case [Layer("conv", (1, 1)) as projection]:
+                kind, params = "projection", projection.params
+            case _:
+                raise ValueError(f"{node}: neither path that is added there is a shortcut of the paper (Sec. 3.3)")
+        stride = _map(start)[0] // _map(end)[0]
+        self.shortcuts.append((start, end, Shortcut(0, 0, kind, stride, params)))
+        return end
+
+    def _back(self, value: fx.Node) -> list[fx.Node]:
+        """The layers from `value` back to the image, and the image."""
+        path = [self.source[value]]
+        while path[-1] in self.before:
+            path.append(self.before[path[-1]])
+        return path
+
+
+def _layer(node: fx.Node, value: fx.Node, module: nn.Module | None) -> Layer | None:
+    """The layer that `module`, called by `node` on `value`, is; None if it is none."""
+    before, after = _map(value), _map(node)
+    if isinstance(module, nn.Conv2d):
+        kind, kernel, stride = "conv", module.kernel_size, module.stride
+    elif isinstance(module, nn.MaxPool2d):
+        kind, kernel, stride = "max pool", _pair(module.kernel_size), _pair(module.stride)
+    elif isinstance(module, nn.AdaptiveAvgPool2d) and before != after:  # VGG's does nothing at 224x224
+        kind, kernel, stride = "avg pool", before, before
+    elif isinstance(module, nn.Linear):
+        kind, kernel, stride = "fc", (1, 1), (1, 1)
+    else:
+        return None
+    return Layer(kind, kernel, node.meta["tensor_meta"].shape[1], stride[0], after, _params(module))
+
+
+def _map(node: fx.Node) -> tuple[int, int]:
+    return tuple(node.meta["tensor_meta"].shape[2:]) or (1, 1)
+
+
+def _params(module: nn.Module | None) -> int:
+    return sum(p.numel() for p in module.parameters()) if module else 0

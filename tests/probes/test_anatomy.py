@@ -1,0 +1,190 @@
+"""Anatomies: of the paper's nets, and of nets that are not built as they should be."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.probes.anatomy import Anatomy, Layer, Shortcut, anatomy
+
+IMAGE = (3, 224, 224)
+
+
+def bare(depth: int = 34, shortcut: str = "A", family: str = "imagenet", **options) -> Net:
+    """A net without weights."""
+    with torch.device("meta"):
+        return build(NetConfig(family, depth, shortcut, num_classes=1000, **options))
+
+
+def read(*args, **options) -> Anatomy:
+    return anatomy(bare(*args, **options), IMAGE)
+
+
+def outline(net: Anatomy) -> list[tuple[int, int, int, int]]:
+    """Kernel, width, stride and map of each layer."""
+    return [(layer.kernel[0], layer.width, layer.stride, layer.map[0]) for layer in net.layers]
+
+
+def test_the_34_layer_residual_net():
+    net = read()
+    stages = [(64, 56, 6, 1), (128, 28, 8, 2), (256, 14, 12, 2), (512, 7, 6, 2)]  # Fig. 3
+    convolutions = [
+        (3, width, stride if i == 0 else 1, side) for width, side, layers, stride in stages for i in range(layers)
+    ]
+    assert outline(net) == [(7, 64, 2, 112), (3, 64, 2, 56), *convolutions, (7, 512, 7, 1), (1, 1000, 1, 1)]
+    kinds = [layer.kind for layer in net.layers]
+    assert kinds == ["conv", "max pool", *["conv"] * 32, "avg pool", "fc"]
+    assert net.layers[0] == Layer("conv", (7, 7), 64, 2, (112, 112), 3 * 64 * 7 * 7 + 2 * 64)
+    assert [(s.start, s.end) for s in net.shortcuts] == [(end - 2, end) for end in range(3, 34, 2)]
+    assert {(s.end, s.stride) for s in net.shortcuts if s.kind == "zero-padding"} == {(9, 2), (17, 2), (29, 2)}
+    assert {s.kind for s in net.shortcuts if s.end not in (9, 17, 29)} == {"identity"}
+    assert net.depth == 34
+    assert net.macs == 3_644_493_824
+
+
+def test_a_plain_net_is_the_residual_one_without_shortcuts():
+    plain, residual = read(shortcut="none"), read()
+    assert plain == Anatomy(residual.layers, (), residual.macs)
+
+
+def test_vgg():
+    net = read(19, "none", "vgg")
+    stages = [(64, 2), (128, 2), (256, 4), (512, 4), (512, 4)]
+    kinds = [kind for _, layers in stages for kind in ["conv"] * layers + ["max pool"]]
+    assert [layer.kind for layer in net.layers] == [
+        *kinds,
+        "fc",
+        "fc",
+        "fc",
+    ]  # at 224x224 its average pool does nothing
+    assert [layer.map[0] for layer in net.layers if layer.kind == "max pool"] == [112, 56, 28, 14, 7]
+    assert [layer.width for layer in net.layers if layer.kind == "fc"] == [4096, 4096, 1000]
+
+
+def test_projections_are_shortcuts_and_no_layers():
+    nets = {option: read(18, option) for option in "ABC"}
+    kinds = {option: [s.kind for s in net.shortcuts] for option, net in nets.items()}
+    assert kinds["B"] == ["projection" if kind == "zero-padding" else kind for kind in kinds["A"]]
+    assert kinds["C"] == ["projection"] * 8
+    assert nets["A"].layers == nets["B"].layers == nets["C"].layers
+    first, second = read(50, "B").shortcuts[2:4]
+    assert first == Shortcut(7, 10, "identity", 1, 0)
+    assert second == Shortcut(10, 13, "projection", 2, 256 * 512 + 2 * 512)
+
+
+@pytest.mark.parametrize(
+    ("depth", "shortcut", "options"),
+    [(18, "C", {}), (50, "B", {}), (101, "none", {}), (18, "C", {"block": "single"}), (19, "none", {"family": "vgg"})],
+)
+def test_no_parameter_and_no_multiply_add_is_left_out(depth: int, shortcut: str, options: dict[str, str]):
+    module = bare(depth, shortcut, **options)
+    net = anatomy(module, IMAGE)
+    parts = [*net.layers, *net.shortcuts]
+    assert sum(part.params for part in parts) == sum(p.numel() for p in module.parameters())
+    assert net.depth == depth
+    beside = 1 if depth == 19 else 2  # VGG's layers have a bias, the others scale and shift of BN
+    fc = sum(layer.params - layer.width for layer in net.layers if layer.kind == "fc")
+    convolutions = [(layer.params, layer) for layer in net.layers if layer.kind == "conv"]
+    convolutions += [(s.params, net.layers[s.end]) for s in net.shortcuts if s.kind == "projection"]
+    macs = sum((params - beside * at.width) * at.map[0] * at.map[1] for params, at in convolutions)
+    assert net.macs == macs + fc
+
+
+def test_shortcuts_around_single_layers():
+    net = read(18, "C", block="single")
+    assert [(s.start, s.end, s.kind) for s in net.shortcuts] == [(i, i + 1, "projection") for i in range(1, 17)]
+    assert {layer.kernel for layer in net.layers[2:18]} == {(3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (lambda: bare(50, "B", stride_on="3x3"), torchvision.models.resnet50),
+        (lambda: bare(19, "none", "vgg"), torchvision.models.vgg19),
+    ],
+)
+def test_nets_of_others_can_be_read(ours: Callable[[], nn.Module], theirs: Callable[[], nn.Module]):
+    with torch.device("meta"):
+        net = theirs()
+    assert anatomy(net, IMAGE) == anatomy(ours(), IMAGE)
+
+
+def shorten(net: Net) -> None:
+    net.layer2 = net.layer2[:-1]
+
+
+def move_stride(net: Net) -> None:
+    first, second = net.layer3[0], net.layer3[1]
+    first.conv1.stride, first.downsample = (1, 1), nn.Conv2d(128, 256, 1, bias=False, device="meta")
+    second.conv1.stride, second.downsample = (2, 2), nn.Conv2d(256, 256, 1, 2, bias=False, device="meta")
+
+
+def widen(net: Net) -> None:
+    block = net.layer1[1]
+    block.conv1, block.bn1 = nn.Conv2d(64, 96, 3, padding=1, bias=False), nn.BatchNorm2d(96)
+    block.conv2 = nn.Conv2d(96, 64, 3, padding=1, bias=False)
+
+
+def cut(net: Net) -> None:
+    net.layer4[1].downsample = None
+
+
+def test_a_net_that_is_built_wrong_has_another_anatomy():
+    right = read()
+    wrong = {}
+    for mistake in (shorten, move_stride, widen, cut):
+        net = bare()
+        mistake(net)
+        wrong[mistake] = anatomy(net, IMAGE)
+    assert wrong[shorten].depth == 32
+    assert len(wrong[shorten].shortcuts) == 15
+    assert [i for i, (a, b) in enumerate(zip(outline(wrong[move_stride]), outline(right), strict=True)) if a != b] == [
+        *(16, 17, 18)
+    ]
+    assert [s.stride for s in wrong[move_stride].shortcuts[7:9]] == [1, 2]
+    assert outline(wrong[widen])[4] == (3, 96, 1, 56)
+    assert wrong[cut].layers == right.layers
+    assert wrong[cut].shortcuts == right.shortcuts[:14] + right.shortcuts[15:]
+
+
+class Joined(nn.Module):
+    """Two paths from the image, joined by a function."""
+
+    def __init__(self, join: Callable[[Tensor, Tensor], Tensor], shortcut: nn.Module) -> None:
+        super().__init__()
+        self.join, self.shortcut = join, shortcut
+        self.layers = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.shortcut(x)  # before the layers, which must make no difference
+        return self.join(self.layers(x), shortcut)
+
+
+def test_a_projection_that_runs_first():
+    net = anatomy(Joined(torch.add, nn.Conv2d(3, 3, 1)), (3, 8, 8))
+    assert net.shortcuts == (Shortcut(-1, 1, "projection", 1, 12),)
+    assert len(net.layers) == 2
+
+
+@pytest.mark.parametrize(
+    ("join", "shortcut", "message"),
+    [
+        (torch.mul, nn.Identity(), "mul: paths meet there, and are not added"),
+        (torch.add, nn.Conv2d(3, 3, 3, padding=1), "add: neither path that is added there is a shortcut"),
+        (torch.add, nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)), "add: neither path"),
+    ],
+)
+def test_what_is_no_shortcut_of_the_paper(join: Callable[[Tensor, Tensor], Tensor], shortcut: nn.Module, message: str):
+    with pytest.raises(ValueError, match=message):
+        anatomy(Joined(join, shortcut), (3, 8, 8))
+
+
+def test_the_net_is_not_touched():
+    net = build(NetConfig(depth=8)).train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert anatomy(net, (3, 32, 32)).depth == 8
+    assert net.training
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
