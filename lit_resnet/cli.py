@@ -172,8 +172,8 @@ def _nets(args: argparse.Namespace) -> int:
     with _spinner("loading torch, counting every net"):
         from lit_resnet.probes import catalogue
 
-        rows = catalogue.rows()
         files = catalogue.write(args.to) if args.to else []
+        rows = catalogue.rows()
     show(rows, catalogue.COLUMNS, args.format, catalogue.TITLE)
     print(catalogue.NOTE, file=sys.stderr)
     for file in files:

@@ -25,7 +25,8 @@ class TopError(MulticlassAccuracy):
     def __init__(self, classes: int, k: int) -> None:
         if classes < k:
             raise InputError(f"top-{k} error: there are {classes} classes, and it needs {k} or more; take top-1")
-        super().__init__(classes, top_k=k, average="micro")
+        # One process judges, even where several have trained: it must not wait for their counts.
+        super().__init__(classes, top_k=k, average="micro", sync_on_compute=False)
 
     def update(self, scores: Tensor, labels: Tensor) -> None:
         """Count a batch: scores [N, classes] of any kind that is higher for likelier classes, and labels [N]."""

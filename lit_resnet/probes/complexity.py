@@ -29,12 +29,11 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
 
     fvcore counts one multiply-add as one, but BN too: only its convolutions and matrix products are taken. `net` itself
     stays as it is (a trace in training mode would move BN's statistics). It may be on the meta device, where building
-    it costs no weights; fvcore cannot trace there.
+    it costs no weights.
     """
     params = sum(p.numel() for p in net.parameters() if p.requires_grad)
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
-    on_meta = any(p.is_meta for p in net.parameters())
-    count = _dispatched if on_meta or convolutions >= TRACED_LAYERS else _fvcore
+    count = _fvcore if convolutions < TRACED_LAYERS else _dispatched
     return Complexity(params, count(net, image_shape))
 
 
@@ -42,7 +41,9 @@ def _fvcore(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it traces with torch.jit too
-        by_operator = FlopCountAnalysis(copy.deepcopy(net).cpu().eval(), torch.zeros(1, *image_shape)).by_operator()
+        # It cannot trace on the meta device; whatever weights lie in the memory count the same.
+        net = copy.deepcopy(net).to_empty(device="cpu").eval()
+        by_operator = FlopCountAnalysis(net, torch.zeros(1, *image_shape)).by_operator()
     return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))
 
 

@@ -105,7 +105,7 @@ def _column(ax: "Axes", x: float, name: str, net: "Anatomy", rows: Mapping[Map, 
         corner = (x - WIDTH / 2, place - HEIGHT / 2)
         look = {"facecolor": fill, "edgecolor": LINE, "linewidth": 0.7, "zorder": 2}
         ax.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.12", **look))
-        ax.text(x, place, words(layer), ha="center", va="center", fontsize=7.5, color=INK, zorder=3)
+        ax.text(x, place + 0.04, words(layer), ha="center", va="center", fontsize=7.5, color=INK, zorder=3)
     for above, below in pairwise(places):
         _arrow(ax, Path([(x, above + HEIGHT / 2), (x, below - HEIGHT / 2)]))
     for shortcut in net.shortcuts:

@@ -244,7 +244,12 @@ def _pipes(fields: Iterable[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\|*_`\[\]<>])", r"\\\1", " ".join(text.split()))
+    return "<br>".join(re.sub(r"([\\|*_`\[\]<>])", r"\\\1", line) for line in _lines(text))
+
+
+def _lines(text: str) -> list[str]:
+    """Its lines, with single spaces."""
+    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 _LATEX = {
@@ -261,4 +266,7 @@ _LATEX = {
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    lines = ["".join(_LATEX.get(sign, sign) for sign in line) for line in _lines(text)]
+    if len(lines) < 2:
+        return "".join(lines)
+    return r"\begin{tabular}[t]{@{}l@{}}" + r" \\ ".join(lines) + r"\end{tabular}"

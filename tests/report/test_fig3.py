@@ -35,11 +35,12 @@ def drawing(nets) -> Drawing:
 
 
 def texts(drawing: Drawing) -> dict[str, list[tuple[float, float]]]:
-    """Where each text stands: of those with the same words, from left to right and from top to bottom."""
+    """Column and row of each text: of those with the same words, from left to right and from top to bottom."""
     (ax,) = drawing.figure.axes
     places = {}
     for text in ax.texts:
-        places.setdefault(text.get_text(), []).append(text.get_position())
+        x, y = text.get_position()
+        places.setdefault(text.get_text(), []).append((x, round(y)))
     return {text: sorted(found) for text, found in places.items()}
 
 
