@@ -124,6 +124,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
             file=sys.stderr,
         )
+    if data.damaged:
+        print(f"warning: {data.damaged} damaged images were left out (each is named above)", file=sys.stderr)
     speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
     folder.write_summary(
         {
@@ -134,6 +136,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             "test_error": metrics.last["test_error"],
             "train_error": metrics.last["train_error"],
             "val_error": metrics.last.get("val_error"),
+            "damaged_images": data.damaged,
             "diverged": not math.isfinite(metrics.last["train_loss"]),
             **asdict(counted),
             "steps": trainer.global_step,

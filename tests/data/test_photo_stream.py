@@ -207,3 +207,22 @@ def test_unusual_images_are_the_same_to_the_device(
     by_workers = take(stream(photo_root, small), 2)
     on_device = take(stream(photo_root, replace(small, decode="device")), 2)
     assert all(map(same, by_workers, on_device))
+
+
+def test_what_is_left_to_the_device(
+    photo_root: Path, small: Photographs, cut_off: CutOff, picture: Callable[..., np.ndarray]
+) -> None:
+    """JPEGs of RGB and greyscale that are whole; a GPU's decoder may take others for something else."""
+    folder = photo_root / "train" / "n01"
+    picture(folder / "n01_0.JPEG", mode="L")
+    picture(folder / "n01_1.JPEG", mode="CMYK")
+    picture(folder / "n01_2.png")
+    cut_off(folder / "n01_3.JPEG")
+    (folder / "n01_4.JPEG").write_text("no image")
+    names = ["n01_0.JPEG", "n01_1.JPEG", "n01_2.png", "n01_3.JPEG", "n01_4.JPEG", "n01_5.JPEG", "missing.JPEG"]
+    files = [str(folder / name) for name in names]
+    loaded = develop.load(develop.Places(files, np.arange(7), [None] * 7, np.zeros((7, 3), np.float32)))
+    assert [length > 0 for length in loaded.lengths] == [True, False, False, False, False, True, False]
+    decoded = develop.decode(loaded, torch.device("cpu"))
+    assert list(decoded) == [files[0], files[5]]
+    assert torch.equal(decoded[files[5]], read_photograph(files[5]))

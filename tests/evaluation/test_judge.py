@@ -57,7 +57,7 @@ def test_rows_and_files(run: Run):
     assert 0 < top5 < top1
     assert row == {
         "run": str(folder.path),
-        "net": "ResNet-18 A",
+        "net": "ResNet-8",
         "protocol": "ten-crop",
         "top1_error": top1,
         "top5_error": top5,
@@ -109,9 +109,9 @@ def test_scales_of_ones_own_are_not_kept_as_the_papers(run: Run, seen: list):
 
 @pytest.mark.parametrize("weights", [None, [1.0, 3.0]])
 def test_an_ensemble_is_the_mean_of_cached_scores(run: Run, weights: list[float] | None):
-    folders = [run("a", 7), run("b", 6, shortcut="B")]
+    folders = [run("a", 1), run("b", 2, shortcut="B")]
     rows = evaluate(*folders, ensemble=True, weights=weights)
-    assert [row["net"] for row in rows] == ["ResNet-18 A", "ResNet-18 B", "ResNet-18 A + ResNet-18 B"]
+    assert [row["net"] for row in rows] == ["ResNet-8", "ResNet-8 B", "ResNet-8 + ResNet-8 B"]
     scores = [cached(folder, "center") for folder in folders]
     mean = np.average(scores, axis=0, weights=weights)
     assert (rows[2]["top1_error"], rows[2]["top5_error"]) == errors(mean)

@@ -182,7 +182,7 @@ def test_a_config_names_nothing_to_import(run: Run):
         ({"mean": "grey"}, "the mean in the checkpoint is not one of these images"),
         ({"mean": torch.zeros(3, 8, 8)}, "the mean in the checkpoint is not one of these images"),
         ({"mean": torch.zeros(3, 1, 1, dtype=torch.int64)}, "the mean in the checkpoint is not one of these images"),
-        ({"state_dict": {}}, "the checkpoint is of ResNet-18 A, not of ResNet-18 A: weight conv1.weight is missing"),
+        ({"state_dict": {}}, "the checkpoint is of ResNet-8, not of ResNet-8: weight conv1.weight is missing"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(run: Run, checkpoint: dict, message: str):
