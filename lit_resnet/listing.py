@@ -38,9 +38,10 @@ def print_table(made: Table) -> None:
 
 def table(rows: list[Row], columns: Columns, title: str = "") -> Table:
     """The readable `columns` as a rich table: names to the left, figures to the right."""
+    words = ("net", "cell", "run", "protocol", "state", "note")
     made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in columns:
-        made.add_column(heading, justify="left" if heading in ("net", "cell", "state", "note") else "right")
+        made.add_column(heading, justify="left" if heading in words else "right")
     for row in rows:
         made.add_row(*(text(row) for text in columns.values()))
     return made

@@ -1,1 +1,1 @@
-"""What is trained on: whole data sets as one tensor, and batches made from them. Only `module` knows Lightning."""
+"""What is trained on: small data sets as one tensor, or photographs read meanwhile. Only `module` knows Lightning."""
