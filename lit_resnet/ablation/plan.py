@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from lit_resnet.ablation import reuse, status
 from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count, duration
+
+if TYPE_CHECKING:
+    from lit_resnet.nets import NetConfig
+    from lit_resnet.probes.complexity import Complexity
 
 CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
 CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
@@ -53,14 +58,9 @@ def check(grid: Grid) -> list[Planned]:
     Raises:
         InputError: The first cell that is wrong, the key, and what to write instead.
     """
-    import torch
-
-    from lit_resnet.nets import build
-    from lit_resnet.probes.complexity import complexity
     from lit_resnet.training.config import RunCLI
 
     cli = RunCLI({})
-    counted: dict[tuple, tuple[int, int]] = {}
     planned = []
     for cell in grid.cells:
         try:
@@ -70,20 +70,15 @@ def check(grid: Grid) -> list[Planned]:
                 raise InputError("trainer.devices, trainer.num_nodes: leave them out; a launched run has one device")
         except InputError as error:
             raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
-        if (net, data.image_shape) not in counted:
-            with torch.device("meta"):  # weights are not needed, and drawing those of large nets takes seconds
-                built = build(net)
-            found = complexity(built, data.image_shape)
-            counted[net, data.image_shape] = found.params, found.macs
-        params, macs = counted[net, data.image_shape]
+        counted = _counted(net, data.image_shape)
         planned.append(
             Planned(
                 cell=cell,
                 net=str(net),
                 net_config=asdict(net),
                 data=data.name,
-                params=params,
-                macs=macs,
+                params=counted.params,
+                macs=counted.macs,
                 passes=4 if cli.config.model.recompute else 3,
                 max_steps=cli.config.trainer.max_steps,
                 batch_size=data.batch_size,
@@ -91,6 +86,18 @@ def check(grid: Grid) -> list[Planned]:
             )
         )
     return planned
+
+
+@cache
+def _counted(net: "NetConfig", image_shape: tuple[int, int, int]) -> "Complexity":
+    import torch
+
+    from lit_resnet.nets import build
+    from lit_resnet.probes.complexity import complexity
+
+    with torch.device("meta"):  # weights are not needed, and drawing those of large nets takes seconds
+        built = build(net)
+    return complexity(built, image_shape)
 
 
 def rows(grid: Grid, root: Path) -> list[Row]:
