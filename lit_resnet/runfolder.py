@@ -110,6 +110,15 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> st
     return ""
 
 
+def resumable(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what may change when a run goes on: who reads its photographs, and what if one is damaged."""
+    data = config.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("photographs"), dict):
+        return config
+    photographs = {key: value for key, value in data["photographs"].items() if key not in ("workers", "damaged")}
+    return config | {"data": data | {"photographs": photographs}}
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or None where there is no file.
 

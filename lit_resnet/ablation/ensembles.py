@@ -10,7 +10,7 @@ from typing import Any
 from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import Ensemble, Grid
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import RunFolder, read_json, write_whole
+from lit_resnet.runfolder import RunFolder, is_evaluation, read_json, write_whole
 
 
 def members(grid: Grid, ensemble: Ensemble, root: Path) -> list[RunFolder]:
@@ -23,8 +23,23 @@ def ready(grid: Grid, root: Path) -> list[Ensemble]:
     return [
         ensemble
         for ensemble in grid.ensembles
-        if all(run.summary() for run in members(grid, ensemble, root)) and not _judged(grid, ensemble, root)
+        if all(run.summary() for run in members(grid, ensemble, root)) and not found(grid, ensemble, root)
     ]
+
+
+def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
+    """What an ensemble errs: top1_error, top5_error (percent, or None), images, runs (folders), data.
+
+    None where it has not been judged, or only with other runs, or when the grid said otherwise.
+
+    Raises:
+        InputError: Its file is damaged.
+    """
+    file = _file(grid, ensemble, root)
+    known = read_json(file)
+    if known is not None and not is_evaluation(known):
+        raise InputError(f"{file}: damaged; remove it and launch the grid again")
+    return known if known and _said(grid, ensemble, root).items() <= known.items() else None
 
 
 def keep(grid: Grid, ensemble: Ensemble, root: Path, errors: dict[str, Any]) -> None:
@@ -40,12 +55,6 @@ def _file(grid: Grid, ensemble: Ensemble, root: Path) -> Path:
 
 
 def _said(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any]:
-    return {"runs": [run.path.name for run in members(grid, ensemble, root)], "protocol": ensemble.protocol}
-
-
-def _judged(grid: Grid, ensemble: Ensemble, root: Path) -> bool:
-    try:
-        known = read_json(_file(grid, ensemble, root)) or {}
-    except InputError:
-        return False
-    return _said(grid, ensemble, root).items() <= known.items()
+    runs = members(grid, ensemble, root)
+    finished = [(run.summary() or {}).get("finished") for run in runs]  # another time: trained again
+    return {"runs": [run.path.name for run in runs], "finished": finished, "protocol": ensemble.protocol}

@@ -9,7 +9,7 @@ from rich.table import Table
 from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, duration, percent, table
-from lit_resnet.runfolder import RunFolder, difference, read_yaml
+from lit_resnet.runfolder import RunFolder, difference, read_yaml, resumable
 
 
 def folder(grid: Grid, cell: Cell, root: Path) -> RunFolder:
@@ -33,7 +33,8 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
 
 
 def placeless(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without the place where its data lie, which may change; of folders of images the name stays."""
+    """What makes a run the run it is: not where its data lie; of folders of images the name stays."""
+    config = resumable(config)
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("root"), str):
         return config

@@ -4,8 +4,8 @@ Files that end in .jpg, .jpeg, .png or .webp are images, in capitals too; others
 ignored. Classes are numbered by their sorted names; so are ImageNet's in torchvision.
 
 The validation images of ImageNet come in one folder, `val/ILSVRC2012_val_00000001.JPEG` and so on. Their labels are
-then read from a file in `root`: torchvision's `meta.bin`, which is made of the development kit where that lies there,
-or Kaggle's `LOC_val_solution.csv`.
+then read from a file in `root`: torchvision's `meta.bin`, the development kit that it is made of, or Kaggle's
+`LOC_val_solution.csv`.
 """
 
 import csv
@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -147,14 +148,7 @@ def _label_file(root: Path, test: Path) -> tuple[Path, Callable[[Path], dict[str
     if kaggle.is_file() and not meta.is_file():
         return kaggle, _read_kaggle
     if devkit.is_file() and not meta.is_file():
-        from torchvision.datasets.imagenet import parse_devkit_archive
-
-        try:
-            parse_devkit_archive(root)
-        except RuntimeError:
-            raise InputError(f"{devkit}: damaged: replace it") from None
-        except OSError as error:
-            raise InputError(f"{meta}: cannot be made of {devkit} ({error.strerror}): put it there") from None
+        return devkit, _read_devkit
     if not meta.is_file():
         raise InputError(
             f"{test}: has no class folders, and there is no file of its labels: put {META}, {DEVKIT} or {KAGGLE} in "
@@ -172,6 +166,20 @@ def _read_meta(path: Path) -> dict[str, str]:
     except Exception:  # torch.load has as many as there are ways to damage a file
         raise InputError(f"{path}: damaged, or not torchvision's: replace it, or put {DEVKIT} in its place") from None
     return {f"ILSVRC2012_val_{number:08d}": wnid for number, wnid in enumerate(wnids, start=1)}
+
+
+def _read_devkit(path: Path) -> dict[str, str]:
+    """The class of each image, from torchvision's `meta.bin` of it: made elsewhere, as the folder may be read-only."""
+    from torchvision.datasets.imagenet import parse_devkit_archive
+
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / DEVKIT).symlink_to(path.absolute())
+        try:
+            parse_devkit_archive(folder)
+        except RuntimeError:
+            raise InputError(f"{path}: damaged: replace it") from None
+        return _read_meta(folder / META)
 
 
 def _read_kaggle(path: Path) -> dict[str, str]:

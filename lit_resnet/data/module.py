@@ -96,9 +96,13 @@ class ImageData(LightningDataModule):
         self._stream: PhotoStream | None = None
 
     @property
-    def damaged(self) -> int:
-        """Photographs that were skipped because they are damaged, so far and in this process."""
-        return self._damages.count
+    def damaged_files(self) -> list[str]:
+        """Photographs that were skipped because they are damaged, so far and in this process; a resume sets them."""
+        return sorted(self._damages.named)
+
+    @damaged_files.setter
+    def damaged_files(self, files: list[str]) -> None:
+        self._damages.named.update(files)
 
     @property
     def test_files(self) -> tuple[list[Path], Tensor]:
@@ -188,7 +192,9 @@ class ImageData(LightningDataModule):
     def _mean(self) -> Tensor:
         images = self.train[0]
         if self.source == "imagenet":
-            return mean_of_photographs(self.root, images, self.photographs, self._workers(), self._damages)
+            # All cores: while one process makes it, those of the other devices wait.
+            workers = default_workers() if self.photographs.workers is None else self.photographs.workers
+            return mean_of_photographs(self.root, images, self.photographs, workers, self._damages)
         return pixel_mean(images)
 
     def _eval_batches(self, split: list) -> EvalBatches | PhotoBatches:

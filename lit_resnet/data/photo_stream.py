@@ -56,8 +56,10 @@ class Reader:
         portions = itertools.chain.from_iterable(places.portions() for places in ahead)
         pin = self.device.type == "cuda" and not on_device
         with closing(in_order(work, portions, self.workers, pin)) as read:
-            for places in wanted:
+            for places, following in itertools.pairwise(itertools.chain(wanted, [None])):
                 parts = [next(read) for _ in places.portions()]
+                if following is None:  # who asks may ask no more: the workers are not to wait for that
+                    read.close()
                 if on_device:
                     parts = [develop(p.places, self.photographs, decode(p, self.device), self.device) for p in parts]
                 damaged = [one for part in parts for one in part.damaged]

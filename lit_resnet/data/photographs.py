@@ -30,7 +30,8 @@ class Photographs:
             order then takes its place, and in evaluation it does not count.
         workers: Processes that read the images, for each device; none for as many as the machine has cores to spare.
         decode: Where JPEGs are decoded and resized: by the `workers`, or on the `device`, which for an NVIDIA GPU is
-            faster where there are few cores. Its pixels are other roundings of the same.
+            faster where there are few cores. Another decoder, whose pixels may differ by a
+            level or two.
 
     Raises:
         ValueError: A value is out of range; the message says what to write instead.
@@ -70,7 +71,7 @@ class Photographs:
 class Damaged(InputError):
     """A file that is no image that can be used; `path` is its own."""
 
-    def __init__(self, path: Path | str, what: str = "not an image, or a damaged one: replace or remove it") -> None:
+    def __init__(self, path: Path | str, what: str = "not an image, or a damaged one: replace it") -> None:
         super().__init__(path, what)  # what pickle makes it of anew, on its way out of a worker
         self.path = str(path)
 

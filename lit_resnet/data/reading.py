@@ -65,15 +65,11 @@ def in_order(work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memor
 class Damages:
     """What becomes of damaged files: under `fail` the first one ends it all, under `skip` each is named once.
 
-    `count` is the number of those named.
+    `named` are those, by path.
     """
 
     def __init__(self, policy: Policy) -> None:
-        self.policy, self._named = policy, set[str]()
-
-    @property
-    def count(self) -> int:
-        return len(self._named)
+        self.policy, self.named = policy, set[str]()
 
     def met(self, damaged: Damaged) -> None:
         """Heed one of them.
@@ -83,8 +79,8 @@ class Damages:
         """
         if self.policy == "fail":
             raise damaged
-        if damaged.path not in self._named:
-            self._named.add(damaged.path)
+        if str(damaged.path) not in self.named:
+            self.named.add(str(damaged.path))
             print(f"skipped: {damaged}", file=sys.stderr)
 
 

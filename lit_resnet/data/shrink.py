@@ -1,5 +1,6 @@
 """A copy of a folder of photographs in which none is larger than training needs: made once, then read faster."""
 
+import json
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, split_folde
 from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_side
 from lit_resnet.data.reading import default_workers, in_order
 from lit_resnet.errors import InputError
+from lit_resnet.runfolder import read_json, write_whole
 
 PORTION = 32  # images that a worker does in one go
 
@@ -56,9 +58,16 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
     if target.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{target}: is in {source}: give another folder for the copy")
     names = list(_images_below(source))
+    if not names:
+        raise InputError(f"{source}: has no images ({' '.join(EXTENSIONS)})")
+    made = target / ".shrunk.json"  # how what is there was made
+    how = {"short_side": short_side, "quality": quality}
+    if made.is_file() and (other := read_json(made)) != how:
+        raise InputError(f"{target}: was made with {other}: write the same values, or give another folder")
     try:
         for folder in {name.parent for name in names} | {Path()}:
             (target / folder).mkdir(parents=True, exist_ok=True)
+        write_whole(made, json.dumps(how) + "\n")
         for name in map(Path, (META, DEVKIT, KAGGLE)):
             if (source / name).is_file():
                 part = _part(target / name)
@@ -92,7 +101,7 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
 def _images_below(source: Path) -> Iterator[Path]:
     """Their paths in `source`."""
     for split in ("train", "val", "test"):
-        for folder, _, names in os.walk(source / split):
+        for folder, _, names in os.walk(source / split, followlinks=True):
             for name in sorted(names):
                 if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
                     yield (Path(folder) / name).relative_to(source)

@@ -29,7 +29,8 @@ def model(path: Path, root: Path | None = None) -> Judged:
 
     Args:
         path: The folder of a run, or the file.
-        root: The folder of the images; None for the one in the run's config. A file needs it.
+        root: The folder of the images; None for the one in the run's config. A file needs it. What other images than
+            the run's own give is kept apart, in a folder below the run's.
 
     Raises:
         InputError: There is no such net there, or its files or images are missing or damaged.
@@ -59,7 +60,10 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     shapes = ((data.in_channels, 1, 1), data.image_shape)
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
         raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
-    return Judged(folder, net, mean, digest, test_images(data))
+    images = test_images(data)
+    if root and images.digest != (folder.summary() or {}).get("test_images"):  # not what its tables are about
+        folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
+    return Judged(folder, net, mean, digest, images)
 
 
 def published(path: Path, root: Path | None) -> Judged:

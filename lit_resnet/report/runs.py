@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from lit_resnet.ablation import status
+from lit_resnet.ablation import ensembles, status
 from lit_resnet.ablation.grid import Ensemble, Grid, load
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import Protocol, RunFolder, is_evaluation, read_json
+from lit_resnet.runfolder import Protocol, RunFolder
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,7 @@ class GridRuns:
         Raises:
             InputError: Its file is damaged.
         """
-        file = self.folder / "ensembles" / f"{ensemble.name}.json"
-        found = read_json(file)
-        if found is not None and not is_evaluation(found):
-            raise InputError(f"{file}: damaged; remove it and launch the grid again")
-        members = [cell.folder for cell in self.grid.cells if cell.name in ensemble.cells]
-        said = {"runs": members, "protocol": ensemble.protocol}
-        return found if found and said.items() <= found.items() else None
+        return ensembles.found(self.grid, ensemble, self.folder.parent)
 
     def progress(self) -> str:
         """`17 of 21 runs finished (1 failed, 3 queued)`."""

@@ -134,10 +134,9 @@ class RunCLI(LightningCLI):
                 "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
                 "leave out model.compile, and trainer.precision 16-mixed"
             )
-        if model.recompute and net.family == "vgg":
-            raise InputError(
-                "model.recompute: it is for nets of residual functions, plain or not; leave it out for vgg"
-            )
+        for name in ("recompute", "bn_group", "signals_every"):
+            if net.family == "vgg" and model[name]:
+                raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
         if model.recompute and model.compile:
             raise InputError("model.recompute: a compiled net cannot recompute; leave out model.compile")
         _check_trainer(self.config.trainer)

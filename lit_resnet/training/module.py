@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
@@ -105,6 +106,7 @@ class LitResNet(LightningModule):
             self.net.to(memory_format=torch.channels_last)
         self.eval_metrics = torch.nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
         self.keep_signals: Callable[[int, list[Signal]], None] | None = None  # for the recorder to set
+        self._drops = any(isinstance(module, torch.nn.Dropout) for module in self.net.modules())  # VGG
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
         self._restored: dict[str, dict[str, float]] = {}  # what a checkpoint had of them
         self._measured: tuple[int, float] | None = None  # step and time at the end of the last window
@@ -138,6 +140,7 @@ class LitResNet(LightningModule):
 
     def on_train_start(self) -> None:
         self._measured = None
+        self._seed = torch.initial_seed()
         self._windows = {name: Window(self.device) for name in ("log", "warmup")}
         if self.trainer.is_global_zero:  # the counts are those of all devices
             for name, sums in self._restored.items():
@@ -159,6 +162,9 @@ class LitResNet(LightningModule):
         rate = self.rate.at(step)
         for group in optimizer.param_groups:
             group["lr"] = rate
+        if self._drops:  # what is dropped is a function of seed, iteration and device, so that a resume changes nothing
+            drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
+            torch.manual_seed(int(drawn.generate_state(1)[0]))
         measuring = self.signals_every is not None and step % self.signals_every == 0
         with Listening(self.net) if measuring else nullcontext() as listening:
             logits = self(images)
@@ -233,11 +239,13 @@ class LitResNet(LightningModule):
         checkpoint["net"] = str(self.config)
         checkpoint["mean"] = self.trainer.datamodule.mean  # so that who evaluates it needs no training images
         checkpoint["rate"] = self.rate.state()
+        checkpoint["damaged"] = self.trainer.datamodule.damaged_files
         checkpoint["windows"] = {name: window.sums(self._total) for name, window in self._windows.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         net_weights(self.net, checkpoint)
         self.rate.restore(checkpoint["rate"])
+        self.trainer.datamodule.damaged_files = checkpoint["damaged"]
         self._restored = checkpoint["windows"]
 
 

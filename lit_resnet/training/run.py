@@ -20,11 +20,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import lit_resnet
 from lit_resnet.errors import InputError
+from lit_resnet.evaluation.images import test_images
 from lit_resnet.evaluation.verb import judge_run
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
-from lit_resnet.runfolder import RunFolder, difference, write_whole
+from lit_resnet.runfolder import RunFolder, difference, resumable, write_whole
 from lit_resnet.training.config import RunCLI
 from lit_resnet.training.module import load_weights
 from lit_resnet.training.recorder import (
@@ -96,7 +97,7 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
     if folder.summary():
         raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
     text = cli.config_text()
-    if folder.begun() and (key := difference(folder.config(), yaml.safe_load(text))):
+    if folder.begun() and (key := difference(resumable(folder.config()), resumable(yaml.safe_load(text)))):
         raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
     folder.checkpoints.mkdir(exist_ok=True)
     write_whole(folder.config_file, text)
@@ -124,19 +125,20 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
             file=sys.stderr,
         )
-    if data.damaged:
-        print(f"warning: {data.damaged} damaged images were left out (each is named above)", file=sys.stderr)
+    if damaged := len(data.damaged_files):
+        print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
     speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
     folder.write_summary(
         {
             "net": str(model.config),
             **asdict(model.config),
             "data": data.name,
+            "test_images": test_images(data).digest,
             "seed": cli.config.seed_everything,
             "test_error": metrics.last["test_error"],
             "train_error": metrics.last["train_error"],
             "val_error": metrics.last.get("val_error"),
-            "damaged_images": data.damaged,
+            "damaged_images": damaged,
             "diverged": not math.isfinite(metrics.last["train_loss"]),
             **asdict(counted),
             "steps": trainer.global_step,

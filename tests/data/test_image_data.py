@@ -221,7 +221,7 @@ def test_photographs_that_were_skipped_are_counted(
     stream = batches(data)
     assert [len(next(stream)[1]) for _ in range(6)] == [6] * 6
     assert sum(len(labels) for _, labels in data.test_dataloader()) == 4
-    assert data.damaged == 2
+    assert len(data.damaged_files) == 2
     assert capsys.readouterr().err.count("skipped: ") == 2
 
 

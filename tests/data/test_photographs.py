@@ -84,7 +84,7 @@ def test_damaged(tmp_path: Path, damage: str, picture: Picture) -> None:
         path.write_bytes({"empty": b"", "text": b"hello", "half": content[: len(content) // 2]}[damage])
     with pytest.raises(Damaged) as error:
         read_photograph(path)
-    assert str(error.value) == f"{path}: not an image, or a damaged one: replace or remove it"
+    assert str(error.value) == f"{path}: not an image, or a damaged one: replace it"
     again = pickle.loads(pickle.dumps(error.value))  # as from a worker
     assert (str(again), again.path) == (str(error.value), str(path))
 

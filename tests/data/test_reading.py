@@ -37,7 +37,7 @@ def test_a_damaged_file_fails_in_one_line_or_is_left_out(
     broken = cut_off(files[2])
     with pytest.raises(InputError) as error:
         list(read_in_order(files, shape, workers, batch=2))
-    assert str(error.value) == f"{broken}: not an image, or a damaged one: replace or remove it"
+    assert str(error.value) == f"{broken}: not an image, or a damaged one: replace it"
     views = [one for batch in read_in_order(files, shape, workers, 2, damaged="skip") for one in batch]
     assert [i for i, view in enumerate(views) if view is None] == [2]
     assert capfd.readouterr().err == f"skipped: {error.value}\n"  # and no traceback
@@ -47,7 +47,7 @@ def test_each_damaged_file_is_named_once(capsys: pytest.CaptureFixture[str]) -> 
     damages = Damages("skip")
     for name in ("a", "b", "a"):
         damages.met(Damaged(name))
-    assert damages.count == 2
+    assert len(damages.named) == 2
     assert capsys.readouterr().err.count("skipped: ") == 2
 
 

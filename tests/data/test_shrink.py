@@ -16,7 +16,9 @@ Picture = Callable[..., np.ndarray]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files but the copy's own."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".shrunk.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -116,3 +118,27 @@ def test_what_is_refused(photo_root: Path, tmp_path: Path, options: dict, messag
         options[name] = Path(str(options[name]).format(source=photo_root))
     with pytest.raises(InputError, match=message):
         shrink(**options)
+
+
+def test_a_copy_is_of_one_size_and_quality(photo_root: Path, tmp_path: Path) -> None:
+    shrink(photo_root, tmp_path / "small", 24, jobs=1)
+    for other in ({"short_side": 20}, {"short_side": 24, "quality": 80}):
+        with pytest.raises(InputError, match="small: was made with {'short_side': 24, 'quality': 90}: write the same"):
+            shrink(photo_root, tmp_path / "small", **other, jobs=1)
+
+
+def test_linked_classes_are_copied_too(photo_root: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    for split in ("train", "val"):
+        (linked / split).mkdir(parents=True)
+        for name in ("n01", "n02"):
+            (linked / split / name).symlink_to(photo_root / split / name)
+    shrink(linked, tmp_path / "small", 24, jobs=1)
+    assert set(contents(tmp_path / "small")) == set(contents(photo_root))
+
+
+def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / "empty" / split / "n01").mkdir(parents=True)
+    with pytest.raises(InputError, match="empty: has no images"):
+        shrink(tmp_path / "empty", tmp_path / "small", jobs=1)

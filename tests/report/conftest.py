@@ -144,7 +144,10 @@ class Lab:
         file = self.root / grid / "ensembles" / f"{name}.json"
         file.parent.mkdir(exist_ok=True)
         errors = {"top1_error": 19.2, "top5_error": 4.31, "images": 50_000, "data": "imagenet"}
-        file.write_text(json.dumps({**errors, "runs": runs, "protocol": "multi-scale", **content}))
+        summaries = [RunFolder(self.root / grid / run).summary() for run in runs]
+        finished = [summary and summary.get("finished") for summary in summaries]
+        said = {"runs": runs, "finished": finished, "protocol": "multi-scale"}
+        file.write_text(json.dumps({**errors, **said, **content}))
         return file
 
     def curves(

@@ -103,6 +103,30 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
     assert errors[0] == errors[1]
 
 
+def test_a_net_that_drops_units_resumes_exactly(root: Path, tmp_path: Path, monkeypatch):
+    """VGG: what is dropped in an iteration does not depend on where the run was resumed."""
+    monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (2, 2, 2, 2, 2))
+    content = config(root, net={"family": "vgg", "depth": 16, "shortcut": "none"}, lr=0.001)
+    content["data"]["photographs"] |= {"short_side": [32, 36], "crop": 32, "test_short_side": 34, "workers": 0}
+    content["trainer"] |= {"max_steps": 4, "val_check_interval": 4}
+    content["evaluate"] = []
+
+    def die(self, trainer) -> None:
+        if trainer.global_step == 2:
+            self._save(trainer)
+            raise Killed
+
+    runs = [RunFolder(tmp_path / name) for name in ("whole", "killed")]
+    assert train(RunCLI(content), runs[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", die)
+        with pytest.raises(Killed):
+            train(RunCLI(content), runs[1])
+    assert train(RunCLI(content), runs[1])
+    left, right = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in runs)
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
 @pytest.mark.timeout(300)
 def test_two_processes_count_every_image_once(root: Path, tmp_path: Path):
     """15 images to validate and 7 held out: by one process, the checkpoint has the same errors."""
