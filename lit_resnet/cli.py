@@ -129,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=_evaluate)
 
     verb = verbs.add_parser(
-        "shrink", help="copy a folder of photographs with smaller ones, once, so that every training reads faster"
+        "shrink",
+        help="copy a folder of photographs, those to train on made smaller, so that every training reads faster",
     )
     verb.add_argument("source", type=Path, metavar="SOURCE", help="a folder with train/ and val/ in it")
     verb.add_argument("target", type=Path, metavar="TARGET", help="where the copy goes; what is there is kept")

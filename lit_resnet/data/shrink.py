@@ -1,4 +1,4 @@
-"""A copy of a folder of photographs in which none is larger than training needs: made once, then read faster."""
+"""A copy of a folder of photographs with none to train on larger than is needed: made once, then read faster."""
 
 import json
 import os
@@ -34,10 +34,12 @@ class Done(NamedTuple):
 
 
 def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90, jobs: int | None = None) -> None:
-    """Copy the images of `source` (see `layout`) and their labels to `target`, no shorter side above `short_side`.
+    """Copy the images of `source` (see `layout`) and their labels to `target`, those to train on made smaller.
 
-    Smaller images are copied as they are, byte for byte, and so are damaged ones, which are named on stderr. What is in
-    `target` already is kept: the same command goes on after a stop. A file is there as a whole or not at all.
+    Their shorter sides are then at most `short_side`. Smaller ones are copied as they are, byte for byte; so are
+    damaged ones, which are named on stderr, and all test images, as a net is also judged by larger ones than it is
+    trained on. What is in `target` already is kept: the same command goes on after a stop. A file is there as a whole
+    or not at all.
 
     Args:
         source: A folder with train/ and val/ or test/ in it.
@@ -118,7 +120,7 @@ def _copy(names: Sequence[Path], source: Path, target: Path, short_side: int, qu
         for name in names:
             part = _part(target / name)
             try:
-                shrunk = _shrunk(source / name, short_side)
+                shrunk = _shrunk(source / name, short_side) if name.parts[0] == "train" else None
             except Damaged as error:
                 shrunk = None
                 damaged.append(error)
