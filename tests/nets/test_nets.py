@@ -183,12 +183,13 @@ def test_vgg_is_torchvisions(depth: int, theirs):
 def test_the_fully_convolutional_form(config: NetConfig, monkeypatch: pytest.MonkeyPatch):
     """At the size of a training crop it has one position, with the plain form's logits; on larger images several."""
     monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 8, 8, 8))  # spares a second of drawing weights
-    net = build(config).eval()
+    net = build(config).double().eval()
     window, per_position = (8, 4) if config.family == "cifar" else (7, 32)
     side = window * per_position
     with torch.inference_mode():
-        images = torch.randn(2, 3, side, side)
+        images = torch.randn(2, 3, side, side, dtype=torch.float64)
         plain, dense = net(images), net.dense(images, window)
         assert dense.shape == (2, 10, 1, 1)
-        torch.testing.assert_close(dense[:, :, 0, 0], plain, atol=1e-5, rtol=1e-5)
-        assert net.dense(torch.randn(1, 3, side + per_position, side + 3 * per_position), window).shape == (1, 10, 2, 4)
+        torch.testing.assert_close(dense[:, :, 0, 0], plain, atol=1e-10, rtol=1e-10)
+        larger = torch.randn(1, 3, side + per_position, side + 3 * per_position, dtype=torch.float64)
+        assert net.dense(larger, window).shape == (1, 10, 2, 4)
