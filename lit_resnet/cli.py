@@ -9,8 +9,8 @@ from typing import get_args
 
 from lit_resnet import __version__
 from lit_resnet.errors import InputError
+from lit_resnet.evaluation import Protocol
 from lit_resnet.listing import FORMATS, print_table
-from lit_resnet.runfolder import Protocol
 
 TRAINING = {
     "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",

@@ -33,7 +33,6 @@ from filelock import FileLock, Timeout
 from lit_resnet.errors import InputError
 
 State = Literal["queued", "running", "done", "failed"]
-Protocol = Literal["center", "ten-crop", "multi-scale"]  # how a model is judged (Sec. 3.4)
 
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")

@@ -31,7 +31,8 @@ import yaml
 
 import lit_resnet
 from lit_resnet.errors import InputError, did_you_mean
-from lit_resnet.runfolder import Protocol, read_yaml
+from lit_resnet.evaluation import Protocol
+from lit_resnet.runfolder import read_yaml
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report")
 FIGURES = ("fig1", "fig4", "fig6", "fig7", "gradients")

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +12,6 @@ from lit_resnet.ablation import reuse, status
 from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count, duration
-
-if TYPE_CHECKING:
-    from lit_resnet.nets import NetConfig
-    from lit_resnet.probes.complexity import Complexity
 
 CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
 CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
@@ -58,6 +53,7 @@ def check(grid: Grid) -> list[Planned]:
     Raises:
         InputError: The first cell that is wrong, the key, and what to write instead.
     """
+    from lit_resnet.probes.complexity import complexity_of
     from lit_resnet.training.config import RunCLI
 
     cli = RunCLI({})
@@ -70,7 +66,7 @@ def check(grid: Grid) -> list[Planned]:
                 raise InputError("trainer.devices, trainer.num_nodes: leave them out; a launched run has one device")
         except InputError as error:
             raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
-        counted = _counted(net, data.image_shape)
+        counted = complexity_of(net, data.image_shape)
         planned.append(
             Planned(
                 cell=cell,
@@ -86,18 +82,6 @@ def check(grid: Grid) -> list[Planned]:
             )
         )
     return planned
-
-
-@cache
-def _counted(net: "NetConfig", image_shape: tuple[int, int, int]) -> "Complexity":
-    import torch
-
-    from lit_resnet.nets import build
-    from lit_resnet.probes.complexity import complexity
-
-    with torch.device("meta"):  # weights are not needed, and drawing those of large nets takes seconds
-        built = build(net)
-    return complexity(built, image_shape)
 
 
 def rows(grid: Grid, root: Path) -> list[Row]:

@@ -1,1 +1,5 @@
 """How nets are judged (Sec. 3.4): by the centre crop, ten crops, or many scales; alone, or as an ensemble."""
+
+from typing import Literal
+
+Protocol = Literal["center", "ten-crop", "multi-scale"]

@@ -12,9 +12,9 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import resize_short_side
 from lit_resnet.data.reading import default_workers, read_in_order
 from lit_resnet.errors import InputError
+from lit_resnet.evaluation import Protocol
 from lit_resnet.evaluation.cache import BLOCK
 from lit_resnet.evaluation.views import View, views_of
-from lit_resnet.runfolder import Protocol
 
 Block = list[dict[int | None, Tensor] | None]  # images at each shorter side that is wanted; None for a damaged one
 

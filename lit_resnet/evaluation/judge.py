@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from lit_resnet.errors import InputError
+from lit_resnet.evaluation import Protocol
 from lit_resnet.evaluation.cache import ScoresFile
 from lit_resnet.evaluation.errors import TopError
 from lit_resnet.evaluation.images import TestImages
@@ -20,7 +21,7 @@ from lit_resnet.evaluation.progress import progress
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net
-from lit_resnet.runfolder import Protocol, RunFolder, write_whole
+from lit_resnet.runfolder import RunFolder, write_whole
 
 BATCH_SIZE = 64  # crops of a forward pass
 CHUNK = 1024  # images whose scores are averaged at a time

@@ -6,14 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import models
-from lit_resnet.evaluation.images import test_images
+from lit_resnet.evaluation import Protocol, models
+from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import BATCH_SIZE, Errors, Judged, judge
 from lit_resnet.listing import Columns, Row, count, percent
 from lit_resnet.nets import Net
-from lit_resnet.runfolder import Protocol, RunFolder
+from lit_resnet.runfolder import RunFolder
 
 TITLE = "Error on the test images (%)"
 NOTE = """\
@@ -63,7 +62,7 @@ def judge_run(
     folder: RunFolder,
     net: Net,
     mean: Tensor,
-    data: ImageData,
+    images: TestImages,
     protocols: Sequence[Protocol],
     device: torch.device,
 ) -> dict[Protocol, Errors]:
@@ -75,7 +74,7 @@ def judge_run(
     Raises:
         InputError: As `judge`.
     """
-    judged = Judged(folder, net, mean, models.checkpoint_digest(folder), test_images(data))
+    judged = Judged(folder, net, mean, models.checkpoint_digest(folder), images)
     return {protocol: entries[0] for protocol, entries in judge([judged], protocols, device).items()}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_resnet.data.photographs import Photographs, centre
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import Protocol
+from lit_resnet.evaluation import Protocol
 
 SCALES = (224, 256, 384, 480, 640)  # the paper's, for nets that are trained on crops of 224
 PAPER_CROP = 224

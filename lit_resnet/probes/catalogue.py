@@ -8,9 +8,9 @@ import torch
 
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count
-from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.anatomy import Anatomy, anatomy
-from lit_resnet.probes.complexity import complexity
+from lit_resnet.probes.complexity import complexity_of
 from lit_resnet.report import paper
 from lit_resnet.runfolder import write_whole
 
@@ -79,18 +79,14 @@ def write(folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def _build(config: NetConfig) -> Net:
-    """The net without weights: their number is enough."""
-    with torch.device("meta"):
-        return build(config)
-
-
 def _anatomy(config: NetConfig) -> Anatomy:
-    return anatomy(_build(config), IMAGE[config.family])
+    with torch.device("meta"):  # weights are not needed
+        net = build(config)
+    return anatomy(net, IMAGE[config.family])
 
 
 def _row(config: NetConfig) -> Row:
-    counted = complexity(_build(config), IMAGE[config.family])
+    counted = complexity_of(config, IMAGE[config.family])
     paper_params = paper.params(config.family, config.depth, config.shortcut)
     paper_gflops = _paper_gflops(config)
     checks = [(counted.params / 1e6, paper_params), (counted.macs / 1e9, paper_gflops)]

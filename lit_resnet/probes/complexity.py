@@ -4,10 +4,13 @@ import copy
 import logging
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from lit_resnet.nets import NetConfig, build
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # fvcore scripts a loss with torch.jit, which PyTorch calls old
@@ -35,6 +38,14 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
     count = _fvcore if convolutions < TRACED_LAYERS else _dispatched
     return Complexity(params, count(net, image_shape))
+
+
+@cache
+def complexity_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Complexity:
+    """Count the net of a config, once; without drawing its weights, which takes seconds for large ones."""
+    with torch.device("meta"):
+        net = build(config)
+    return complexity(net, image_shape)
 
 
 def _fvcore(net: nn.Module, image_shape: tuple[int, int, int]) -> int:

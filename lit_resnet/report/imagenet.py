@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lit_resnet.ablation.grid import Ensemble
+from lit_resnet.evaluation import Protocol
 from lit_resnet.listing import percent
 from lit_resnet.report import paper
 from lit_resnet.report.runs import Cell, GridRuns, Over
 from lit_resnet.report.tables import NONE, Table, seen, spread, spreads, training
-from lit_resnet.runfolder import Protocol
 
 IMAGENET = "imagenet"  # as summaries name the data set
 PROTOCOLS: dict[str, Protocol] = {"table2": "ten-crop", "table3": "ten-crop", "table4": "multi-scale"}

@@ -11,7 +11,8 @@ from typing import Any
 from lit_resnet.ablation import ensembles, status
 from lit_resnet.ablation.grid import Ensemble, Grid, load
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import Protocol, RunFolder
+from lit_resnet.evaluation import Protocol
+from lit_resnet.runfolder import RunFolder
 
 
 @dataclass(frozen=True)

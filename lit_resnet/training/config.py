@@ -18,8 +18,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError, did_you_mean
+from lit_resnet.evaluation import Protocol
 from lit_resnet.nets import NetConfig
-from lit_resnet.runfolder import Protocol
 from lit_resnet.training.module import LitResNet, check_hyperparameters
 
 # Lightning's ways to count in epochs, and to leave out images; with their defaults.

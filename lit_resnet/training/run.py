@@ -118,8 +118,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     counted = complexity(net, data.image_shape)
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
     folder.write_responses(measured)
+    images = test_images(data)
     if cli.config.evaluate:
-        judge_run(folder, net, data.mean, data, cli.config.evaluate, device)
+        judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
     if model.rate.warming_up:
         print(
             f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
@@ -133,7 +134,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             "net": str(model.config),
             **asdict(model.config),
             "data": data.name,
-            "test_images": test_images(data).digest,
+            "test_images": images.digest,
             "seed": cli.config.seed_everything,
             "test_error": metrics.last["test_error"],
             "train_error": metrics.last["train_error"],

@@ -309,7 +309,9 @@ def test_a_run_that_has_just_been_trained(run: Run, seen: list):
     folder = run()
     judged = models.of_run(folder)
     data = ImageData("imagenet", folder.config()["data"]["root"], photographs=PHOTOGRAPHS)
-    found = verb.judge_run(folder, judged.net, judged.mean, data, ["center", "ten-crop"], torch.device("cpu"))
+    found = verb.judge_run(
+        folder, judged.net, judged.mean, images.test_images(data), ["center", "ten-crop"], torch.device("cpu")
+    )
     assert found["center"]["images"] == N
     assert folder.evaluations()["center"].items() >= found["center"].items()
     seen.clear()

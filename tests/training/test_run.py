@@ -40,12 +40,8 @@ def config(**model) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """Sums of floats depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread):
+    """For all tests here."""
 
 
 @pytest.fixture(scope="module")
