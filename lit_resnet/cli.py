@@ -2,21 +2,28 @@
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from lit_resnet import __version__
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
 from lit_resnet.listing import FORMATS, print_table
 
+if TYPE_CHECKING:
+    from lit_resnet.ablation.grid import Grid
+    from lit_resnet.listing import Columns, Row
+
 TRAINING = {
     "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",
     "validate": "errors of a checkpoint on the test set, and on the held-out split if there is one",
     "test": "error of a checkpoint on the test set",
 }
+ENDED = ("done", "failed", "cancelled")
+MOST_LINES = 100  # of a table that a person reads
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,15 +86,34 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("launch", parents=[root, setting], help="run what is missing of a grid, then report it")
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.add_argument("--on", choices=("local", "slurm"), default="local", help="this machine (default), or a cluster")
+    verb.add_argument("--jobs", type=int, metavar="N", help="here: runs at a time (default: all GPUs, or all cores)")
+    verb.add_argument("--jobs-per-gpu", type=int, metavar="N", help="here: runs at a time on one GPU (default: 1)")
     verb.add_argument(
-        "--jobs", type=int, metavar="N", help="runs at a time (default: one a GPU; without a GPU one a core)"
+        "--cluster",
+        metavar="FILE",
+        help="slurm: partition, account, time, ...: a path or shipped name (default: the grid's)",
     )
+    verb.add_argument("--dry-run", action="store_true", help="slurm: print the scripts and their runs, submit nothing")
+    verb.add_argument("--wait", action="store_true", help="slurm: follow the jobs to their end, then report")
     verb.set_defaults(run=_launch)
 
     verb = verbs.add_parser("status", parents=[root, setting, form], help="how far the runs are")
     verb.add_argument("grid", metavar="GRID", nargs="?", help="path or shipped name (default: every run below --root)")
     verb.add_argument("--watch", action="store_true", help="stay, and show it anew every second")
     verb.set_defaults(run=_status)
+
+    verb = verbs.add_parser(
+        "cancel",
+        parents=[root, setting],
+        help="stop a grid or some of its cells, here or on the cluster",
+        description="Every run saves where it is and ends; the next launch continues it.",
+    )
+    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.add_argument(
+        "cells", metavar="CELL", nargs="*", help="a cell with all its seeds, or a run folder (default: all)"
+    )
+    verb.set_defaults(run=_cancel)
 
     verb = verbs.add_parser(
         "report", parents=[root, setting, form], help="tables, figures and a page from the finished runs"
@@ -201,14 +227,14 @@ def _responses(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> int:
     from lit_resnet.ablation.grid import load
-    from lit_resnet.listing import duration, show
+    from lit_resnet.listing import duration
 
     grid = load(args.grid, args.set)
     with _spinner("loading torch and lightning, checking every cell, timing two nets"):
         from lit_resnet.ablation import plan
 
         rows = plan.rows(grid, args.root)
-    show(rows, plan.COLUMNS, args.format, grid.title)
+    _show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title)
     missing = [row for row in rows if row["state"] != "done"]
     print(
         f"{len(rows)} runs, {len(rows) - len(missing)} done; to do: "
@@ -221,48 +247,128 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _launch(args: argparse.Namespace) -> int:
     from lit_resnet.ablation.grid import load
+
+    for key in ("jobs", "jobs_per_gpu"):
+        if (value := getattr(args, key)) is not None and value < 1:
+            raise InputError(f"--{key.replace('_', '-')} is {value}: write 1 or more")
+    here = {"--jobs": args.jobs, "--jobs-per-gpu": args.jobs_per_gpu}
+    there = {"--cluster": args.cluster, "--dry-run": args.dry_run, "--wait": args.wait}
+    for option, value in (there if args.on == "local" else here).items():
+        if value:
+            raise InputError(f"{option} is for launch --on {'slurm' if args.on == 'local' else 'local'}; leave it out")
+    grid = load(args.grid, args.set)
+    if args.on == "slurm":
+        return _launch_on_slurm(args, grid)
     from lit_resnet.ablation.local import Launcher
 
-    if args.jobs is not None and args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}: write 1 or more")
-    grid = load(args.grid, args.set)
-    outcome = Launcher(grid, args.root, args.jobs).launch()
+    outcome = Launcher(grid, args.root, args.jobs, args.jobs_per_gpu).launch()
     if outcome.stopped:
         print("stopped; the same command continues where it was", file=sys.stderr)
         return 130
-    if len(outcome.failed) < len(grid.cells):
+    return _ended(args, grid, outcome.failed, outcome.cancelled)
+
+
+def _launch_on_slurm(args: argparse.Namespace, grid: "Grid") -> int:
+    from lit_resnet.ablation import cluster, slurm
+    from lit_resnet.ablation.grid import find, shipped
+
+    asked = grid.cluster
+    if args.cluster:
+        asked = cluster.read(find(args.cluster, shipped() / "clusters", "cluster file"))
+    launcher = slurm.Launcher(grid, args.grid, args.set, args.root, asked)
+    with _spinner("loading torch and lightning, checking every cell") as spinner:
+        if args.dry_run:
+            print(launcher.dry_run(), end="")
+            return 0
+        for number in launcher.launch(say=lambda text: spinner.console.print(text, soft_wrap=True)):
+            print(number)
+    more = shlex.join([args.grid, "--root", str(args.root), *(f"--set={setting}" for setting in args.set)])
+    if not args.wait:
+        print(f"watch:  lit-resnet status {more} --watch", file=sys.stderr)
+        print(f"stop:   lit-resnet cancel {more}", file=sys.stderr)
+        print(f"tables: the last job writes them; now, of what is finished: lit-resnet report {more}", file=sys.stderr)
+        return 0
+    found = _watch(args, grid)
+    names = {state: [f"{r['cell']}-seed{r['seed']}" for r in found if r["state"] == state] for state in ENDED}
+    return _ended(args, grid, names["failed"], names["cancelled"])
+
+
+def _ended(args: argparse.Namespace, grid: "Grid", failed: list[str], cancelled: list[str]) -> int:
+    """Report what was launched and has ended."""
+    if len(failed) + len(cancelled) < len(grid.cells):
         args.format = "table"
         _report(args)
-    if outcome.failed:
-        print(f"{len(outcome.failed)} failed: {', '.join(outcome.failed)}", file=sys.stderr)
-    return 1 if outcome.failed else 0
+    if cancelled:
+        print(f"{len(cancelled)} cancelled: {', '.join(cancelled)}; the next launch continues", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    from lit_resnet.ablation.cancel import cancel
+    from lit_resnet.ablation.grid import load
+
+    asked = cancel(load(args.grid, args.set), args.cells, args.root)
+    for name in asked:
+        print(name)
+    print(
+        f"{len(asked)} asked to stop: each saves where it is; the next launch continues"
+        if asked
+        else "nothing to stop",
+        file=sys.stderr,
+    )
+    return 0
 
 
 def _status(args: argparse.Namespace) -> int:
     from lit_resnet.ablation import status
     from lit_resnet.ablation.grid import load
-    from lit_resnet.listing import show
 
     grid = load(args.grid, args.set) if args.grid else None
-    title = grid.name if grid else str(args.root)
-
-    def look() -> list[status.Row]:
-        return status.rows(grid, args.root) if grid else status.runs_below(args.root)
-
-    if not args.watch:
-        found = look()
-        if args.format == "table" and not found:
-            raise InputError(f"{args.root}: no runs here; start some with: lit-resnet launch quickstart")
-        show(found, status.COLUMNS, args.format, f"{title}: {status.overview(found)}")
+    if args.watch:
+        _watch(args, grid)
         return 0
+    found = _look(args, grid)
+    if args.format == "table" and not found:
+        raise InputError(f"{args.root}: no runs here; start some with: lit-resnet launch quickstart")
+    title = f"{grid.name if grid else args.root}: {status.overview(found)}"
+    _show_some(found, status.foremost(found, MOST_LINES), status.COLUMNS, args.format, title)
+    return 0
+
+
+def _show_some(rows: list["Row"], some: list["Row"], columns: "Columns", form: str, title: str) -> None:
+    """All rows for programs; for people, of very many only some."""
+    from lit_resnet.listing import show
+
+    show(some if form == "table" else rows, columns, form, title)
+    if form == "table" and len(some) < len(rows):
+        print(f"{len(some)} of {len(rows)} runs are shown; all of them: --format csv", file=sys.stderr)
+
+
+def _look(args: argparse.Namespace, grid: "Grid | None") -> list["Row"]:
+    """The runs as they are now, in their folders and in Slurm's queue."""
+    from lit_resnet.ablation import jobs, status
+
+    if grid:
+        return status.rows(grid, args.root, jobs.queue_of(grid.name, args.root))
+    grids = [path.name for path in args.root.iterdir()] if args.root.is_dir() else []
+    return status.runs_below(args.root, jobs.queue(args.root, grids))
+
+
+def _watch(args: argparse.Namespace, grid: "Grid | None") -> list["Row"]:
+    """Show the runs anew each second until all have ended; how they then are."""
     from rich.live import Live
+
+    from lit_resnet.ablation import status
 
     with Live(auto_refresh=False) as live:
         while True:
-            found = look()
-            live.update(status.live_table(f"{title}: {status.overview(found)}", found), refresh=True)
-            if all(row["state"] in ("done", "failed") for row in found):
-                return 0
+            found = _look(args, grid)
+            title = f"{grid.name if grid else args.root}: {status.overview(found)}"
+            live.update(status.live_table(title, found), refresh=True)
+            if all(row["state"] in ENDED for row in found):
+                return found
             time.sleep(1)
 
 

@@ -62,6 +62,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 86400:.1f} d"
 
 
+def memory(size: float | None) -> str:
+    """Bytes as `3.7 GiB`; a dash where unknown."""
+    return "–" if size is None else f"{size / 2**30:.1f} GiB"
+
+
 def count(value: float) -> str:
     """`269,722`: a whole number for people."""
     return f"{value:,.0f}"

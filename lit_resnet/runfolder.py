@@ -12,27 +12,37 @@
       scores/         what these were averaged from: one row of class scores for each image
       checkpoints/    last.ckpt and the one before it
       log.txt         what the run printed
+      stop            somebody has asked it to stop
+      .lock           whose process trains it
 
 Every file is replaced as a whole, or grows by whole lines, so that a kill at any instant leaves the folder readable.
 Needs neither torch nor pandas.
 """
 
 import csv
+import errno
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import LeaseCompromise, SoftFileLease, Timeout
 
 from lit_resnet.errors import InputError
 
 State = Literal["queued", "running", "done", "failed"]
+
+DEATHS = 3  # at the same iteration, and a run has failed
+# A lock of another machine counts until nothing was heard of its holder for so long.
+LEASE_SECONDS, HEARD_SECONDS = 30.0, 5.0
+# What a full disk says, and a network's file system that is away for a while: to be tried again.
+FOR_A_WHILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
@@ -47,12 +57,19 @@ SUMMARY_NUMBERS = (
 
 @dataclass
 class Status:
-    """What status.json holds. Times are seconds since the epoch; errors are the newest known, in percent."""
+    """What status.json holds. Times are seconds since the epoch; errors are the newest known, in percent.
+
+    `saved` is the iteration of the newest checkpoint; `deaths` counts those in a row that left `saved` at `died_at`;
+    `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
+    """
 
     state: State = "queued"
     step: int = 0
     max_steps: int = 0
+    saved: int = 0
     attempts: int = 0
+    deaths: int = 0
+    died_at: int | None = None
     heartbeat: float | None = None
     elapsed: float = 0.0
     train_error: float | None = None
@@ -60,15 +77,60 @@ class Status:
     error: str | None = None
     host: str | None = None
     pid: int | None = None
+    job: str | None = None
+    peak_memory_bytes: int | None = None
+    digest: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
+
+    def died(self, reason: str) -> None:
+        """Count a death: the run is to go on from its checkpoint, or has failed if it never gets any further."""
+        self.deaths = self.deaths + 1 if self.died_at == self.saved else 1
+        self.died_at = self.saved
+        self.state, self.error = "queued", reason
+        if self.deaths >= DEATHS:
+            self.state, self.error = "failed", f"{reason}; died {self.deaths} times from iteration {self.saved} on"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def append_whole(path: Path, text: str) -> None:
+    """Append all of `text`, or nothing: what a full disk has taken of it is taken back."""
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        content = text.encode()
+        try:
+            if file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except BaseException:
+            file.truncate(before)
+            raise
+
+
+def clock(root: Path) -> float:
+    """The present by the clock of the file system below `root`, which is the same for all machines that share it.
+
+    This machine's clock where nothing can be written there.
+    """
+    file = root / f".clock.{os.getpid()}.tmp"
+    try:
+        file.touch()
+        try:
+            return file.stat().st_mtime
+        finally:
+            file.unlink()
+    except OSError:
+        return time.time()
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -97,27 +159,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
-    """The first key in which two configs differ, with both values; the empty string where they are equal."""
-    for key in old | new:
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            if found := difference(before, after, f"{prefix}{key}."):
-                return found
-        elif before != after:
-            return f"{prefix}{key} ({before}, not {after})"
-    return ""
-
-
-def resumable(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without what may change when a run goes on: who reads its photographs, and what if one is damaged."""
-    data = config.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("photographs"), dict):
-        return config
-    photographs = {key: value for key, value in data["photographs"].items() if key not in ("workers", "damaged")}
-    return config | {"data": data | {"photographs": photographs}}
-
-
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or None where there is no file.
 
@@ -139,6 +180,10 @@ class InUse(InputError):
     """Another process is training in this folder."""
 
 
+class GivenUp(InputError):
+    """The run dies again and again without getting any further."""
+
+
 class RunFolder:
     """One run's folder. Reading needs no lock; whoever trains holds `locked()`."""
 
@@ -155,43 +200,78 @@ class RunFolder:
         self.scores = self.path / "scores"
         self.log_file = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
+        self.stop_file = self.path / "stop"
+        self.lock_file = self.path / ".lock"
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
     @contextmanager
     def locked(self, timeout: float = 0.0) -> Iterator[None]:
-        """Own the run: at most one process trains in a folder. The lock goes when its holder dies.
+        """Own the run: at most one process trains in a folder, of all machines that share it.
+
+        The lock of a process that died on this machine is taken over at once; that of another machine when nothing was
+        heard of its holder for `LEASE_SECONDS`, by this machine's own count of them. A holder that was asleep for so
+        long and has lost its run ends at once.
 
         Raises:
             InUse: Another process still holds it after `timeout` seconds.
             InputError: The folder cannot be written.
+            OSError: There is no space left.
         """
+        lock = self._lock()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be made ({error.strerror}); give another --root") from None
-        lock = FileLock(self.path / ".lock")
-        try:
             lock.acquire(timeout=timeout)
         except Timeout:
             raise InUse(f"{self.path}: another process is training this run; wait for it, or stop it") from None
+        except OSError as error:
+            if error.errno in FOR_A_WHILE:
+                raise
+            raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --root") from None
         try:
             yield
         finally:
             lock.release()
 
+    def _lock(self) -> SoftFileLease:
+        return SoftFileLease(
+            self.lock_file, lease_duration=LEASE_SECONDS, heartbeat_interval=HEARD_SECONDS, on_compromise=_lost
+        )
+
     def in_use(self) -> bool:
-        """Whether a live process holds the lock."""
-        if not (self.path / ".lock").exists():
-            return False
-        lock = FileLock(self.path / ".lock")
+        """Whether a live process holds the lock, as far as can be known without waiting."""
         try:
+            heard = self.lock_file.stat().st_mtime
+        except OSError:
+            return False
+        try:
+            lock = self._lock()
             lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
+            lock.release()
+        except (Timeout, OSError):  # it is held, or the folder is another user's
+            return clock(self.path) - heard < LEASE_SECONDS
         return False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has asked the run to stop."""
+        return self.stop_file.exists()
+
+    def ask_to_stop(self) -> None:
+        """Ask whoever trains it, on whatever machine, to save and end."""
+        self.stop_file.touch()
+
+    def allow(self) -> None:
+        """Take that back."""
+        self.stop_file.unlink(missing_ok=True)
+
+    def silent(self, now: float) -> float | None:
+        """Seconds at `now`, by the file system's `clock`, since the status was written; None if there is none."""
+        try:
+            return now - self.status_file.stat().st_mtime
+        except OSError:
+            return None
 
     def begun(self) -> bool:
         """Whether there is training in it that another config would not continue."""
@@ -218,7 +298,7 @@ class RunFolder:
         known = self._json(self.status_file) or {}
         names = {f.name for f in fields(Status)}
         status = Status(**{name: value for name, value in known.items() if name in names})
-        numbers = (status.step, status.max_steps, status.attempts, status.elapsed)
+        numbers = (status.step, status.max_steps, status.attempts, status.elapsed, status.saved, status.deaths)
         if status.state not in get_args(State) or not all(isinstance(n, int | float) for n in numbers):
             raise self._damaged(self.status_file)
         return status
@@ -321,17 +401,20 @@ class RunFolder:
 
     def append_signals(self, rows: list[dict[str, Any]]) -> None:
         """Append the rows of one iteration, as one write."""
-        with self.signals_file.open("a") as file:
-            file.write("".join(map(_signals_line, rows)))
+        append_whole(self.signals_file, "".join(map(_signals_line, rows)))
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Replace metrics.csv."""
         write_whole(self.metrics_file, _line(METRICS) + "".join(map(_metrics_line, rows)))
 
-    def append_metrics(self, row: dict[str, float | None]) -> None:
-        """Append one row, as one write."""
-        with self.metrics_file.open("a") as file:
-            file.write(_metrics_line(row))
+    def append_metrics(self, rows: list[dict[str, float | None]]) -> None:
+        """Append rows, as one write."""
+        append_whole(self.metrics_file, "".join(map(_metrics_line, rows)))
+
+
+def _lost(lost: LeaseCompromise) -> None:
+    print(f"{lost.lock_file}: another process has taken this run over ({lost.reason}); this one ends", file=sys.stderr)
+    os._exit(1)
 
 
 def is_evaluation(value: Any) -> bool:

@@ -15,6 +15,7 @@
       tables: [table3, table5]                          # of ImageNet nets, in the paper's shape
       ensembles:                                        # all runs of some cells, judged as one model; for table5
         best: {cells: [residual-56, residual-110], protocol: multi-scale}
+    cluster: {partition: gpu, hours: 12}                # for Slurm: see cluster.py; or a file
 
 Knows YAML and nothing of torch: whether a key and a value mean something to a net is for `plan` and `launch` to check.
 """
@@ -30,11 +31,13 @@ from typing import Any, get_args
 import yaml
 
 import lit_resnet
+from lit_resnet.ablation import cluster
+from lit_resnet.ablation.cluster import Cluster
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.evaluation import Protocol
 from lit_resnet.runfolder import read_yaml
 
-KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report")
+KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report", "cluster")
 FIGURES = ("fig1", "fig4", "fig6", "fig7", "gradients")
 TABLES = ("table2", "table3", "table4", "table5")
 REPORT = ("figures", "tables", "ensembles")
@@ -84,6 +87,7 @@ class Grid:
         tables: The paper's tables in whose shape `report` writes it.
         ensembles: Its ensembles; the first is set beside the paper's own.
         settings: Config keys that whoever asks has given another value, for all cells alike.
+        cluster: What a Slurm cluster is asked for.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Grid:
     tables: tuple[str, ...]
     ensembles: tuple[Ensemble, ...]
     settings: dict[str, Any]
+    cluster: Cluster
 
     def config(self, cell: Cell) -> dict[str, Any]:
         """The cell's config: the base with its overrides and the settings, as nested mappings."""
@@ -160,7 +165,16 @@ def load(name: str, settings: Iterable[str] = ()) -> Grid:
         raise InputError(f"{path}: no cells: write a matrix, or cells under include")
     title = str(content.get("title", path.stem))
     reported = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in cells)))
-    return Grid(path.stem, title, read_yaml(base), cells, *reported, _settings(settings, cells))
+    asked = _cluster(path, content.get("cluster"))
+    return Grid(path.stem, title, read_yaml(base), cells, *reported, _settings(settings, cells), asked)
+
+
+def _cluster(path: Path, content: Any) -> Cluster:
+    """What the grid says of the cluster: settings, or the path of a file beside it, or a shipped one's name."""
+    if not isinstance(content, str):
+        return cluster.parse(_mapping(content, f"{path}: cluster"), f"{path}: cluster")
+    beside = path.parent / content
+    return cluster.read(beside if beside.is_file() else find(content, shipped() / "clusters", "cluster file"))
 
 
 def _report(path: Path, report: Any, cells: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Ensemble, ...]]:

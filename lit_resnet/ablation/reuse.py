@@ -7,7 +7,7 @@ from pathlib import Path
 from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import RunFolder, difference, read_yaml
+from lit_resnet.runfolder import RunFolder
 
 
 def finished_elsewhere(grid: Grid, cell: Cell, root: Path) -> RunFolder | None:
@@ -17,9 +17,7 @@ def finished_elsewhere(grid: Grid, cell: Cell, root: Path) -> RunFolder | None:
         if other.name == grid.name or run.path.is_symlink() or not run.cell_file.exists():
             continue
         with suppress(InputError):  # a damaged folder of another grid is for that one to tell of
-            if run.summary() and not difference(
-                status.placeless(read_yaml(run.cell_file)), status.placeless(grid.config(cell))
-            ):
+            if run.summary() and status.says(grid, cell, run):
                 return run
     return None
 

@@ -1,8 +1,9 @@
-"""What runs in processes forked from the launcher's server, which has imported `PRELOAD` once.
+"""What runs in processes forked from the pool's server, which has imported `PRELOAD` once, and in the ranks of a job.
 
 The imports inside the functions are done there already; at the top they would reach the launcher, which needs no torch.
 """
 
+import io
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,17 @@ from lit_resnet.errors import InputError
 from lit_resnet.runfolder import InUse, RunFolder
 
 PRELOAD = ["lit_resnet.training.run", "lit_resnet.evaluation.verb"]
-DONE, FAILED, STOPPED, IN_USE = 0, 1, 75, 76  # exit codes of a run's process
+# How a run's process ends. FAILED: there is something wrong that trying again does not mend; DIED: anything else.
+DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY = 0, 1, 70, 75, 76, 77
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:
-    """Check every cell for real; answers with the planned cells and the number of GPUs, or with an InputError."""
+    """Check every cell for real; answers with the planned cells and the bytes of each GPU, or with an InputError."""
     import torch
 
     try:
-        answer.send((check(grid), torch.cuda.device_count()))
+        gpus = [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
+        answer.send((check(grid), gpus))
     except InputError as error:
         answer.send(error)
 
@@ -48,44 +52,77 @@ def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
             sys.exit(FAILED)
 
 
-def run(config: dict[str, Any], path: Path, cores: tuple[int, ...], gpu: int | None) -> None:
+def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...] | None, gpu: int | None) -> None:
     """One cell, in a process forked for it; ends the process with one of the exit codes above.
 
-    It keeps to its cores, and so do the processes that read images for it.
+    Where it is given cores it keeps to them, and so do the processes that read images for it.
     """
-    import torch
-
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
-    if hasattr(os, "sched_setaffinity"):
+    if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
-    torch.set_num_threads(len(cores))
     threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
-    folder = RunFolder(path)
-    path.mkdir(parents=True, exist_ok=True)
-    with folder.log_file.open("a", buffering=1) as log:
-        os.dup2(log.fileno(), sys.stdout.fileno())
-        os.dup2(log.fileno(), sys.stderr.fileno())
-        print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {len(cores)} threads, GPU {gpu}", file=sys.stderr)
-        sys.exit(_run(config, folder))
+    code, _ = train(config, path, threads, f"GPU {gpu}" if gpu is not None else "no GPU")
+    sys.exit(code)
 
 
-def _run(config: dict[str, Any], folder: RunFolder) -> int:
+def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple[int, int | None]:
+    """Train a cell in this process, which from here on prints to the run's log.
+
+    Returns:
+        The exit code, and the signal that stopped it, if one did.
+    """
+    import torch
+
     from lit_resnet.training.config import RunCLI
     from lit_resnet.training.run import train
+    from lit_resnet.training.stop import StopRequest
 
+    torch.set_num_threads(threads)
+    folder, stop = RunFolder(path), StopRequest()
+    path.mkdir(parents=True, exist_ok=True)
+    _print_to(folder.log_file)
+    print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, {place}", file=sys.stderr)
     try:
-        return DONE if train(RunCLI(config), folder) else STOPPED
+        return (DONE if train(RunCLI(config), folder, stop) else STOPPED), stop.signal
     except InUse:
-        return IN_USE
+        return IN_USE, None
     except InputError as error:
         if folder.summary():  # another launcher has finished it meanwhile
-            return DONE
+            return DONE, None
         print(f"error: {error}", file=sys.stderr)
+        return FAILED, None
+    except torch.OutOfMemoryError:
+        traceback.print_exc()
+        return OUT_OF_MEMORY, None
     except Exception:
         traceback.print_exc()
-    return FAILED
+        return DIED, None
+
+
+class _Log(io.TextIOWrapper):
+    """Waits with its lines while the disk is full, which must not end a run."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def _print_to(path: Path) -> None:
+    """Let all that this process prints go to the end of a file: C libraries' words, too."""
+    with path.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    sys.stdout, sys.stderr = (
+        _Log(os.fdopen(number, "wb", closefd=False), encoding="utf-8", errors="replace", line_buffering=True)
+        for number in (1, 2)
+    )
 
 
 def _stop_with_the_launcher() -> None:

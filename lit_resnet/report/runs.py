@@ -12,7 +12,7 @@ from lit_resnet.ablation import ensembles, status
 from lit_resnet.ablation.grid import Ensemble, Grid, load
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder import RunFolder, clock
 
 
 @dataclass(frozen=True)
@@ -146,18 +146,18 @@ def read(grid_name: str, root: Path, settings: Sequence[str] = ()) -> GridRuns:
     """
     grid = load(grid_name, settings)
     folder = root / grid.name
-    runs = []
+    runs, now = [], clock(root)
     for cell in grid.cells:
         run = status.folder(grid, cell, root)
         status.check_config(grid, cell, run)
-        runs.append(_run(cell.name, cell.seed, run))
+        runs.append(_run(cell.name, cell.seed, run, now))
     if not any(run.summary for run in runs):
         raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: lit-resnet launch {grid_name}")
     return GridRuns(grid, folder, tuple(runs))
 
 
-def _run(cell: str, seed: int, folder: RunFolder) -> Run:
+def _run(cell: str, seed: int, folder: RunFolder, now: float) -> Run:
     summary = folder.summary()
     if summary is None:
-        return Run(cell, seed, status.row(folder, cell, seed)["state"], folder, None)
+        return Run(cell, seed, status.row(folder, cell, seed, now)["state"], folder, None)
     return Run(cell, seed, "done", folder, summary)

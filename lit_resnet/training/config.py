@@ -20,6 +20,7 @@ from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.evaluation import Protocol
 from lit_resnet.nets import NetConfig
+from lit_resnet.training.environment import environment
 from lit_resnet.training.module import LitResNet, check_hyperparameters
 
 # Lightning's ways to count in epochs, and to leave out images; with their defaults.
@@ -129,6 +130,12 @@ class RunCLI(LightningCLI):
             raise InputError(
                 f"model.bn_group is {model.bn_group}: write a divisor of data.batch_size ({data.batch_size}), or null"
             )
+        devices, num_nodes = self.devices()
+        if data.batch_size % (devices * num_nodes):
+            raise InputError(
+                f"data.batch_size is {data.batch_size}: write a multiple of the devices, of which there are "
+                f"{devices * num_nodes}; it is the mini-batch of all"
+            )
         if model.signals_every is not None and (model.compile or self.config.trainer.precision == "16-mixed"):
             raise InputError(
                 "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
@@ -141,6 +148,21 @@ class RunCLI(LightningCLI):
             raise InputError("model.recompute: a compiled net cannot recompute; leave out model.compile")
         _check_trainer(self.config.trainer)
         return data, net
+
+    def devices(self) -> tuple[int, int]:
+        """Devices of each node, and nodes. `auto` counts as one: a launched run sees no others.
+
+        Raises:
+            InputError: Neither a number nor `auto`.
+        """
+        trainer = self.config.trainer
+        if trainer.devices == "auto":
+            return 1, trainer.num_nodes
+        if not re.fullmatch(r"[1-9]\d*", str(trainer.devices)) or trainer.num_nodes < 1:
+            raise InputError(
+                f"trainer.devices is {trainer.devices}, num_nodes {trainer.num_nodes}: write whole numbers from 1"
+            )
+        return int(trainer.devices), trainer.num_nodes
 
     def data(self) -> ImageData:
         """The data, not loaded.
@@ -179,9 +201,11 @@ class RunCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer")
         added = dict(self._trainer_additions)
-        for key in ("callbacks", "logger"):
+        for key in ("callbacks", "logger", "plugins"):
             own = config[key] if isinstance(config[key], list) else [config[key]]
             added[key] = [one for one in own if not isinstance(one, bool | None)] + added.get(key, [])
+        devices, num_nodes = self.devices()
+        added["plugins"] = [*added["plugins"], environment(devices * num_nodes)]
         if config["accelerator"] == "auto" and torch.backends.mps.is_available():
             added["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
         # A training step is the block of iterations between two evaluations: evaluate after each.

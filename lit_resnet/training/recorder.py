@@ -1,14 +1,9 @@
 """What a run leaves behind while it trains: metrics, progress, checkpoints from which it resumes exactly."""
 
-import os
-import signal
+import errno
 import sys
 import time
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,58 +15,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lit_resnet.probes.signals import Signal
 from lit_resnet.runfolder import METRICS, RunFolder, Status
+from lit_resnet.training.checkpoints import CheckpointFiles
+from lit_resnet.training.disk import Patience
+from lit_resnet.training.stop import Stopped, StopRequest
 
 HEARTBEAT_SECONDS = 1.0
 CHECKPOINT_SECONDS = 5.0  # between checkpoints, or longer where saving them would cost more than 1 % of the time
 
-
-class Stopped(BaseException):
-    """The run was asked to stop (SIGTERM or Ctrl-C). It has saved where it was, if there was anything to save."""
-
-
-class StopRequest:
-    """SIGTERM and Ctrl-C: a wish that training grants at the end of an iteration; at once, if it has nothing to save.
-
-    Several devices grant it together, at the end of a logging window. The second time it is an order.
-    """
-
-    def __init__(self) -> None:
-        self.made = False
-        self.training = False
-
-    @contextmanager
-    def heeded(self) -> Iterator[None]:
-        """While it lasts, the two signals mean this; an ignored one stays ignored (the launcher heeds Ctrl-C)."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        self._listen()
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def training_begins(self) -> None:
-        """From here on there is something to save."""
-        self.training = True
-        self._listen()  # anew: Lightning has put a handler before this one that ends the run without a checkpoint
-
-    def training_ends(self) -> None:
-        """All is saved."""
-        self.training = False
-
-    def _listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._make)
-
-    def _make(self, *_: Any) -> None:
-        if self.made or not self.training:
-            raise Stopped
-        self.made = True
+# Several devices ask each other so often whether to save or to stop: a stop must not wait for the end of a window.
+ASK_EVERY = 10
 
 
 class MetricsFile(Logger):
-    """Lightning's logger for metrics.csv: one row a step, whatever was measured at it side by side."""
+    """Lightning's logger for metrics.csv: one row a step, whatever was measured at it side by side.
+
+    While the disk is full, rows wait.
+    """
 
     name, version = "metrics", ""
 
@@ -80,6 +39,8 @@ class MetricsFile(Logger):
         self.last: dict[str, float] = {}  # the newest value of each column
         self._row: dict[str, float] = {}
         self._kept: list[dict[str, float]] = []  # what the file held at a resume, until a row of a later step
+        self._waiting: list[dict[str, float]] = []  # complete rows that are not in the file yet
+        self._patience = Patience(str(folder.metrics_file))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml has them."""
@@ -92,16 +53,29 @@ class MetricsFile(Logger):
             self._row |= {"step": step, **row}
             self.last |= row
 
-    @rank_zero_only
     def write_row(self) -> None:
         """Write the row of the current step, which is then complete."""
-        if self._kept and self._row and self._kept[-1]["step"] == self._row["step"]:
-            self._kept[-1] |= self._row
-            self.folder.write_metrics(self._kept)
-        elif self._row:
-            self.folder.append_metrics(self._row)
+        if self._row:
+            self._waiting.append(self._row)
+            self._row = {}
+        with self._patience.writing():
+            self.flush()
+
+    @rank_zero_only
+    def flush(self) -> None:
+        """Write the rows that wait.
+
+        Raises:
+            OSError: The disk is full; they wait on.
+        """
+        if self._waiting and self._kept and self._kept[-1]["step"] == self._waiting[0]["step"]:
+            merged = [*self._kept[:-1], self._kept[-1] | self._waiting[0]]
+            self.folder.write_metrics(merged)
+            self._kept, self._waiting = merged, self._waiting[1:]
+        if self._waiting:
+            self.folder.append_metrics(self._waiting)
+            self._waiting = []
             self._kept = []
-        self._row = {}
 
     @rank_zero_only
     def resume(self, step: int) -> None:
@@ -122,31 +96,46 @@ class Recorder(Callback):
 
     def __init__(self, folder: RunFolder, metrics: MetricsFile, stop: StopRequest) -> None:
         self.folder, self.metrics, self.stop = folder, metrics, stop
+        self.files = CheckpointFiles(folder, flush=self._flush)
         self.status = Status()
         self._elapsed_before = 0.0
-        self._started = time.monotonic()
+        self._started = self._beat = time.monotonic()
+        self._patience = Patience(str(folder.status_file))
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._started = self._saved = self._beat = time.monotonic()
+        self._started = self._saved = time.monotonic()
         self._save_cost = 0.0
+        self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
             self.folder.write_signals([row for row in self.folder.signals() if row["step"] <= trainer.global_step])
             module.keep_signals = self._signals
         self.stop.training_begins()
         self.status.max_steps = trainer.max_steps
+        self.status.saved = trainer.global_step
         self._heartbeat(trainer)
 
     def _signals(self, step: int, signals: list[Signal]) -> None:
-        rows = [{"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)]
-        self.folder.append_signals(rows)
+        self._signal_rows += [
+            {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
+        ]
+        with self._patience.writing():
+            self._flush_signals()
+
+    def _flush_signals(self) -> None:
+        if self._signal_rows:
+            self.folder.append_signals(self._signal_rows)
+            self._signal_rows = []
 
     def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
         """After each iteration that no evaluation follows."""
-        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
-            self._heartbeat(trainer)
-        if trainer.world_size == 1 or trainer.global_step % trainer.log_every_n_steps == 0:  # asking others takes time
+        self._heartbeat_if_due(trainer)
+        if trainer.world_size == 1 or trainer.global_step % ASK_EVERY == 0:  # asking others takes time
             self._save_if_due(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.state.fn == "fit":
+            self._heartbeat_if_due(trainer)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.state.fn == "fit":
@@ -154,6 +143,8 @@ class Recorder(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._save(trainer)
+        if self.files.patience.waiting:
+            raise OSError(errno.ENOSPC, "the last checkpoint could not be written", str(self.files.last))
         self.stop.training_ends()
 
     def state_dict(self) -> dict[str, float]:
@@ -179,16 +170,23 @@ class Recorder(Callback):
 
     def _save(self, trainer: Trainer) -> None:
         started = time.monotonic()
-        self.metrics.write_row()
-        new, last, previous = (self.folder.checkpoints / f"{name}.ckpt" for name in ("new", "last", "previous"))
-        trainer.save_checkpoint(new)
-        if trainer.is_global_zero:
-            if last.exists():
-                os.replace(last, previous)
-            os.replace(new, last)
+        trainer.save_checkpoint(self.files.last)
         self._saved = time.monotonic()
         self._save_cost = self._saved - started
+        if not self.files.patience.waiting:
+            self.status.saved = trainer.global_step
         self._heartbeat(trainer)
+
+    def _flush(self) -> None:
+        """Put on the disk what was measured up to here: a checkpoint without it would leave a gap for ever."""
+        self.metrics.write_row()
+        self.metrics.flush()
+        self._flush_signals()
+
+    def _heartbeat_if_due(self, trainer: Trainer) -> None:
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self._heartbeat(trainer)
+            self.stop.made = self.stop.made or (trainer.is_global_zero and self.folder.cancelled)
 
     def _heartbeat(self, trainer: Trainer) -> None:
         self._beat = time.monotonic()
@@ -196,32 +194,16 @@ class Recorder(Callback):
         self.status.elapsed = round(self.elapsed, 3)
         self.status.train_error = self.metrics.last.get("train_error")
         self.status.test_error = self.metrics.last.get("test_error")
+        self.status.peak_memory_bytes = max(
+            self.status.peak_memory_bytes or 0, peak_memory(trainer.strategy.root_device)
+        )
         self.write_status()
 
     @rank_zero_only
     def write_status(self) -> None:
-        """Replace status.json."""
-        self.folder.write_status(self.status)
-
-
-def newest_checkpoint(folder: RunFolder) -> Path | None:
-    """The newest whole checkpoint, or None where the run has none. A damaged one is passed over, with a warning."""
-    for name in ("last", "previous"):
-        path = folder.checkpoints / f"{name}.ckpt"
-        if path.exists():
-            if _whole(path):
-                return path
-            print(f"warning: {path} is damaged: using the checkpoint before it, if there is one", file=sys.stderr)
-    return None
-
-
-def _whole(path: Path) -> bool:
-    """Whether a checkpoint, which is a zip file with checksums, is as it was written."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
+        """Replace status.json, unless the disk is full."""
+        with self._patience.writing():
+            self.folder.write_status(self.status)
 
 
 class ProgressBar(Callback):
@@ -267,9 +249,9 @@ class ProgressBar(Callback):
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak bytes: those allocated on a GPU, or resident in this process on a CPU."""
+    """Peak bytes: those of a GPU that nobody else could have, or those resident in this process on a CPU."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return torch.cuda.max_memory_reserved(device)
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024

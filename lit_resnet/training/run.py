@@ -25,18 +25,14 @@ from lit_resnet.evaluation.verb import judge_run
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
-from lit_resnet.runfolder import RunFolder, difference, resumable, write_whole
+from lit_resnet.runfolder import FOR_A_WHILE, GivenUp, RunFolder, Status, write_whole
+from lit_resnet.sameness import difference, digest, resumable
+from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.config import RunCLI
+from lit_resnet.training.environment import slurm_job
 from lit_resnet.training.module import load_weights
-from lit_resnet.training.recorder import (
-    MetricsFile,
-    ProgressBar,
-    Recorder,
-    Stopped,
-    StopRequest,
-    newest_checkpoint,
-    peak_memory,
-)
+from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
+from lit_resnet.training.stop import Stopped, StopRequest
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
@@ -45,27 +41,40 @@ PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
 # -- one run
 
 
-def train(cli: RunCLI, folder: RunFolder) -> bool:
+def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bool:
     """Train the run of `cli` to its end in `folder`, from where an earlier attempt stopped if there was one.
 
+    Args:
+        cli: Its config.
+        folder: Its folder.
+        stop: For who wants to know which signal stopped it.
+
     Returns:
-        Whether it is done; False where it was asked to stop (SIGTERM, Ctrl-C), to be continued by another call.
+        Whether it is done; False where it was asked to stop, to be continued by another call.
 
     Raises:
         InputError: The folder holds a finished run, or one with another config.
         InUse: Another process trains in it.
+        GivenUp: It has died three times without getting any further.
     """
     keep_freed_memory()
-    stop, metrics = StopRequest(), MetricsFile(folder)
+    stop, metrics = stop or StopRequest(), MetricsFile(folder)
     recorder = Recorder(folder, metrics, stop)
     # Before the folder is touched: a value out of range is refused here.
-    cli.instantiate(default_root_dir=folder.path, logger=[metrics], callbacks=[recorder, ProgressBar(metrics)])
+    cli.instantiate(
+        default_root_dir=folder.path,
+        logger=[metrics],
+        callbacks=[recorder, ProgressBar(metrics)],
+        plugins=[recorder.files],
+    )
     # With several devices this is called once for each; the first one owns the folder.
     with folder.locked(timeout=5) if rank_zero_only.rank == 0 else nullcontext(), stop.heeded():
         _prepare(cli, folder)
         status = recorder.status = folder.status()
+        _count_death(status, folder)
         status.state, status.attempts, status.error = "running", status.attempts + 1, None
-        status.host, status.pid = platform.node(), os.getpid()
+        status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
+        status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
         status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
         status.git_commit = _git_commit()
         recorder.write_status()
@@ -75,12 +84,38 @@ def train(cli: RunCLI, folder: RunFolder) -> bool:
             status.state = "done"
         except Stopped:
             status.state = "queued"
+        except InputError as error:
+            status.state, status.error = "failed", str(error)
+            raise
         except BaseException as error:
-            status.state, status.error = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            if isinstance(error, OSError) and error.errno in FOR_A_WHILE:
+                status.state, status.error = "queued", words
+            else:
+                status.died(words)
             raise
         finally:
             recorder.write_status()
     return status.state == "done"
+
+
+@rank_zero_only
+def _count_death(status: Status, folder: RunFolder) -> None:
+    """If the attempt before this one died without a word: it still says `running`, though it holds no lock.
+
+    Raises:
+        GivenUp: It was the third that got no further.
+    """
+    if status.state == "failed":  # somebody asks anew
+        status.deaths = 0
+    if status.state != "running":
+        return
+    status.died("its process was killed, or its machine vanished")
+    if status.state == "failed":
+        folder.write_status(status)
+        raise GivenUp(
+            f"{folder.path}: {status.error}; see its log, mend the cause (memory, most often), and start it again"
+        )
 
 
 def keep_freed_memory() -> None:
@@ -149,7 +184,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             "batch_size": data.batch_size,
             "wall_seconds": round(wall_seconds, 3),
             "images_per_second": statistics.median(speeds) if speeds else None,
-            "peak_memory_bytes": peak_memory(device),
+            "peak_memory_bytes": recorder.status.peak_memory_bytes,
             "device": device_name(device),
             "host": platform.node(),
             "precision": str(trainer.precision),

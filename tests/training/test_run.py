@@ -377,13 +377,18 @@ def test_a_run_that_diverges_says_so(tmp_path: Path, whole: RunFolder):
     assert not whole.summary()["diverged"]
 
 
-def test_a_failure_is_recorded(tmp_path: Path, monkeypatch):
+def test_a_third_death_without_getting_further_is_a_failure(tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     monkeypatch.setattr(recorder.Recorder, "_save_if_due", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    for death, state in ((1, "queued"), (2, "queued"), (3, "failed")):
+        with pytest.raises(ZeroDivisionError):
+            train(RunCLI(config()), folder)
+        assert folder.status().state == state
+        assert folder.status().deaths == death
+    assert folder.status().error == "ZeroDivisionError: division by zero; died 3 times from iteration 0 on"
+    with pytest.raises(ZeroDivisionError):  # somebody asks anew
         train(RunCLI(config()), folder)
-    assert folder.status().state == "failed"
-    assert folder.status().error == "ZeroDivisionError: division by zero"
+    assert folder.status().deaths == 1
 
 
 def test_finished_runs_and_other_configs_are_not_overwritten(whole: RunFolder, tmp_path: Path, monkeypatch):

@@ -1,0 +1,21 @@
+"""Who starts the processes of a run with several devices: Slurm's srun, or Lightning itself."""
+
+import os
+
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
+
+
+def environment(processes: int) -> ClusterEnvironment:
+    """For a run of so many processes over all nodes.
+
+    Where srun has started as many tasks it is Slurm's, else Lightning's own: a run of one device inside of a job of
+    several tasks is none of Slurm's business. Lightning's way to requeue is left out; the job's script does that.
+    """
+    tasks = int(os.environ.get("SLURM_NTASKS", 0))
+    return SLURMEnvironment(auto_requeue=False) if processes > 1 and tasks == processes else LightningEnvironment()
+
+
+def slurm_job() -> str | None:
+    """The id of the Slurm job around this process: `123_4` for a task of an array; None outside of one."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
