@@ -15,9 +15,9 @@ from lit_resnet.evaluation.judge import Judged
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
 from lit_resnet.runfolder import RunFolder
+from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.config import RunCLI
 from lit_resnet.training.module import net_weights
-from lit_resnet.training.checkpoints import newest_checkpoint
 
 # What torchvision subtracts from RGB images in [0, 1], and divides by.
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
