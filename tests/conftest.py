@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import slurm_rig
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -13,6 +14,23 @@ LONGEST = ("test_launch.py", "test_shipped_grids.py", "test_devices.py", "test_i
 def pytest_collection_modifyitems(items: list) -> None:
     """The longest files first: none is left to one of two workers at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[slurm_rig.Rig]:
+    """A real Slurm of two nodes on this machine, to which this process and its children submit."""
+    if missing := slurm_rig.missing():
+        pytest.skip(f"Slurm is not installed: {missing} missing (Debian: apt install slurm-wlm munge)")
+    rig = slurm_rig.Rig(tmp_path_factory.mktemp("slurm"))
+    try:
+        rig.start()
+    except slurm_rig.Failed as error:
+        pytest.skip(f"no Slurm can be started here: {error}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in rig.env.items():
+            patch.setenv(name, value)
+        yield rig
+    rig.stop()
 
 
 @pytest.fixture

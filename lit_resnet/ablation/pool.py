@@ -8,6 +8,7 @@ times at the same iteration. This process needs neither torch nor lightning: it 
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from lit_resnet.listing import duration, percent
 from lit_resnet.runfolder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
+FULL_SECONDS = 10.0  # between two tries where the disk is full
 TAIL_LINES = 12
 # What a process on a GPU holds there besides its tensors: CUDA's context and libraries.
 CONTEXT_BYTES = 600 * 2**20
@@ -41,12 +43,14 @@ class Run:
         config: Its config.
         memory: Bytes that it is known to need, on its GPU if there is one.
         alone: Whether it must have its GPU for itself, since it found too little memory beside others.
+        not_before: When it may be started, by the monotonic clock: a full disk is not worth a try each second.
     """
 
     folder: RunFolder
     config: dict[str, Any]
     memory: int | None = None
     alone: bool = False
+    not_before: float = 0.0
 
     @property
     def name(self) -> str:
@@ -124,6 +128,8 @@ class Pool:
                 self.todo.remove(run)
                 self.outcome.cancelled.append(run.name)
                 continue
+            if time.monotonic() < run.not_before:
+                continue
             place = next((place for place in self.free if self._fits(run, place)), None)
             if place is None or run.folder.in_use():
                 continue
@@ -156,6 +162,11 @@ class Pool:
             self.free.append(ended.place)
             run, code = ended.run, ended.process.exitcode
             if code == worker.IN_USE:
+                self.todo.append(run)
+            elif code == worker.DISK_FULL:
+                if not run.not_before:
+                    self.say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
+                run.not_before = time.monotonic() + FULL_SECONDS
                 self.todo.append(run)
             elif code == worker.DONE:
                 self._say_done(run)

@@ -20,11 +20,11 @@ from lit_resnet.ablation import ensembles
 from lit_resnet.ablation.grid import Ensemble, Grid
 from lit_resnet.ablation.plan import check
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import InUse, RunFolder
+from lit_resnet.runfolder import FOR_A_WHILE, InUse, RunFolder
 
 PRELOAD = ["lit_resnet.training.run", "lit_resnet.evaluation.verb"]
 # How a run's process ends. FAILED: there is something wrong that trying again does not mend; DIED: anything else.
-DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY = 0, 1, 70, 75, 76, 77
+DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY, DISK_FULL = 0, 1, 70, 75, 76, 77, 78
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:
@@ -81,10 +81,10 @@ def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple
 
     torch.set_num_threads(threads)
     folder, stop = RunFolder(path), StopRequest()
-    path.mkdir(parents=True, exist_ok=True)
-    _print_to(folder.log_file)
-    print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, {place}", file=sys.stderr)
     try:
+        path.mkdir(parents=True, exist_ok=True)
+        _print_to(folder.log_file)
+        print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, {place}", file=sys.stderr)
         return (DONE if train(RunCLI(config), folder, stop) else STOPPED), stop.signal
     except InUse:
         return IN_USE, None
@@ -96,6 +96,9 @@ def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple
     except torch.OutOfMemoryError:
         traceback.print_exc()
         return OUT_OF_MEMORY, None
+    except OSError as error:
+        traceback.print_exc()
+        return (DISK_FULL if error.errno in FOR_A_WHILE else DIED), None
     except Exception:
         traceback.print_exc()
         return DIED, None

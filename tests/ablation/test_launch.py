@@ -2,26 +2,32 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from PIL import Image
+from slurm_rig import Rig
 
+from lit_resnet.cli import main
 from lit_resnet.runfolder import RunFolder
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "milestones": [800, 1200]},
+    "model": {"net": {"depth": 8}, "milestones": [300, 450]},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
-    "trainer": {"max_steps": 1600, "val_check_interval": 100, "log_every_n_steps": 40, "accelerator": "cpu"},
+    "trainer": {"max_steps": 600, "val_check_interval": 100, "log_every_n_steps": 40, "accelerator": "cpu"},
 }
-CELLS = [f"{kind}-seed{seed}" for kind in ("plain", "residual") for seed in (0, 1)]
+MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
+SEEDS = [0, 1, 2, 3]
+CELLS = [f"{kind}-seed{seed}" for kind in ("plain", "residual") for seed in SEEDS]
 
 
 def write_grid(folder: Path, **content) -> Path:
@@ -54,6 +60,13 @@ def wait_for_progress(launch: subprocess.Popen, root: Path, more: int) -> None:
         time.sleep(0.05)
 
 
+def wait_until(ready: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
 def numbers(root: Path) -> dict:
     """All that must be the same, bit for bit, however often the launch was disturbed."""
     found = {}
@@ -71,42 +84,45 @@ def numbers(root: Path) -> dict:
     return found
 
 
-@pytest.mark.timeout(600)
-def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(tmp_path: Path):
-    grid = write_grid(
-        tmp_path / "grids", matrix={"model.net.shortcut": {"plain": "none", "residual": "A"}}, seeds=[0, 1]
-    )
-    calm, rough = tmp_path / "calm", tmp_path / "rough"
-    launch = start(grid, calm)
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory) -> Path:
+    """The root of a local launch that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("calm")
+    launch = start(write_grid(folder / "grids", matrix=MATRIX, seeds=SEEDS), folder / "runs")
     out, err = launch.communicate()
     assert launch.returncode == 0, err
     assert "plain-8" in out
     assert "ResNet-8" in out
-    assert (calm / "tiny" / "report" / "index.html").exists()
+    assert (folder / "runs" / "tiny" / "report" / "index.html").exists()
+    return folder / "runs"
 
+
+@pytest.mark.timeout(600)
+def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Path, tmp_path: Path):
+    grid, rough = write_grid(tmp_path / "grids", matrix=MATRIX, seeds=SEEDS), tmp_path / "rough"
     seed = random.randrange(10**6)
     print(f"moments from seed {seed}")  # pytest shows it if this fails
     moment = random.Random(seed)
     # Ctrl-C in the terminal: every process of the group gets it.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 900))
+    wait_for_progress(launch, rough, moment.randint(1, 600))
     os.killpg(launch.pid, signal.SIGINT)
     _, err = launch.communicate(timeout=60)
     assert launch.returncode == 130, err
     assert "continues where it was" in err
     # kill -9 of the launcher alone: its runs save and stop by themselves.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 900))
+    wait_for_progress(launch, rough, moment.randint(1, 600))
     launch.kill()
     launch.communicate()
     # kill -9 of everything: the runs go back to their last checkpoints.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 900))
+    wait_for_progress(launch, rough, moment.randint(1, 600))
     os.killpg(launch.pid, signal.SIGKILL)
     launch.communicate()
     # When one run is left it goes on as it began, though a second core is free now; and of two launchers at once each
     # runs what the other does not.
-    for cell in CELLS[:3]:
+    for cell in CELLS[:-1]:
         shutil.rmtree(rough / "tiny" / cell, ignore_errors=True)
         shutil.copytree(calm / "tiny" / cell, rough / "tiny" / cell)
     both = [start(grid, rough), start(grid, rough)]
@@ -114,6 +130,48 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(tmp_path:
         _, err = launch.communicate()
         assert launch.returncode == 0, err
     assert numbers(rough) == numbers(calm)
+
+
+@pytest.mark.timeout(600)
+def test_a_grid_on_slurm_that_is_disturbed_ends_like_a_local_one_that_was_not(
+    slurm: Rig, calm: Path, tmp_path: Path, capsys
+):
+    """Two tasks of four runs, two of these side by side: requeued, killed, without a node for a while, out of time."""
+    cluster = {"cpus": 1, "runs_per_job": 4, "runs_per_gpu": 2}
+    grid, root = write_grid(tmp_path / "grids", matrix=MATRIX, seeds=SEEDS, cluster=cluster), tmp_path / "runs"
+    command = ["launch", str(grid), "--on", "slurm", "--root", str(root)]
+    assert main(command) == 0
+    job = capsys.readouterr().out.strip()
+    assert main(["status", str(grid), "--root", str(root), "--format", "csv"]) == 0
+    assert f"{job}_1" in capsys.readouterr().out
+    assert main(command) == 0
+    assert capsys.readouterr().out == "", "all is in the queue: nothing is submitted twice"
+
+    tasks = next((root / "tiny" / "slurm").glob("*/cells.txt")).read_text().splitlines()
+
+    def running(task: int) -> list[RunFolder]:
+        runs = [RunFolder(root / "tiny" / name) for name in tasks[task].split()]
+        return [run for run in runs if run.status().state == "running" and run.status().step > 20]
+
+    def about(task: int, what: str) -> str:
+        return re.search(rf"\b{what}=(\S+)", slurm.run("scontrol", "show", "job", f"{job}_{task}"))[1]
+
+    slurm.run("scontrol", "update", f"JobId={job}_0", "TimeLimit=1")  # Slurm warns it within half a minute
+    wait_until(lambda: len(running(1)) == 2)
+    slurm.run("scontrol", "requeue", f"{job}_1")
+    wait_until(lambda: int(about(0, "Restarts")) == 1)
+    slurm.run("scontrol", "update", f"JobId={job}_0", "TimeLimit=60")
+    wait_until(lambda: int(about(1, "Restarts")) == 1 and running(1))
+    node, victim = about(1, "BatchHost"), running(1)[0]
+    slurm.kill_node(node)
+    os.kill(victim.status().pid, signal.SIGKILL)
+    wait_until(lambda: victim.status().deaths == 1)
+    slurm.start_node(node)
+
+    wait_until(lambda: not slurm.run("squeue", "-h").strip(), seconds=300)
+    printed = "".join(path.read_text() for path in (root / "tiny" / "slurm").glob("*/*.txt"))
+    assert numbers(root) == numbers(calm), printed
+    assert (root / "tiny" / "report" / "index.html").exists(), "the last task has written it"
 
 
 @pytest.mark.timeout(300)

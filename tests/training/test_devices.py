@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from slurm_rig import Rig
 
+from lit_resnet.cli import main
 from lit_resnet.nets import build
 from lit_resnet.runfolder import RunFolder
 from lit_resnet.training.config import RunCLI
@@ -45,6 +47,15 @@ def two(tmp_path_factory) -> RunFolder:
     return RunFolder(folder / "run")
 
 
+def assert_same(a: RunFolder, b: RunFolder) -> None:
+    """Bit for bit."""
+    weights = [torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (a, b)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    curves = [[row | {"images_per_second": None} for row in run.metrics()] for run in (a, b)]
+    assert curves[0] == curves[1]
+    assert a.summary()["warmup_steps"] == b.summary()["warmup_steps"]
+
+
 STOPPED = """
 import sys
 from lit_resnet.cli import main
@@ -70,11 +81,47 @@ def test_stopped_in_the_middle_of_a_window_two_processes_end_as_if_they_had_not_
     fit(tmp_path, run.path, str(stopping))
     assert (run.status().state, run.status().step) == ("queued", 6)
     fit(tmp_path, run.path, "-m", "lit_resnet")
-    weights = [torch.load(r.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for r in (two, run)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    curves = [[row | {"images_per_second": None} for row in r.metrics()] for r in (two, run)]
-    assert curves[0] == curves[1]
-    assert run.summary()["warmup_steps"] == two.summary()["warmup_steps"]
+    assert_same(two, run)
+
+
+REQUEUED = """
+import os, runpy, subprocess, sys, time
+from lit_resnet.training.recorder import Recorder
+
+save_if_due = Recorder._save_if_due
+
+def asked(self, trainer):
+    if trainer.global_step == 6 and self.status.attempts == 1:
+        if trainer.global_rank == 1:
+            subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+        while not self.stop.made:  # the signal comes to both
+            time.sleep(0.05)
+    save_if_due(self, trainer)
+
+Recorder._save_if_due = asked
+sys.argv[:] = sys.argv[2:]  # in place of -m and the name of a module
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.timeout(300)
+def test_requeued_by_slurm_two_tasks_end_as_if_they_had_not_been(slurm: Rig, two: RunFolder, tmp_path: Path, capsys):
+    """One on each node, under srun; in the middle of a window, too."""
+    (tmp_path / "requeued.py").write_text(REQUEUED)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/requeued.py "$@"\n')
+    python.chmod(0o755)
+    content = config(166)
+    content["trainer"] |= {"num_nodes": 2, "devices": 1, "strategy": "ddp"}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+    cluster = {"cpus": 1, "python": str(python)}
+    (tmp_path / "two.yaml").write_text(
+        yaml.safe_dump({"base": "recipe.yaml", "seeds": [1], "include": {"two": {}}, "cluster": cluster})
+    )
+    assert main(["launch", str(tmp_path / "two.yaml"), "--on", "slurm", "--root", str(tmp_path), "--wait"]) == 0
+    run = RunFolder(tmp_path / "two" / "two-seed1")
+    assert run.status().attempts == 2
+    assert_same(two, run)
 
 
 @pytest.mark.timeout(300)

@@ -1,6 +1,8 @@
 """One run: its folder, its learning rate, and that a run that was stopped or killed ends as one that was not."""
 
 import csv
+import errno
+import io
 import json
 import os
 import pickle
@@ -18,7 +20,7 @@ from lit_resnet.data import sources
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder import GivenUp, RunFolder, Status
 from lit_resnet.training import recorder, run
 from lit_resnet.training.config import RunCLI
 from lit_resnet.training.module import LitResNet, load_weights
@@ -255,7 +257,7 @@ def test_killed_after_the_last_iteration(whole: RunFolder, tmp_path: Path, monke
     assert_same(whole, folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(
     ("when", "step", "saved"), [("before", 9, 9), ("after", 9, 10), ("after", 7, 8), ("after", 8, 9)]
 )
@@ -270,6 +272,8 @@ def test_a_stopped_run_saves_and_the_next_call_continues(
         due = trainer.global_step == step and not self.stop.made
         if due and when == "before":
             os.kill(os.getpid(), number)
+            if number != signal.SIGINT:  # Slurm sends it to the launcher, which sends one of its own
+                os.kill(os.getpid(), signal.SIGTERM)
         original(self, trainer)
         if due and when == "after":
             os.kill(os.getpid(), number)
@@ -278,6 +282,114 @@ def test_a_stopped_run_saves_and_the_next_call_continues(
         patch.setattr(recorder.Recorder, "_save_if_due", signalled)
         assert not train(RunCLI(config()), folder)
     assert (folder.status().state, folder.status().step) == ("queued", saved)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_a_cancelled_run_saves_and_is_continued_when_it_is_allowed(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    original = recorder.Recorder._save_if_due
+
+    def cancelled(self, trainer) -> None:
+        if trainer.global_step == 9:
+            folder.ask_to_stop()
+        original(self, trainer)
+
+    monkeypatch.setattr(recorder, "HEARTBEAT_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", cancelled)
+        assert not train(RunCLI(config()), folder)
+    assert (folder.status().state, folder.status().step) == ("queued", 10)
+    folder.allow()
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+class Disk:
+    """A disk for a test to fill: of what is appended half is written, as real ones do it."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.full = False
+        original = Path.open
+
+        class Half(io.FileIO):
+            def write(self, content) -> int:
+                return super().write(bytes(content)[: len(content) // 2])
+
+        def opened(path: Path, mode: str = "r", *args, **kwargs):
+            if self.full and mode == "wb":
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            return Half(path, mode) if self.full and mode == "ab" else original(path, mode, *args, **kwargs)
+
+        monkeypatch.setattr(Path, "open", opened)
+
+
+def test_a_full_disk_does_not_end_a_run(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    folder, disk = RunFolder(tmp_path / "run"), Disk(monkeypatch)
+
+    def filling(self, trainer) -> None:
+        disk.full = 5 <= trainer.global_step < 20
+        self._save(trainer)
+
+    monkeypatch.setattr(recorder.Recorder, "_save_if_due", filling)
+    assert train(RunCLI(config()), folder)
+    assert folder.status().attempts == 1
+    said = capsys.readouterr().err
+    assert said.count("the checkpoint: No space left on device; the run goes on and tries again") == 1
+    assert said.count("metrics.csv: No space left on device") == 1
+    assert not [path for path in folder.path.rglob("*") if "tmp" in path.name or "new" in path.name]
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize("freed", [False, True])
+def test_killed_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeypatch, freed: bool):
+    """The rows that it could not write come again; also where a checkpoint has been written since."""
+    folder, disk = RunFolder(tmp_path / "run"), Disk(monkeypatch)
+
+    def filling(self, trainer) -> None:
+        disk.full = 5 <= trainer.global_step < 20
+        if trainer.global_step == 4 or (freed and trainer.global_step == 20):
+            self._save(trainer)
+        if trainer.global_step == 21:
+            disk.full = False
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", filling)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert folder.status().saved == (20 if freed else 4)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_run_to_be_continued(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder, disk = RunFolder(tmp_path / "run"), Disk(monkeypatch)
+    original = recorder.Recorder._save_if_due
+
+    def filling(self, trainer) -> None:
+        disk.full = trainer.global_step > 15
+        original(self, trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", filling)
+        with pytest.raises(OSError, match="the last checkpoint could not be written"):
+            train(RunCLI(config()), folder)
+    disk.full = False
+    assert folder.summary() is None
+    assert folder.status().deaths == 0, "a full disk is no death"
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_three_deaths_without_a_word(whole: RunFolder, tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_status(Status("running", deaths=2, died_at=0))
+    with pytest.raises(GivenUp, match="died 3 times from iteration 0 on; see its log, mend the cause"):
+        train(RunCLI(config()), folder)
+    assert folder.status().state == "failed"
+    folder.write_status(Status("running", deaths=2, died_at=0, saved=8))  # it has got further since
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
 

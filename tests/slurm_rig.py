@@ -1,7 +1,7 @@
 """A real Slurm on this one machine, for tests: controller, nodes with counted GPUs that do not exist, all on loopback.
 
-    python tests/slurm/rig.py start DIR      # prints what a shell must export; several can run side by side
-    python tests/slurm/rig.py stop DIR
+    python tests/slurm_rig.py start DIR      # prints what a shell must export; several can run side by side
+    python tests/slurm_rig.py stop DIR
 
 Debian's packages slurm-wlm and munge. As root each node has a host name of its own, and the jobs see an /etc/hosts in
 which those names are this machine; as another user, or without the right to, all nodes have the machine's name.
