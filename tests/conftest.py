@@ -1,7 +1,9 @@
 """One thread a process: two test processes with two threads each, on two cores, would wait for each other."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import slurm_rig
@@ -17,11 +19,12 @@ def pytest_collection_modifyitems(items: list) -> None:
 
 
 @pytest.fixture(scope="session")
-def slurm(tmp_path_factory) -> Iterator[slurm_rig.Rig]:
+def slurm() -> Iterator[slurm_rig.Rig]:
     """A real Slurm of two nodes on this machine, to which this process and its children submit."""
     if missing := slurm_rig.missing():
         pytest.skip(f"Slurm is not installed: {missing} missing (Debian: apt install slurm-wlm munge)")
-    rig = slurm_rig.Rig(tmp_path_factory.mktemp("slurm"))
+    rig = slurm_rig.Rig(Path(tempfile.mkdtemp(prefix="slurm-")))
+    rig.folder.chmod(0o755)
     try:
         rig.start()
     except slurm_rig.Failed as error:

@@ -65,7 +65,7 @@ class Failed(RuntimeError):
 
 
 class Rig:
-    """A cluster whose files are all in `folder`.
+    """A cluster whose files are all in `folder`, which everybody must be able to enter: munge insists.
 
     Attributes:
         env: What the environment of its users needs.
@@ -120,14 +120,16 @@ class Rig:
         return found.stdout + found.stderr
 
     def stop(self) -> None:
-        """End all jobs, then all daemons."""
-        self.run("scancel", f"--user={getpass.getuser()}")
-        for _ in range(100):  # a step that lives on would hold the folder
-            if not self.run("squeue", "-h").strip():
-                break
-            time.sleep(0.1)
+        """End all jobs, then all daemons, and remove all files."""
+        if (self.folder / "slurmctld.pid").exists():
+            self.run("scancel", f"--user={getpass.getuser()}")
+            for _ in range(100):  # a step that lives on would hold the folder
+                if not self.run("squeue", "-h").strip():
+                    break
+                time.sleep(0.1)
         for path in sorted(self.folder.glob("*.pid"), reverse=True):
             self._end(path)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, path: Path) -> None:
         """SIGTERM, and after five seconds SIGKILL, to the daemon of a pid file, if it is one of ours."""
