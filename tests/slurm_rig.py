@@ -29,7 +29,7 @@ SlurmctldPort={port}
 SlurmUser={user}
 SlurmdUser={user}
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
-AuthInfo=socket={folder}/munge.socket,cred_expire=2
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -46,7 +46,7 @@ PropagateResourceLimits=NONE
 GresTypes=gpu
 FirstJobId={first_job}
 ReturnToService=2
-# Quick: a second where clusters wait for minutes.
+# Quick: cred_expire, which is no less than 5 s, is how long a requeued job waits; a second where clusters wait for minutes.
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 SlurmdTimeout=10
 BatchStartTimeout=10

@@ -173,7 +173,7 @@ class Pool:
             elif run.folder.cancelled:
                 self.outcome.cancelled.append(run.name)
                 self.say(f"{run.name}: cancelled; the next launch continues it")
-            elif code in (worker.STOPPED, -signal.SIGTERM):
+            elif code in (worker.STOPPED, -signal.SIGTERM) or self.stopping:
                 self.outcome.stopped = True
                 self.say(f"{run.name}: stopped by a signal; the next launch continues it")
             else:
@@ -220,9 +220,9 @@ class Pool:
 
 
 def start_server() -> None:
-    """Start the fork server. Ctrl-C and Slurm's warning are ignored in it and its runs: they are for this process."""
+    """Start the fork server. It ignores what a terminal or Slurm sends to all processes: that is for this one."""
     CONTEXT.set_forkserver_preload(worker.PRELOAD)
-    numbers = (signal.SIGINT, signal.SIGUSR1)
+    numbers = (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         forkserver.ensure_running()

@@ -42,6 +42,7 @@ def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
     """Judge ensembles of finished runs, in a process forked for it; ends the process with 0 or 1."""
     from lit_resnet.evaluation.verb import ensemble_of
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the server ignores
     threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
     for ensemble in wanted:
         try:
@@ -57,6 +58,7 @@ def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...]
 
     Where it is given cores it keeps to them, and so do the processes that read images for it.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the server ignores
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
