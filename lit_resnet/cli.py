@@ -32,7 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if argv and argv[0] in TRAINING:
             return _training(argv[0], argv[1:])
-        args = _parser().parse_args(argv)
+        parser = _parser()
+        args, words = parser.parse_known_args(argv)
+        if "cells" in args and not any(word.startswith("-") for word in words):
+            args.cells += words  # which argparse does not take after an option
+        elif words:
+            parser.error(f"unrecognized arguments: {' '.join(words)}")
         if "root" in args and args.root.exists() and not args.root.is_dir():
             raise InputError(f"--root {args.root}: is a file; give a folder")
         return args.run(args)

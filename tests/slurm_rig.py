@@ -46,7 +46,7 @@ PropagateResourceLimits=NONE
 GresTypes=gpu
 FirstJobId={first_job}
 ReturnToService=2
-# Quick: cred_expire, which is no less than 5 s, is how long a requeued job waits; a second where clusters wait for minutes.
+# Quick, a second where clusters wait for minutes; cred_expire, no less than 5 s, is how long a requeued job waits.
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 SlurmdTimeout=10
 BatchStartTimeout=10
