@@ -41,7 +41,7 @@ RECIPE = {
 }
 CLUSTER = {"cpus": 1, "runs_per_job": 4, "runs_per_gpu": 2}
 # How often what happens, of a hundred.
-SHARES = {"run killed": 40, "disk full": 20, "requeued": 15, "warned": 10, "job killed": 10, "node killed": 5}
+SHARES = {"run killed": 50, "disk full": 20, "requeued": 10, "warned": 10, "job killed": 5, "node killed": 5}
 
 
 class Chaos:
@@ -71,6 +71,9 @@ class Chaos:
     def runs(self) -> list[RunFolder]:
         return [RunFolder(self.disk / "runs" / "chaos" / cell) for cell in self.cells]
 
+    def running(self) -> list[RunFolder]:
+        return [run for run in self.runs() if run.status().state == "running"]
+
     def launch(self, *options: str) -> str:
         """`lit-resnet launch` of the grid; what it prints to stdout."""
         command = [sys.executable, "-m", "lit_resnet", "launch", str(self.place / "chaos.yaml"), *options]
@@ -86,7 +89,8 @@ class Chaos:
         while True:
             while queue := self.rig.run("squeue", "-h", "-o%i %T").split("\n")[:-1]:
                 time.sleep(self.rng.uniform(0.5, 5))
-                if sum(self.happened.values()) < enough:
+                # While all jobs start there is nothing to lose, and nobody would ever get further.
+                if sum(self.happened.values()) < enough and self.running():
                     self.disturb([line.split()[0] for line in queue if line.endswith("RUNNING")])
             failed = [run for run in self.runs() if run.status().state == "failed"]
             if all(run.summary() for run in self.runs()):
@@ -112,8 +116,8 @@ class Chaos:
             print(f"{sum(self.happened.values())}: {what}", flush=True)
 
     def _kill_run(self, jobs: list[str]) -> bool:
-        running = [run.status().pid for run in self.runs() if run.status().state == "running"]
-        return bool(running) and _kill(self.rng.choice(running))
+        running = self.running()
+        return bool(running) and _kill(self.rng.choice(running).status().pid)
 
     def _kill_job(self, jobs: list[str]) -> bool:
         """The process that watches over the runs of a job."""
