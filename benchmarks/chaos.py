@@ -2,15 +2,14 @@
 
     python benchmarks/chaos.py --disturbances 100 --seed 0
 
-Needs root, Debian's packages slurm-wlm and munge, and nothing else: the cluster of the tests (two nodes on this
-machine), and a small disk in memory that can be filled. Eight runs of 32x32 digits are launched on it in two jobs. Every
-few seconds something happens: kill -9 of a run or of a whole job, a requeue, Slurm's warning that the time is over,
-kill -9 of a node's slurmd, a disk that is full for some seconds. When the runs are done, and as often as it takes for so
-many disturbances, all is removed and launched anew. What a run that died three times at one place needs, `launch` again,
-is done, and counted.
+Needs root and Debian's packages slurm-wlm and munge: the cluster of the tests, two nodes on this machine, and a small
+disk in memory that can be filled. Eight runs of digits are launched on it in two jobs. Every few seconds something
+happens: kill -9 of a run or of a whole job, a requeue, Slurm's warning that the time is over, kill -9 of a node's
+slurmd, a disk that is full for some seconds. When the runs are done all is removed and launched anew, as often as it
+takes for so many disturbances. What a run needs that died three times at one place, another launch, is done, and counted.
 
-All runs are then compared with those of a local launch that nobody disturbed: bit for bit, but for times. Exit code 1 if
-a run is lost, if a row of metrics.csv is missing or doubled, or if anything differs.
+All runs are then compared with those of a local launch that nobody disturbed: bit for bit, but for times. Exit code 1
+if a run is lost, if a row of metrics.csv is missing or doubled, or if anything differs.
 """
 
 import argparse
@@ -160,7 +159,7 @@ def _kill(pid: int) -> bool:
 
 
 def compare(alone: Path, runs: list[RunFolder]) -> tuple[int, int, int]:
-    """Runs that are lost, rows of metrics.csv that are missing or doubled, and runs that are not bit for bit the same."""
+    """Runs that are lost, rows of metrics.csv that are missing or doubled, and runs that differ in a bit."""
     lost = rows = different = 0
     for run in runs:
         reference = RunFolder(alone / "chaos" / run.path.name)
