@@ -6,7 +6,7 @@ Needs root and Debian's packages slurm-wlm and munge: the cluster of the tests, 
 disk in memory that can be filled. Eight runs of digits are launched on it in two jobs. Every few seconds something
 happens: kill -9 of a run or of a whole job, a requeue, Slurm's warning that the time is over, kill -9 of a node's
 slurmd, a disk that is full for some seconds. When the runs are done all is removed and launched anew, as often as it
-takes for so many disturbances. What a run needs that died three times at one place, another launch, is done, and counted.
+takes for so many disturbances. A run that died three times at one place is launched again, and counted.
 
 All runs are then compared with those of a local launch that nobody disturbed: bit for bit, but for times. Exit code 1
 if a run is lost, if a row of metrics.csv is missing or doubled, or if anything differs.
