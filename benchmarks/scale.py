@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py --cells 10000 --rounds 5
 
-Writes a grid of as many different cells (by depth, learning rate, weight decay and seed) and a finished run folder for
-each in a temporary folder. `plan` is timed in one process after its import, which is told apart; `status` is timed as a
-command, from the start of Python to its last line. Medians and the extremes of the rounds.
+Writes a grid of as many different cells, and a run folder for each, in a temporary place: a hundred runs are under
+way, a hundred died, the rest are finished. `plan` is timed in a process that has imported torch and lightning, before
+any run and then; `status` as a command, from the start of Python to its end. Medians of the rounds, and their span.
 """
 
 import argparse
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
@@ -24,70 +26,82 @@ from lit_resnet.runfolder import RunFolder, Status
 from lit_resnet.sameness import digest
 
 PLAN_SECONDS, STATUS_SECONDS = 5, 3
+SOME = 100  # runs under way, and as many that died
 
 TIMED_PLAN = """
-import json, sys, time
+import sys, time
 from pathlib import Path
-started = time.perf_counter()
-import lit_resnet.training.run
 from lit_resnet.ablation import plan
 from lit_resnet.ablation.grid import load
-imported = time.perf_counter()
-rows = plan.rows(load(sys.argv[1]), Path(sys.argv[2]))
-print(json.dumps([len(rows), imported - started, time.perf_counter() - imported]))
+from lit_resnet.probes import complexity
+from lit_resnet.training import config
+started = time.perf_counter()
+plan.rows(load(sys.argv[1]), Path(sys.argv[2]))
+print(time.perf_counter() - started)
 """
 
+SUMMARY = {
+    "net": "ResNet-20",
+    "family": "cifar",
+    "shortcut": "A",
+    "data": "digits",
+    "depth": 20,
+    "params": 269_722,
+    "macs": 40_551_040,
+    "steps": 64_000,
+    "batch_size": 128,
+    "test_error": 8.75,
+    "train_error": 0.1,
+    "wall_seconds": 9e3,
+}
 
-def write_grid(folder: Path, cells: int) -> Grid:
-    """A grid of so many cells: a tenth of them differ by seed alone, as they do in a real one."""
+
+def write_grid(folder: Path, cells: int) -> Path:
+    """A grid file of so many cells, no two of which are seeds of one: those cost a plan less."""
     (folder / "recipe.yaml").write_text(yaml.safe_dump({"data": {"source": "digits", "flip": False}}))
     content = {
         "base": "recipe.yaml",
-        "seeds": list(range(10)),
         "matrix": {
             "model.net.depth": [8, 14, 20, 26, 32],
             "model.net.shortcut": {"plain": "none", "residual": "A"},
-            "model.lr": [round(0.01 * k, 2) for k in range(1, 11)],
+            "model.lr": [round(0.001 * k, 3) for k in range(1, 101)],
             "model.weight_decay": [round(1e-5 * k, 5) for k in range(1, cells // 1000 + 1)],
         },
     }
     (folder / "large.yaml").write_text(yaml.safe_dump(content))
-    return load(str(folder / "large.yaml"))
+    return folder / "large.yaml"
 
 
-def write_runs(grid: Grid, root: Path) -> None:
-    """A folder of a finished run for each cell."""
-    summary = {
-        **{"net": "ResNet-20", "family": "cifar", "shortcut": "A", "data": "digits", "depth": 20, "params": 269722},
-        **{
-            "macs": 10**7,
-            "steps": 64000,
-            "batch_size": 128,
-            "test_error": 8.0,
-            "train_error": 0.1,
-            "wall_seconds": 9e3,
-        },
-    }
-    for cell in grid.cells:
-        run = RunFolder(root / grid.name / cell.folder)
+def write_runs(grid: Grid, root: Path, under_way: ExitStack) -> None:
+    """A run folder for each cell; the locks of those under way are held until `under_way` ends."""
+    for i, cell in enumerate(grid.cells):
+        run, config = RunFolder(root / grid.name / cell.folder), grid.config(cell)
         run.path.mkdir(parents=True)
-        config = grid.config(cell)
         run.cell_file.write_text(yaml.safe_dump(config))
-        run.write_summary(summary)
-        run.write_status(Status("done", 64000, 64000, attempts=1, elapsed=9e3, digest=digest(config)))
+        status = Status("done", 64_000, 64_000, attempts=1, elapsed=9e3, digest=digest(config))
+        if i < 2 * SOME:
+            status.state, status.step = "running", 32_000
+            run.checkpoints.mkdir()
+            (run.checkpoints / "last.ckpt").touch()
+        else:
+            run.write_summary(SUMMARY)
+        run.write_status(status)
+        if i < SOME:
+            under_way.enter_context(run.locked())
 
 
-def timed(command: list[str]) -> float:
-    """Seconds of a command whose output nobody reads."""
+def measure(what: str, seconds: Callable[[], float], rounds: int, most: float) -> None:
+    """Print the median of some rounds, their span, and what is wanted."""
+    taken = [seconds() for _ in range(rounds)]
+    span = f"{min(taken):.2f} to {max(taken):.2f}"
+    print(f"{what + ':':<36}{statistics.median(taken):6.2f} s ({span}), wanted: under {most}", flush=True)
+
+
+def seconds_of(command: list[str]) -> float:
+    """Of a command, whose output nobody reads."""
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - started
-
-
-def told(name: str, seconds: list[float], most: float) -> None:
-    print(
-        f"{name}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}); wanted: under {most}"
-    )
 
 
 def main() -> None:
@@ -95,27 +109,24 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=10_000, help="a multiple of 1000 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder, root = Path(place), Path(place) / "runs"
-        grid = write_grid(folder, args.cells)
-        path = str(folder / "large.yaml")
-        plans = []
-        for _ in range(args.rounds):
-            said = subprocess.run([sys.executable, "-c", TIMED_PLAN, path, str(root)], check=True, capture_output=True)
-            plans.append(json.loads(said.stdout))
-        print(f"{len(grid.cells)} cells, {os.cpu_count()} cores, medians of {args.rounds} rounds")
-        print(f"import of torch and lightning: {statistics.median(p[1] for p in plans):.1f} s")
-        told("plan, nothing run yet", [p[2] for p in plans], PLAN_SECONDS)
-        write_runs(grid, root)
-        status = [sys.executable, "-m", "lit_resnet", "status"]
-        for name, more in (
-            ("status GRID", [path]),
-            ("status GRID --format csv", [path, "--format=csv"]),
-            ("status", []),
-        ):
-            told(name, [timed([*status, *more, "--root", str(root)]) for _ in range(args.rounds)], STATUS_SECONDS)
-        said = subprocess.run([sys.executable, "-c", TIMED_PLAN, path, str(root)], check=True, capture_output=True)
-        told("plan, all runs finished (one round)", [json.loads(said.stdout)[2]], PLAN_SECONDS)
+    with tempfile.TemporaryDirectory() as place, ExitStack() as under_way:
+        path, root = write_grid(Path(place), args.cells), Path(place) / "runs"
+        grid = load(str(path))
+
+        def plan() -> float:
+            command = [sys.executable, "-c", TIMED_PLAN, str(path), str(root)]
+            return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+        def status(*more: str) -> Callable[[], float]:
+            return lambda: seconds_of([sys.executable, "-m", "lit_resnet", "status", *more, "--root", str(root)])
+
+        print(f"{len(grid.cells):,} cells, {os.cpu_count()} cores, {args.rounds} rounds")
+        measure("plan GRID, nothing run yet", plan, args.rounds, PLAN_SECONDS)
+        write_runs(grid, root, under_way)
+        measure(f"plan GRID, {2 * SOME} to go on with", plan, args.rounds, PLAN_SECONDS)
+        measure("status GRID", status(str(path)), args.rounds, STATUS_SECONDS)
+        measure("status GRID --format csv", status(str(path), "--format", "csv"), args.rounds, STATUS_SECONDS)
+        measure("status, of all below --root", status(), args.rounds, STATUS_SECONDS)
 
 
 if __name__ == "__main__":

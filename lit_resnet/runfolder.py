@@ -20,29 +20,24 @@ Needs neither torch nor pandas.
 """
 
 import csv
-import errno
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from filelock import LeaseCompromise, SoftFileLease, Timeout
 
 from lit_resnet.errors import InputError
+from lit_resnet.files import FOR_A_WHILE, append_whole, clock, write_whole  # noqa: F401 (clock: for `silent`)
+from lit_resnet.lock import InUse, Lock  # noqa: F401 (InUse: for who locks)
 
 State = Literal["queued", "running", "done", "failed"]
 
 DEATHS = 3  # at the same iteration, and a run has failed
-# A lock of another machine counts until nothing was heard of its holder for so long.
-LEASE_SECONDS, HEARD_SECONDS = 30.0, 5.0
-# What a full disk says, and a network's file system that is away for a while: to be tried again.
-FOR_A_WHILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
@@ -92,45 +87,13 @@ class Status:
             self.state, self.error = "failed", f"{reason}; died {self.deaths} times from iteration {self.saved} on"
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def append_whole(path: Path, text: str) -> None:
-    """Append all of `text`, or nothing: what a full disk has taken of it is taken back."""
-    with path.open("ab", buffering=0) as file:
-        before = file.seek(0, os.SEEK_END)
-        content = text.encode()
-        try:
-            if file.write(content) < len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        except BaseException:
-            file.truncate(before)
-            raise
-
-
-def clock(root: Path) -> float:
-    """The present by the clock of the file system below `root`, which is the same for all machines that share it.
-
-    This machine's clock where nothing can be written there.
-    """
-    file = root / f".clock.{os.getpid()}.tmp"
-    try:
-        file.touch()
-        try:
-            return file.stat().st_mtime
-        finally:
-            file.unlink()
-    except OSError:
-        return time.time()
+# What others calculate with and print; a folder may come from strangers.
+STATUS_KINDS = {
+    int | float: ("step", "max_steps", "saved", "attempts", "deaths", "elapsed"),
+    int | float | None: ("died_at", "heartbeat", "train_error", "test_error", "pid", "peak_memory_bytes"),
+    str | None: ("error", "host", "job", "digest", "git_commit"),
+    dict: ("versions",),
+}
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -176,10 +139,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value
 
 
-class InUse(InputError):
-    """Another process is training in this folder."""
-
-
 class GivenUp(InputError):
     """The run dies again and again without getting any further."""
 
@@ -201,62 +160,42 @@ class RunFolder:
         self.log_file = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
         self.stop_file = self.path / "stop"
-        self.lock_file = self.path / ".lock"
+        self._lock = Lock(self.path / ".lock")
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
     @contextmanager
     def locked(self, timeout: float = 0.0) -> Iterator[None]:
-        """Own the run: at most one process trains in a folder, of all machines that share it.
-
-        The lock of a process that died on this machine is taken over at once; that of another machine when nothing was
-        heard of its holder for `LEASE_SECONDS`, by this machine's own count of them. A holder that was asleep for so
-        long and has lost its run ends at once.
+        """Own the run: at most one process trains in a folder, of all machines that share it. See `Lock`.
 
         Raises:
-            InUse: Another process still holds it after `timeout` seconds.
+            InUse: A live process still holds it after `timeout` seconds.
             InputError: The folder cannot be written.
             OSError: There is no space left.
         """
-        lock = self._lock()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=timeout)
-        except Timeout:
-            raise InUse(f"{self.path}: another process is training this run; wait for it, or stop it") from None
-        except OSError as error:
-            if error.errno in FOR_A_WHILE:
-                raise
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --root") from None
-        try:
+        with ExitStack() as held:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                held.enter_context(self._lock.held(timeout))
+            except OSError as error:
+                if error.errno in FOR_A_WHILE:
+                    raise
+                raise InputError(f"{self.path}: cannot be written ({error.strerror}); give another --root") from None
             yield
-        finally:
-            lock.release()
-
-    def _lock(self) -> SoftFileLease:
-        return SoftFileLease(
-            self.lock_file, lease_duration=LEASE_SECONDS, heartbeat_interval=HEARD_SECONDS, on_compromise=_lost
-        )
 
     def in_use(self) -> bool:
-        """Whether a live process holds the lock, as far as can be known without waiting."""
-        try:
-            heard = self.lock_file.stat().st_mtime
-        except OSError:
-            return False
-        try:
-            lock = self._lock()
-            lock.acquire(timeout=0)
-            lock.release()
-        except (Timeout, OSError):  # it is held, or the folder is another user's
-            return clock(self.path) - heard < LEASE_SECONDS
-        return False
+        """Whether a live process holds the lock, as far as a look can tell; changes nothing."""
+        return self._lock.live()
+
+    def holder(self) -> tuple[str, int] | None:
+        """Host and process id of whose lock it is, be it alive or dead; None where there is no lock."""
+        return self._lock.holder()
 
     @property
     def cancelled(self) -> bool:
         """Whether somebody has asked the run to stop."""
-        return self.stop_file.exists()
+        return os.path.exists(self.stop_file)  # which is False where a network's file system is away
 
     def ask_to_stop(self) -> None:
         """Ask whoever trains it, on whatever machine, to save and end."""
@@ -298,8 +237,9 @@ class RunFolder:
         known = self._json(self.status_file) or {}
         names = {f.name for f in fields(Status)}
         status = Status(**{name: value for name, value in known.items() if name in names})
-        numbers = (status.step, status.max_steps, status.attempts, status.elapsed, status.saved, status.deaths)
-        if status.state not in get_args(State) or not all(isinstance(n, int | float) for n in numbers):
+        if status.state not in get_args(State) or not all(
+            isinstance(getattr(status, name), kind) for kind, names in STATUS_KINDS.items() for name in names
+        ):
             raise self._damaged(self.status_file)
         return status
 
@@ -407,14 +347,9 @@ class RunFolder:
         """Replace metrics.csv."""
         write_whole(self.metrics_file, _line(METRICS) + "".join(map(_metrics_line, rows)))
 
-    def append_metrics(self, rows: list[dict[str, float | None]]) -> None:
-        """Append rows, as one write."""
-        append_whole(self.metrics_file, "".join(map(_metrics_line, rows)))
-
-
-def _lost(lost: LeaseCompromise) -> None:
-    print(f"{lost.lock_file}: another process has taken this run over ({lost.reason}); this one ends", file=sys.stderr)
-    os._exit(1)
+    def append_metrics(self, row: dict[str, float | None]) -> None:
+        """Append one row, as one write."""
+        append_whole(self.metrics_file, _metrics_line(row))
 
 
 def is_evaluation(value: Any) -> bool:

@@ -1,6 +1,8 @@
-"""One thread a process: two test processes with two threads each, on two cores, would wait for each other."""
+"""What all tests share: their order, how their processes run, and a real Slurm."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,11 @@ from pathlib import Path
 import pytest
 import slurm_rig
 
+# One thread a process: two test processes with two threads each, on two cores, would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Some containers forbid Python to keep what it has compiled. Then each import of lightning takes 15 s in place of 6 s.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 LONGEST = ("test_launch.py", "test_shipped_grids.py", "test_devices.py", "test_imagenet_runs.py")
 
@@ -25,6 +31,10 @@ def slurm() -> Iterator[slurm_rig.Rig]:
         pytest.skip(f"Slurm is not installed: {missing} missing (Debian: apt install slurm-wlm munge)")
     rig = slurm_rig.Rig(Path(tempfile.mkdtemp(prefix="slurm-")))
     rig.folder.chmod(0o755)
+    # Stopped by another process, when its stdin ends: with this one, even by kill -9.
+    stop = [sys.executable, slurm_rig.__file__, "stop", str(rig.folder)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    guard = subprocess.Popen(["sh", "-c", 'cat; exec "$@"', "sh", *stop], stdin=subprocess.PIPE, **quiet)
     try:
         rig.start()
     except slurm_rig.Failed as error:
@@ -33,7 +43,7 @@ def slurm() -> Iterator[slurm_rig.Rig]:
         for name, value in rig.env.items():
             patch.setenv(name, value)
         yield rig
-    rig.stop()
+    guard.communicate()
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def imported(code: str, cwd: Path) -> set[str]:
         ["status", "GRID", "--root", "ROOT"],
         ["status", "--root", "ROOT"],
         ["report", "GRID", "--root", "ROOT"],
+        ["cancel", "GRID", "--root", "ROOT"],
     ],
 )
 def test_answers_without_torch(argv: list[str], grid: str, run: RunFolder):

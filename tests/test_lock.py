@@ -35,10 +35,10 @@ def file_system(request, monkeypatch) -> None:
         monkeypatch.setattr(filelock._soft, "exchange_names", lambda *_: False)
 
 
-def held_elsewhere(folder: Path) -> Lock:
+def held_elsewhere(folder: Path, host: str = "elsewhere") -> Lock:
     """A lock whose holder is a process of another machine, with this machine's number of a process that lives."""
-    lines = ["filelock/2", f"pid={os.getpid()}", "host=elsewhere", "mode=lease", "token=0123", f"duration={LEASE}"]
-    (folder / ".lock").write_text("".join(f"{line}\n" for line in lines))
+    lines = ["filelock/2", f"pid={os.getpid()}", f"host={host}", "mode=lease", "token=0123", f"duration={LEASE}"]
+    write_whole(folder / ".lock", "".join(f"{line}\n" for line in lines))
     return Lock(folder / ".lock")
 
 
@@ -112,7 +112,7 @@ def test_the_lock_of_a_machine_that_vanished_is_taken_over_by_one(tmp_path: Path
     inside, most, done = [], [], []
 
     def run() -> None:
-        while True:
+        for _ in range(100):
             try:
                 with Lock(tmp_path / ".lock").held(timeout=0):
                     inside.append(1)
@@ -132,6 +132,23 @@ def test_the_lock_of_a_machine_that_vanished_is_taken_over_by_one(tmp_path: Path
     assert len(done) == 8
     assert max(most) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_another_one_was_quicker_to_take_it_over(tmp_path: Path, monkeypatch):
+    """At the last moment, where a file system cannot exchange names: that one is left alone."""
+    monkeypatch.setattr(filelock._soft, "exchange_names", lambda *_: False)
+    held, rename = held_elsewhere(tmp_path), os.rename
+
+    def late(a: Path, b: Path) -> None:
+        held_elsewhere(tmp_path, "third")
+        rename(a, b)
+
+    monkeypatch.setattr(os, "rename", late)
+    os.utime(held.file, (0, 0))
+    with pytest.raises(InUse, match="on third"), held.held(timeout=0):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.mark.usefixtures("quick", "file_system")

@@ -35,7 +35,7 @@ def main() -> int:
     args = parser.parse_args()
     folders = [RunFolder(args.root / Path(args.grid).stem / cell) for cell in args.cells]
     if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
-        return _rank(folders[0])
+        return _rank(folders[0], args)
     return _runs(folders, args)
 
 
@@ -75,7 +75,7 @@ def _places(side_by_side: int) -> list[Place]:
     return [Place(threads, None, gpu)] * side_by_side
 
 
-def _rank(folder: RunFolder) -> int:
+def _rank(folder: RunFolder, args: argparse.Namespace) -> int:
     """One of the processes that train a cell together."""
     state = folder.status().state
     if folder.summary() or folder.cancelled or state == "failed":
@@ -85,6 +85,8 @@ def _rank(folder: RunFolder) -> int:
     code, by = worker.train(read_yaml(folder.cell_file), folder.path, threads, f"rank {rank}")
     if code == worker.STOPPED and not folder.cancelled:
         return AGAIN if by == signal.SIGUSR1 else TERMINATED
+    if code == worker.DONE and rank == "0":
+        _finish(args, Console(width=160))
     return DONE if code == worker.STOPPED else code
 
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,85 +63,100 @@ def check(grid: Grid) -> list[Planned]:
     Raises:
         InputError: The first cell that is wrong, the key, and what to write instead.
     """
-    from lit_resnet.probes.complexity import complexity_of
     from lit_resnet.training.config import RunCLI
 
-    cli = RunCLI({})
-    configs = _Configs(grid, cli)
-    planned = []
+    configs = Configs(grid, RunCLI({}))
+    planned: list[Planned] = []
     for cell in grid.cells:
+        if planned and planned[-1].cell.name == cell.name:  # it differs in its seed alone
+            planned.append(replace(planned[-1], cell=cell))
+            continue
         try:
-            configs.read(cell)
-            data, net = cli.check()
-            devices, num_nodes = cli.devices()
+            planned.append(_planned(cell, configs.read(cell)))
         except InputError as error:
             raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
-        counted = complexity_of(net, data.image_shape)
-        planned.append(
-            Planned(
-                cell=cell,
-                net=str(net),
-                net_config=asdict(net),
-                data=data.name,
-                params=counted.params,
-                macs=counted.macs,
-                passes=4 if cli.config.model.recompute else 3,
-                max_steps=cli.config.trainer.max_steps,
-                batch_size=data.batch_size,
-                image_shape=data.image_shape,
-                devices=devices,
-                num_nodes=num_nodes,
-                gpu=cli.config.trainer.accelerator != "cpu",
-            )
-        )
     return planned
 
 
-class _Configs:
-    """The parsed configs of a grid's cells, one at a time in `cli`.
+def _planned(cell: Cell, cli: "RunCLI") -> Planned:
+    """A cell, whose config `cli` has read, checked."""
+    from lit_resnet.probes.complexity import complexity_of
 
-    To parse a whole config takes 30 ms. The parser looks at each key by itself, so each value of the grid is parsed
-    once, in the base, and put into copies of the parsed base: a tenth of a millisecond.
+    data, net = cli.check()
+    devices, num_nodes = cli.devices()
+    counted = complexity_of(net, data.image_shape)
+    return Planned(
+        cell=cell,
+        net=str(net),
+        net_config=asdict(net),
+        data=data.name,
+        params=counted.params,
+        macs=counted.macs,
+        passes=4 if cli.config.model.recompute else 3,
+        max_steps=cli.config.trainer.max_steps,
+        batch_size=data.batch_size,
+        image_shape=data.image_shape,
+        devices=devices,
+        num_nodes=num_nodes,
+        gpu=cli.config.trainer.accelerator != "cpu",
+    )
+
+
+class Configs:
+    """The parsed configs of a grid's cells, one at a time.
+
+    A whole config takes the parser 15 ms, too long for each of ten thousand. It looks at every key by itself: so the
+    base is parsed once, each value of a key once, and a cell's values take the places of the base's.
     """
 
     def __init__(self, grid: Grid, cli: "RunCLI") -> None:
         self.grid, self.cli = grid, cli
         self.values: dict[str, Any] = {}
         try:
-            self.base = self._parsed({})
+            self.base = self._whole({})
+            self.config = self.base.clone()
         except InputError:  # it may be right with what the cells say
             self.base = None
+        self.own: set[str] = set()  # keys whose values in `config` are not the base's
 
-    def read(self, cell: Cell) -> None:
-        """Let `cli` have this cell's config.
+    def read(self, cell: Cell) -> "RunCLI":
+        """The command line with this cell's config, until the next one is read.
 
         Raises:
             InputError: A key or a value is wrong.
         """
-        try:
-            config = self._composed(cell)
-        except InputError:
-            config = None
-        if config is None:  # whether the cell is wrong, and how that is said, is for the parser to tell
-            self.cli.read(self.grid.config(cell))
-        else:
-            self.cli.config = config
+        if self.base is not None and all(key in self.cli.keys for key in cell.overrides):
+            with suppress(InputError):  # how that is said of the whole config is for the parser to tell
+                self._compose(cell)
+                return self.cli
+        self.cli.read(self.grid.config(cell))
+        return self.cli
 
-    def _composed(self, cell: Cell) -> "Namespace | None":
-        if self.base is None:
-            return None
-        config = self.base.clone()
-        for key, value in cell.overrides.items():
-            name = f"{key}={value!r}"
-            if name not in self.values:
-                self.values[name] = self._parsed({key: value})[key]
-            config[key] = self.values[name]
-        config[SEED] = cell.seed
-        return config
+    def _compose(self, cell: Cell) -> None:
+        values = {key: self._value(key, value) for key, value in cell.overrides.items()} | {SEED: cell.seed}
+        for key in self.own - values.keys():
+            self.config[key] = self.base[key]
+        for key, value in values.items():
+            self.config[key] = value
+        self.own, self.cli.config = set(values), self.config
 
-    def _parsed(self, overrides: dict[str, Any]) -> "Namespace":
+    def _value(self, key: str, value: Any) -> Any:
+        name = f"{key}={value!r}"
+        if name not in self.values:
+            read = self.cli.value(key, value)
+            self.values[name] = read if _plain(read) else self._whole({key: value})[key]
+        return self.values[name]
+
+    def _whole(self, overrides: dict[str, Any]) -> "Namespace":
         self.cli.read(self.grid.config(Cell("", 0, overrides)))
         return self.cli.config
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value says all: an object of one's choice has defaults, which come with a whole config alone."""
+    return (
+        all(map(_plain, value)) if isinstance(value, list) else value is None or type(value) in (bool, int, float, str)
+    )
 
 
 def rows(grid: Grid, root: Path) -> list[Row]:
@@ -149,10 +165,9 @@ def rows(grid: Grid, root: Path) -> list[Row]:
     A cell that another grid has finished counts as done: a launch will take it from there.
     """
     runs = [status.folder(grid, cell, root) for cell in grid.cells]
-    runs = [
-        run if run.path.exists() else reuse.finished_elsewhere(grid, cell, root) or run
-        for run, cell in zip(runs, grid.cells, strict=True)
-    ]
+    missing = (cell for cell, run in zip(grid.cells, runs, strict=True) if not run.path.exists())
+    elsewhere = reuse.finished_elsewhere(grid, missing, root)
+    runs = [elsewhere.get(run.path.name, run) for run in runs]
     for cell, run in zip(grid.cells, runs, strict=True):
         status.check_config(grid, cell, run)
     planned = check(grid)
@@ -221,7 +236,7 @@ def _time_step(planned: Planned) -> float:
     images = torch.randn(part, *planned.image_shape, device=device)
     labels = torch.zeros(part, dtype=torch.long, device=device)
     times: list[float] = []
-    while len(times) < 3 or (len(times) < 20 and sum(times) < 1):
+    while len(times) < 3 or (len(times) < 20 and sum(times) < 0.5):
         start = time.perf_counter()
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(net(images), labels).backward()

@@ -1,6 +1,7 @@
 """Grids have nets in common: a run that another grid has finished is not made again, but linked to."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,16 +11,21 @@ from lit_resnet.errors import InputError
 from lit_resnet.runfolder import RunFolder
 
 
-def finished_elsewhere(grid: Grid, cell: Cell, root: Path) -> RunFolder | None:
-    """The finished run of another grid below `root` with this cell's name, seed and config; None if there is none."""
-    for other in sorted(root.iterdir()) if root.is_dir() else ():
-        run = RunFolder(other / cell.folder)
-        if other.name == grid.name or run.path.is_symlink() or not run.cell_file.exists():
+def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[str, RunFolder]:
+    """Finished runs of other grids below `root` with the name, seed and config of these cells, by their folders."""
+    wanted = {cell.folder: cell for cell in cells}
+    found: dict[str, RunFolder] = {}
+    for other in sorted(root.iterdir()) if wanted and root.is_dir() else ():
+        if other.name == grid.name or not other.is_dir():
             continue
-        with suppress(InputError):  # a damaged folder of another grid is for that one to tell of
-            if run.summary() and status.says(grid, cell, run):
-                return run
-    return None
+        for name in (wanted.keys() - found.keys()).intersection(os.listdir(other)):
+            run = RunFolder(other / name)
+            if run.path.is_symlink() or not run.cell_file.exists():
+                continue
+            with suppress(InputError):  # a damaged folder of another grid is for that one to tell of
+                if run.summary() and status.says(grid, wanted[name], run):
+                    found[name] = run
+    return found
 
 
 def adopt(grid: Grid, root: Path) -> list[str]:
@@ -28,15 +34,20 @@ def adopt(grid: Grid, root: Path) -> list[str]:
     Returns:
         `<cell's folder>: taken from <grid>` for each.
     """
-    taken = []
+    missing = {}
     for cell in grid.cells:
         folder = status.folder(grid, cell, root).path
         if folder.is_symlink() and not folder.exists():  # that run was moved away since
             folder.unlink()
-        if folder.exists() or not (other := finished_elsewhere(grid, cell, root)):
+        if not folder.exists():
+            missing[folder] = cell
+    elsewhere = finished_elsewhere(grid, missing.values(), root)
+    taken = []
+    for folder in missing:
+        if not (other := elsewhere.get(folder.name)):
             continue
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):  # another launcher is about it too
             folder.symlink_to(os.path.relpath(other.path, folder.parent), target_is_directory=True)
-            taken.append(f"{cell.folder}: taken from {other.path.parent.name}")
+            taken.append(f"{folder.name}: taken from {other.path.parent.name}")
     return taken

@@ -86,7 +86,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Job | None = None
             state = "stalled" if silent > STALLED_SECONDS else state
         note = _clock_note(status, now - silent)
     elif state != "failed":
-        state = "cancelled" if run.cancelled else "stopped" if status.attempts else "queued"
+        state = "cancelled" if run.cancelled else "stopped" if status.attempts or state == "running" else "queued"
         if job:
             state = "starting" if job.state == "RUNNING" else "queued"
             note = f"job {job.id} {job.state.lower()}" + (f" ({job.reason})" if job.reason != "None" else "")

@@ -5,6 +5,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +13,55 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.disk import Patience
+from lit_resnet.training.disk import Disk
 
 
 class CheckpointFiles(TorchCheckpointIO):
     """Lightning's way to write: here to last.ckpt, what was there before to previous.ckpt.
 
-    With several devices it is the first one's, alone.
+    Of several devices it is the first one that writes, alone, while the others wait for it: a full disk must not raise
+    an error here that they do not know of.
 
-    Attributes:
-        flush: What must be on the disk before a checkpoint is, for a resume to be without gaps; None for nothing.
-        patience: Whether a full disk puts a checkpoint off; `patience.waiting` tells that it did.
+    Args:
+        folder: The run's.
+        disk: What is tried again while it is full.
+        flush: Writes what must be on the disk before a checkpoint is, for a resume to be without gaps.
     """
 
-    def __init__(self, folder: RunFolder, flush: Callable[[], None]) -> None:
+    def __init__(self, folder: RunFolder, disk: Disk, flush: Callable[[], None]) -> None:
         self.last, self.previous = (folder.checkpoints / f"{name}.ckpt" for name in ("last", "previous"))
-        self.flush = flush
-        self.patience = Patience("the checkpoint")
+        self.disk, self.flush = disk, flush
+        self.insisting = False  # whether there is no next time
+
+    @property
+    def refused(self) -> bool:
+        """Whether the newest one could not be written."""
+        return str(self.last) in self.disk.refused
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write and rename; the path is known."""
+        if self.insisting:
+            self.disk.insist(str(self.last), partial(self._write, checkpoint))
+            return
+        with self.disk.patient(str(self.last)):
+            self._write(checkpoint)
+
+    def _write(self, checkpoint: dict[str, Any]) -> None:
+        self.flush()
         new = self.last.with_name("new.ckpt")
-        with self.patience.writing():
-            self.flush()
-            content = io.BytesIO()  # torch.save to a file tells of a full disk in words of its own
-            torch.save(checkpoint, content)
-            try:
-                with new.open("wb") as file:
-                    file.write(content.getbuffer())
-                    file.flush()
-                    os.fsync(file.fileno())  # a machine may lose its power
-            except OSError:
-                new.unlink(missing_ok=True)
-                raise
-            if self.last.exists():
-                os.replace(self.last, self.previous)
-            os.replace(new, self.last)
+        content = io.BytesIO()  # torch.save to a file tells of a full disk in words of its own
+        torch.save(checkpoint, content)
+        try:
+            with new.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())  # else it may be empty after its renaming, if the power fails
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        if self.last.exists():
+            os.replace(self.last, self.previous)
+        os.replace(new, self.last)
 
 
 def newest_checkpoint(folder: RunFolder) -> Path | None:

@@ -4,9 +4,11 @@ import copy
 import difflib
 import inspect
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,6 +39,7 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
+HYPERPARAMETERS = tuple(inspect.signature(check_hyperparameters).parameters)
 PRECISIONS = ("None", "32", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -90,19 +93,42 @@ class RunCLI(LightningCLI):
             parser.add_argument("--ckpt_path", type=str, required=True, help="Checkpoint whose weights are evaluated.")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str] | dict[str, Any]) -> None:
-        known = list(vars(parser.get_defaults().as_flat()))
         self.given = copy.deepcopy(args)  # the parser changes lists in place
         try:
             if isinstance(args, dict):
-                _check_keys(args, known)
+                _check_keys(args, self.keys)
                 self.config = parser.parse_object(args)
             else:
                 self.config = parser.parse_args(args)
+            seed = self.config.seed_everything
+            if type(seed) is not int or seed < 0:  # without one, a resumed run would see other batches
+                raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
+            parser.validate(self.config, False)  # null, too, must be of a key's type
         except (ArgumentError, TypeError) as error:
-            raise InputError(_one_line(str(error), known)) from None
-        seed = self.config.seed_everything
-        if type(seed) is not int or seed < 0:  # without one, a resumed run would see other batches
-            raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
+            raise InputError(_one_line(str(error), self.keys)) from None
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The config keys that have a value; what an object of one's choice is made with is part of its key's value."""
+        return list(vars(self.parser.get_defaults().as_flat()))
+
+    def value(self, key: str, value: Any) -> Any:
+        """One key's value as the parser reads it, which it does whatever the other keys say: quicker than a config.
+
+        An object of one's choice is as it was given, without the defaults of what else it is made with.
+
+        Raises:
+            InputError: A value of the wrong type.
+        """
+        config = copy.deepcopy(value)
+        for part in reversed(key.split(".")):
+            config = {part: config}
+        try:
+            read = self.parser.parse_object(config, defaults=False)
+            self.parser.validate(read, False)
+            return read[key]
+        except (ArgumentError, TypeError) as error:
+            raise InputError(_one_line(str(error), self.keys)) from None
 
     def read(self, config: dict[str, Any]) -> None:
         """Take another config in place of the one read before.
@@ -121,21 +147,19 @@ class RunCLI(LightningCLI):
         data = self.data()
         net = self.net(data)
         model = self.config.model
-        _made(
-            check_hyperparameters, **{name: model[name] for name in inspect.signature(check_hyperparameters).parameters}
-        )
+        _made(check_hyperparameters, **{name: model[name] for name in HYPERPARAMETERS})
         if data.source != "imagenet" and set(self.config.evaluate) - {"center"}:
             raise InputError(f"evaluate is {self.config.evaluate}: crops and scales are for data.source imagenet")
-        if model.bn_group is not None and (model.bn_group < 1 or data.batch_size % model.bn_group):
+        devices = math.prod(self.devices())
+        if data.batch_size % devices:
             raise InputError(
-                f"model.bn_group is {model.bn_group}: write a divisor of data.batch_size ({data.batch_size}), or null"
+                f"data.batch_size is {data.batch_size}: write a multiple of the devices, of which there are {devices}; "
+                "it is the mini-batch of all"
             )
-        devices, num_nodes = self.devices()
-        if data.batch_size % (devices * num_nodes):
-            raise InputError(
-                f"data.batch_size is {data.batch_size}: write a multiple of the devices, of which there are "
-                f"{devices * num_nodes}; it is the mini-batch of all"
-            )
+        images = data.batch_size // devices
+        if model.bn_group is not None and (model.bn_group < 1 or images % model.bn_group):
+            whose = "data.batch_size" if devices == 1 else "a device's part of data.batch_size"
+            raise InputError(f"model.bn_group is {model.bn_group}: write a divisor of {whose} ({images}), or null")
         if model.signals_every is not None and (model.compile or self.config.trainer.precision == "16-mixed"):
             raise InputError(
                 "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
@@ -156,13 +180,10 @@ class RunCLI(LightningCLI):
             InputError: Neither a number nor `auto`.
         """
         trainer = self.config.trainer
-        if trainer.devices == "auto":
-            return 1, trainer.num_nodes
-        if not re.fullmatch(r"[1-9]\d*", str(trainer.devices)) or trainer.num_nodes < 1:
-            raise InputError(
-                f"trainer.devices is {trainer.devices}, num_nodes {trainer.num_nodes}: write whole numbers from 1"
-            )
-        return int(trainer.devices), trainer.num_nodes
+        devices = 1 if trainer.devices == "auto" else trainer.devices
+        if not re.fullmatch(r"[1-9]\d*", str(devices)) or trainer.num_nodes < 1:
+            raise InputError(f"trainer.devices is {devices}, num_nodes {trainer.num_nodes}: write whole numbers from 1")
+        return int(devices), trainer.num_nodes
 
     def data(self) -> ImageData:
         """The data, not loaded.
@@ -204,8 +225,7 @@ class RunCLI(LightningCLI):
         for key in ("callbacks", "logger", "plugins"):
             own = config[key] if isinstance(config[key], list) else [config[key]]
             added[key] = [one for one in own if not isinstance(one, bool | None)] + added.get(key, [])
-        devices, num_nodes = self.devices()
-        added["plugins"] = [*added["plugins"], environment(devices * num_nodes)]
+        added["plugins"] = [*added["plugins"], environment(math.prod(self.devices()))]
         if config["accelerator"] == "auto" and torch.backends.mps.is_available():
             added["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
         # A training step is the block of iterations between two evaluations: evaluate after each.

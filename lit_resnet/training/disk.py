@@ -1,31 +1,76 @@
 """A full disk must not end a run: what cannot be written waits, and training goes on."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-from lit_resnet.runfolder import FOR_A_WHILE
+from lit_resnet.files import FOR_A_WHILE
+from lit_resnet.training.stop import Stopped, StopRequest
+
+# Where nothing is left to do but to write: how long it is tried, and how often.
+INSIST_SECONDS, RETRY_SECONDS = 600.0, 5.0
 
 
-class Patience:
-    """With the writing of one thing; says once that it fails, and once that it is over."""
+class Disk:
+    """Where a run writes. Says once that it refuses, and once that it takes all again.
 
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.waiting = False
+    A network's file system that is away for a while counts as full.
+
+    Attributes:
+        refused: What could not be written the last time.
+    """
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop = stop
+        self.refused: set[str] = set()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Pass over what a full disk, or a network's file system that is away, refuses; `waiting` tells of it."""
+    def patient(self, what: str) -> Iterator[None]:
+        """Pass over that it is full; who writes here tries again later."""
         try:
             yield
         except OSError as error:
-            if error.errno not in FOR_A_WHILE:
-                raise
-            if not self.waiting:
-                print(f"warning: {self.what}: {error.strerror}; the run goes on and tries again", file=sys.stderr)
-            self.waiting = True
+            self._refuse(what, error)
         else:
-            if self.waiting:
-                print(f"{self.what}: written again", file=sys.stderr)
-            self.waiting = False
+            self._take(what)
+
+    def insist(self, what: str, write: Callable[[], None]) -> None:
+        """Write again and again, until it is done.
+
+        Raises:
+            OSError: The disk was full for `INSIST_SECONDS`.
+            Stopped: The run was asked to stop meanwhile.
+        """
+        end = time.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                write()
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise
+                self._refuse(what, error)
+            else:
+                self._take(what)
+                return
+            if self.stop.made:
+                raise Stopped
+            time.sleep(RETRY_SECONDS)
+
+    def _refuse(self, what: str, error: OSError) -> None:
+        if error.errno not in FOR_A_WHILE:
+            raise error
+        if not self.refused:
+            say(f"warning: {what}: {error.strerror}; the run goes on and tries again")
+        self.refused.add(what)
+
+    def _take(self, what: str) -> None:
+        if self.refused == {what}:
+            say("the disk takes all again")
+        self.refused.discard(what)
+
+
+def say(text: str) -> None:
+    """A line on stderr, which may be a file on the same disk."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)

@@ -8,10 +8,10 @@ from lightning.fabric.plugins.environments import ClusterEnvironment, LightningE
 def environment(processes: int) -> ClusterEnvironment:
     """For a run of so many processes over all nodes.
 
-    Where srun has started as many tasks it is Slurm's, else Lightning's own: a run of one device inside of a job of
-    several tasks is none of Slurm's business. Lightning's way to requeue is left out; the job's script does that.
+    It is Slurm's where srun has started as many tasks. Else it is Lightning's own: in a job's script that does without
+    srun, and for runs of one device each that share a job. Lightning's way to requeue is left out: the job does that.
     """
-    tasks = int(os.environ.get("SLURM_NTASKS", 0))
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 0))  # which srun sets, where SLURM_NTASKS is also the script's
     return SLURMEnvironment(auto_requeue=False) if processes > 1 and tasks == processes else LightningEnvironment()
 
 

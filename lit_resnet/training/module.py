@@ -108,7 +108,7 @@ class LitResNet(LightningModule):
         self.keep_signals: Callable[[int, list[Signal]], None] | None = None  # for the recorder to set
         self._drops = any(isinstance(module, torch.nn.Dropout) for module in self.net.modules())  # VGG
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
-        self._restored: dict[str, dict[str, float]] = {}  # what a checkpoint had of them
+        self._restored: Tensor | None = None  # what a checkpoint had of them: [devices, windows, 3]
         self._measured: tuple[int, float] | None = None  # step and time at the end of the last window
 
     def forward(self, images: Tensor) -> Tensor:
@@ -142,10 +142,10 @@ class LitResNet(LightningModule):
         self._measured = None
         self._seed = torch.initial_seed()
         self._windows = {name: Window(self.device) for name in ("log", "warmup")}
-        if self.trainer.is_global_zero:  # the counts are those of all devices
-            for name, sums in self._restored.items():
-                self._windows[name].restore(sums)
-        self._restored = {}
+        if self._restored is not None:
+            for window, counts in zip(self._windows.values(), self._restored[self.global_rank], strict=True):
+                window.restore(counts)
+        self._restored = None
         self._listeners = [c.on_iteration_end for c in self.trainer.callbacks if hasattr(c, "on_iteration_end")]
 
     def training_step(self, block: Block, batch_idx: int) -> None:
@@ -240,7 +240,8 @@ class LitResNet(LightningModule):
         checkpoint["mean"] = self.trainer.datamodule.mean  # so that who evaluates it needs no training images
         checkpoint["rate"] = self.rate.state()
         checkpoint["damaged"] = self.trainer.datamodule.damaged_files
-        checkpoint["windows"] = {name: window.sums(self._total) for name, window in self._windows.items()}
+        counts = self.all_gather(torch.stack([window.counts() for window in self._windows.values()]))
+        checkpoint["windows"] = counts.reshape(self.trainer.world_size, -1, 3).cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         net_weights(self.net, checkpoint)

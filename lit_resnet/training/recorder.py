@@ -1,6 +1,5 @@
 """What a run leaves behind while it trains: metrics, progress, checkpoints from which it resumes exactly."""
 
-import errno
 import sys
 import time
 from dataclasses import asdict
@@ -16,14 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lit_resnet.probes.signals import Signal
 from lit_resnet.runfolder import METRICS, RunFolder, Status
 from lit_resnet.training.checkpoints import CheckpointFiles
-from lit_resnet.training.disk import Patience
+from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.stop import Stopped, StopRequest
 
 HEARTBEAT_SECONDS = 1.0
 CHECKPOINT_SECONDS = 5.0  # between checkpoints, or longer where saving them would cost more than 1 % of the time
 
-# Several devices ask each other so often whether to save or to stop: a stop must not wait for the end of a window.
+# Iterations after which several devices ask each other whether to save or to stop. Not after each, as the answer waits
+# for the devices; but a stop may have to be granted within 30 seconds, and a window has hundreds of iterations.
 ASK_EVERY = 10
+# How long a stop waits for the end of an evaluation, and nothing is lost. The next attempt repeats a longer one, and
+# the iterations since the last checkpoint: of these there are few.
+EVALUATION_SECONDS = 5.0
 
 
 class MetricsFile(Logger):
@@ -34,13 +37,12 @@ class MetricsFile(Logger):
 
     name, version = "metrics", ""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, disk: Disk) -> None:
+        self.folder, self.disk = folder, disk
         self.last: dict[str, float] = {}  # the newest value of each column
         self._row: dict[str, float] = {}
         self._kept: list[dict[str, float]] = []  # what the file held at a resume, until a row of a later step
         self._waiting: list[dict[str, float]] = []  # complete rows that are not in the file yet
-        self._patience = Patience(str(folder.metrics_file))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml has them."""
@@ -53,29 +55,31 @@ class MetricsFile(Logger):
             self._row |= {"step": step, **row}
             self.last |= row
 
+    @rank_zero_only
     def write_row(self) -> None:
         """Write the row of the current step, which is then complete."""
         if self._row:
             self._waiting.append(self._row)
             self._row = {}
-        with self._patience.writing():
+        with self.disk.patient(str(self.folder.metrics_file)):
             self.flush()
 
-    @rank_zero_only
     def flush(self) -> None:
         """Write the rows that wait.
 
         Raises:
             OSError: The disk is full; they wait on.
         """
-        if self._waiting and self._kept and self._kept[-1]["step"] == self._waiting[0]["step"]:
-            merged = [*self._kept[:-1], self._kept[-1] | self._waiting[0]]
-            self.folder.write_metrics(merged)
-            self._kept, self._waiting = merged, self._waiting[1:]
-        if self._waiting:
-            self.folder.append_metrics(self._waiting)
-            self._waiting = []
-            self._kept = []
+        while self._waiting:
+            row = self._waiting[0]
+            if self._kept and self._kept[-1]["step"] == row["step"]:
+                merged = [*self._kept[:-1], self._kept[-1] | row]
+                self.folder.write_metrics(merged)
+                self._kept = merged
+            else:
+                self.folder.append_metrics(row)
+                self._kept = []
+            self._waiting.pop(0)
 
     @rank_zero_only
     def resume(self, step: int) -> None:
@@ -84,7 +88,7 @@ class MetricsFile(Logger):
         for row in rows:
             self.last |= row
         self._kept = rows
-        self.folder.write_metrics(rows)
+        self.disk.insist(str(self.folder.metrics_file), lambda: self.folder.write_metrics(rows))
 
 
 class Recorder(Callback):
@@ -94,13 +98,13 @@ class Recorder(Callback):
     skips it. The data need no state of their own: batch k is a function of the seed and k.
     """
 
-    def __init__(self, folder: RunFolder, metrics: MetricsFile, stop: StopRequest) -> None:
-        self.folder, self.metrics, self.stop = folder, metrics, stop
-        self.files = CheckpointFiles(folder, flush=self._flush)
+    def __init__(self, folder: RunFolder, metrics: MetricsFile, disk: Disk, stop: StopRequest) -> None:
+        self.folder, self.metrics, self.disk, self.stop = folder, metrics, disk, stop
+        self.files = CheckpointFiles(folder, disk, flush=self._flush)
         self.status = Status()
         self._elapsed_before = 0.0
         self._started = self._beat = time.monotonic()
-        self._patience = Patience(str(folder.status_file))
+        self._stop_seen: float | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self._started = self._saved = time.monotonic()
@@ -108,18 +112,18 @@ class Recorder(Callback):
         self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
-            self.folder.write_signals([row for row in self.folder.signals() if row["step"] <= trainer.global_step])
+            known = [row for row in self.folder.signals() if row["step"] <= trainer.global_step]
+            self.disk.insist(str(self.folder.signals_file), lambda: self.folder.write_signals(known))
             module.keep_signals = self._signals
         self.stop.training_begins()
-        self.status.max_steps = trainer.max_steps
-        self.status.saved = trainer.global_step
+        self.status.max_steps, self.status.saved = trainer.max_steps, trainer.global_step
         self._heartbeat(trainer)
 
     def _signals(self, step: int, signals: list[Signal]) -> None:
         self._signal_rows += [
             {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
         ]
-        with self._patience.writing():
+        with self.disk.patient(str(self.folder.signals_file)):
             self._flush_signals()
 
     def _flush_signals(self) -> None:
@@ -134,17 +138,23 @@ class Recorder(Callback):
             self._save_if_due(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.state.fn == "fit":
-            self._heartbeat_if_due(trainer)
+        """Where one device evaluates it may be stopped here; several have no common moment before the end."""
+        if trainer.state.fn != "fit":
+            return
+        self._heartbeat_if_due(trainer)
+        if self.stop.made and trainer.world_size == 1:
+            self._stop_seen = self._stop_seen or time.monotonic()
+            if time.monotonic() - self._stop_seen > EVALUATION_SECONDS:
+                self._say_lost()
+                raise Stopped
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.state.fn == "fit":
             self._save_if_due(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.files.insisting = True
         self._save(trainer)
-        if self.files.patience.waiting:
-            raise OSError(errno.ENOSPC, "the last checkpoint could not be written", str(self.files.last))
         self.stop.training_ends()
 
     def state_dict(self) -> dict[str, float]:
@@ -166,14 +176,19 @@ class Recorder(Callback):
         if due:
             self._save(trainer)
         if stop:
+            if self.files.refused:
+                self._say_lost()
             raise Stopped
+
+    def _say_lost(self) -> None:
+        say(f"stopped at iteration {self.status.step}; the next attempt goes on from iteration {self.status.saved}")
 
     def _save(self, trainer: Trainer) -> None:
         started = time.monotonic()
         trainer.save_checkpoint(self.files.last)
         self._saved = time.monotonic()
         self._save_cost = self._saved - started
-        if not self.files.patience.waiting:
+        if not self.files.refused:
             self.status.saved = trainer.global_step
         self._heartbeat(trainer)
 
@@ -194,15 +209,17 @@ class Recorder(Callback):
         self.status.elapsed = round(self.elapsed, 3)
         self.status.train_error = self.metrics.last.get("train_error")
         self.status.test_error = self.metrics.last.get("test_error")
-        self.status.peak_memory_bytes = max(
-            self.status.peak_memory_bytes or 0, peak_memory(trainer.strategy.root_device)
-        )
+        self.note_memory(trainer.strategy.root_device)
         self.write_status()
+
+    def note_memory(self, device: torch.device) -> None:
+        """Remember the most that any attempt has needed."""
+        self.status.peak_memory_bytes = max(self.status.peak_memory_bytes or 0, peak_memory(device))
 
     @rank_zero_only
     def write_status(self) -> None:
         """Replace status.json, unless the disk is full."""
-        with self._patience.writing():
+        with self.disk.patient(str(self.folder.status_file)):
             self.folder.write_status(self.status)
 
 

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -22,13 +22,15 @@ import lit_resnet
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import test_images
 from lit_resnet.evaluation.verb import judge_run
+from lit_resnet.files import FOR_A_WHILE, write_whole
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
-from lit_resnet.runfolder import FOR_A_WHILE, GivenUp, RunFolder, Status, write_whole
+from lit_resnet.runfolder import GivenUp, RunFolder, Status
 from lit_resnet.sameness import difference, digest, resumable
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.config import RunCLI
+from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.environment import slurm_job
 from lit_resnet.training.module import load_weights
 from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
@@ -58,8 +60,10 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
         GivenUp: It has died three times without getting any further.
     """
     keep_freed_memory()
-    stop, metrics = stop or StopRequest(), MetricsFile(folder)
-    recorder = Recorder(folder, metrics, stop)
+    stop = stop or StopRequest()
+    disk = Disk(stop)
+    metrics = MetricsFile(folder, disk)
+    recorder = Recorder(folder, metrics, disk, stop)
     # Before the folder is touched: a value out of range is refused here.
     cli.instantiate(
         default_root_dir=folder.path,
@@ -67,9 +71,10 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
         callbacks=[recorder, ProgressBar(metrics)],
         plugins=[recorder.files],
     )
-    # With several devices this is called once for each; the first one owns the folder.
-    with folder.locked(timeout=5) if rank_zero_only.rank == 0 else nullcontext(), stop.heeded():
-        _prepare(cli, folder)
+    with stop.heeded(), ExitStack() as held:
+        if rank_zero_only.rank == 0:  # with several devices this is called once for each; the first one owns the folder
+            disk.insist(str(folder.path), lambda: held.enter_context(folder.locked(timeout=5)))
+            disk.insist(str(folder.path), lambda: _prepare(cli, folder))
         status = recorder.status = folder.status()
         _count_death(status, folder)
         status.state, status.attempts, status.error = "running", status.attempts + 1, None
@@ -95,8 +100,11 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
                 status.died(words)
             raise
         finally:
-            recorder.write_status()
-    return status.state == "done"
+            try:
+                recorder.write_status()
+            except OSError as error:  # which must not hide why it ended
+                say(f"{folder.status_file}: {error.strerror}")
+    return recorder.status.state == "done"
 
 
 @rank_zero_only
@@ -126,7 +134,6 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-@rank_zero_only
 def _prepare(cli: RunCLI, folder: RunFolder) -> None:
     """Refuse a folder that is not this run's, else put the config there."""
     if folder.summary():
@@ -152,10 +159,11 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     net.load_state_dict(model.net.state_dict())
     counted = complexity(net, data.image_shape)
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
-    folder.write_responses(measured)
+    recorder.disk.insist(str(folder.responses_file), lambda: folder.write_responses(measured))
     images = test_images(data)
     if cli.config.evaluate:
         judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
+    recorder.note_memory(device)
     if model.rate.warming_up:
         print(
             f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
@@ -164,34 +172,33 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
     speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
-    folder.write_summary(
-        {
-            "net": str(model.config),
-            **asdict(model.config),
-            "data": data.name,
-            "test_images": images.digest,
-            "seed": cli.config.seed_everything,
-            "test_error": metrics.last["test_error"],
-            "train_error": metrics.last["train_error"],
-            "val_error": metrics.last.get("val_error"),
-            "damaged_images": damaged,
-            "diverged": not math.isfinite(metrics.last["train_loss"]),
-            **asdict(counted),
-            "steps": trainer.global_step,
-            "warmup_lr": model.rate.warmup_lr,
-            "warmup_steps": model.rate.warmup_steps,
-            "plateaus": model.rate.drops,
-            "batch_size": data.batch_size,
-            "wall_seconds": round(wall_seconds, 3),
-            "images_per_second": statistics.median(speeds) if speeds else None,
-            "peak_memory_bytes": recorder.status.peak_memory_bytes,
-            "device": device_name(device),
-            "host": platform.node(),
-            "precision": str(trainer.precision),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "versions": recorder.status.versions,
-        }
-    )
+    summary = {
+        "net": str(model.config),
+        **asdict(model.config),
+        "data": data.name,
+        "test_images": images.digest,
+        "seed": cli.config.seed_everything,
+        "test_error": metrics.last["test_error"],
+        "train_error": metrics.last["train_error"],
+        "val_error": metrics.last.get("val_error"),
+        "damaged_images": damaged,
+        "diverged": not math.isfinite(metrics.last["train_loss"]),
+        **asdict(counted),
+        "steps": trainer.global_step,
+        "warmup_lr": model.rate.warmup_lr,
+        "warmup_steps": model.rate.warmup_steps,
+        "plateaus": model.rate.drops,
+        "batch_size": data.batch_size,
+        "wall_seconds": round(wall_seconds, 3),
+        "images_per_second": statistics.median(speeds) if speeds else None,
+        "peak_memory_bytes": recorder.status.peak_memory_bytes,
+        "device": device_name(device),
+        "host": platform.node(),
+        "precision": str(trainer.precision),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": recorder.status.versions,
+    }
+    recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
 
 def device_name(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""A wish that a run stop: Ctrl-C, SIGTERM, Slurm's warning, or `lit-resnet cancel`."""
+"""A wish that a run stop: Ctrl-C, SIGTERM, Slurm's warning, or the file that `lit-resnet cancel` makes."""
 
 import signal
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """A wish that training grants at the end of an iteration; at once, if it has nothing to save.
+    """A wish that training grants at the end of an iteration; at once, if there is nothing to save.
 
     Several devices grant it together. A second Ctrl-C is an order; other signals may come twice, as Slurm sends them to
     a launcher and to its runs.
@@ -28,14 +28,20 @@ class StopRequest:
         self.made = False
         self.signal: int | None = None
         self.training = False
+        self._granted = False
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """While it lasts, the signals mean this; an ignored one stays ignored (the launcher heeds Ctrl-C)."""
+        """While it lasts, the signals mean this, and what is stopped ends here.
+
+        An ignored signal stays ignored: the launcher heeds Ctrl-C for its runs.
+        """
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self._listen()
         try:
             yield
+        except Stopped:
+            pass
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -46,8 +52,14 @@ class StopRequest:
         self._listen()  # anew: Lightning has put handlers before this one that end the run without a checkpoint
 
     def training_ends(self) -> None:
-        """All is saved."""
+        """All is saved.
+
+        Raises:
+            Stopped: The wish was made after the last iteration had looked for it.
+        """
         self.training = False
+        if self.made:
+            self._grant()
 
     def _listen(self) -> None:
         for number in SIGNALS:
@@ -55,7 +67,13 @@ class StopRequest:
                 signal.signal(number, self._make)
 
     def _make(self, number: int, _: Any) -> None:
-        ordered = number == signal.SIGINT and self.signal == signal.SIGINT
+        ordered = number == signal.SIGINT == self.signal
         self.made, self.signal = True, self.signal or number
         if ordered or not self.training:
+            self._grant()
+
+    def _grant(self) -> None:
+        """Once: what is being stopped must not be stopped again while it puts its things in order."""
+        if not self._granted:
+            self._granted = True
             raise Stopped

@@ -186,8 +186,8 @@ def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path):
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     run.ask_to_stop()
-    assert job._rank(run) == job.DONE
+    assert job._rank(run, None) == job.DONE
     status = run.status()
     status.state = "failed"
     run.write_status(status)
-    assert job._rank(run) == job.FAILED
+    assert job._rank(run, None) == job.FAILED

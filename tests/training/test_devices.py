@@ -88,6 +88,7 @@ def test_requeued_by_slurm_two_tasks_end_as_if_they_had_not_been(slurm: Rig, two
     assert main(["launch", str(tmp_path / "two.yaml"), "--on", "slurm", "--root", str(tmp_path), "--wait"]) == 0
     run = RunFolder(tmp_path / "two" / "two-seed1")
     assert run.status().attempts == 2
+    assert (run.path.parent / "report" / "index.html").exists()
     assert_same(two, run)
 
 

@@ -7,9 +7,11 @@ import json
 import os
 import pickle
 import signal
+import time
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +23,7 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.runfolder import GivenUp, RunFolder, Status
-from lit_resnet.training import recorder, run
+from lit_resnet.training import disk, recorder, run
 from lit_resnet.training.config import RunCLI
 from lit_resnet.training.module import LitResNet, load_weights
 from lit_resnet.training.run import train
@@ -259,12 +261,13 @@ def test_killed_after_the_last_iteration(whole: RunFolder, tmp_path: Path, monke
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(
-    ("when", "step", "saved"), [("before", 9, 9), ("after", 9, 10), ("after", 7, 8), ("after", 8, 9)]
+    ("when", "step", "saved"),
+    [("before", 9, 9), ("after", 9, 10), ("after", 7, 8), ("after", 8, 9), ("after", 24, 24)],
 )
 def test_a_stopped_run_saves_and_the_next_call_continues(
     whole: RunFolder, tmp_path: Path, monkeypatch, number: signal.Signals, when: str, step: int, saved: int
 ):
-    """The signal comes before or after the moment at which a step looks for it; step 8 is one that is evaluated."""
+    """The signal comes before or after the moment at which a step looks for it; 8 is evaluated, 24 is the last one."""
     folder = RunFolder(tmp_path / "run")
     original = recorder.Recorder._save_if_due
 
@@ -305,7 +308,31 @@ def test_a_cancelled_run_saves_and_is_continued_when_it_is_allowed(whole: RunFol
     assert_same(whole, folder)
 
 
-class Disk:
+def test_a_stop_does_not_wait_for_the_end_of_a_long_evaluation(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    """The next attempt repeats it, and the iterations since the checkpoint."""
+    folder = RunFolder(tmp_path / "run")
+    original = LitResNet.validation_step
+
+    def signalled(self, *args) -> None:
+        original(self, *args)
+        if self.global_step == 16 and not self.trainer.sanity_checking:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "EVALUATION_SECONDS", -1)
+        patch.setattr(LitResNet, "validation_step", signalled)
+        patch.setattr(recorder, "CHECKPOINT_SECONDS", 1e9)
+        patch.setattr(
+            recorder.Recorder, "on_iteration_end", lambda r, t, _: r._save(t) if t.global_step == 13 else None
+        )
+        assert not train(RunCLI(config()), folder)
+    assert "stopped at iteration 13; the next attempt goes on from iteration 13" in capsys.readouterr().err
+    assert [row["step"] for row in folder.metrics()] == [6, 8, 12]
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+class FullDisk:
     """A disk for a test to fill: of what is appended half is written, as real ones do it."""
 
     def __init__(self, monkeypatch) -> None:
@@ -325,18 +352,18 @@ class Disk:
 
 
 def test_a_full_disk_does_not_end_a_run(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
-    folder, disk = RunFolder(tmp_path / "run"), Disk(monkeypatch)
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
 
     def filling(self, trainer) -> None:
-        disk.full = 5 <= trainer.global_step < 20
+        full.full = 5 <= trainer.global_step < 20
         self._save(trainer)
 
     monkeypatch.setattr(recorder.Recorder, "_save_if_due", filling)
     assert train(RunCLI(config()), folder)
     assert folder.status().attempts == 1
     said = capsys.readouterr().err
-    assert said.count("the checkpoint: No space left on device; the run goes on and tries again") == 1
-    assert said.count("metrics.csv: No space left on device") == 1
+    assert said.count("No space left on device; the run goes on and tries again") == 1
+    assert said.count("the disk takes all again") == 1
     assert not [path for path in folder.path.rglob("*") if "tmp" in path.name or "new" in path.name]
     assert_same(whole, folder)
 
@@ -344,14 +371,14 @@ def test_a_full_disk_does_not_end_a_run(whole: RunFolder, tmp_path: Path, monkey
 @pytest.mark.parametrize("freed", [False, True])
 def test_killed_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeypatch, freed: bool):
     """The rows that it could not write come again; also where a checkpoint has been written since."""
-    folder, disk = RunFolder(tmp_path / "run"), Disk(monkeypatch)
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
 
     def filling(self, trainer) -> None:
-        disk.full = 5 <= trainer.global_step < 20
+        full.full = 5 <= trainer.global_step < 20
         if trainer.global_step == 4 or (freed and trainer.global_step == 20):
             self._save(trainer)
         if trainer.global_step == 21:
-            disk.full = False
+            full.full = False
             raise Killed
 
     with monkeypatch.context() as patch:
@@ -363,23 +390,93 @@ def test_killed_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeyp
     assert_same(whole, folder)
 
 
-def test_a_disk_that_is_full_at_the_end_leaves_the_run_to_be_continued(whole: RunFolder, tmp_path: Path, monkeypatch):
-    folder, disk = RunFolder(tmp_path / "run"), Disk(monkeypatch)
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (run, "_prepare"),
+        (recorder.Recorder, "on_train_end"),
+        (RunFolder, "write_responses"),
+        (RunFolder, "write_summary"),
+    ],
+)
+def test_a_run_waits_for_a_full_disk_where_there_is_nothing_else_to_do(
+    whole: RunFolder, tmp_path: Path, monkeypatch, where: Any, name: str
+):
+    folder, full, original = RunFolder(tmp_path / "run"), FullDisk(monkeypatch), getattr(where, name)
+    naps = 0
+
+    def nap(_: float) -> None:
+        nonlocal naps
+        naps += 1
+        full.full = naps < 3
+
+    def filled(*args) -> None:
+        full.full = naps < 3
+        original(*args)
+
+    monkeypatch.setattr(time, "sleep", nap)
+    monkeypatch.setattr(where, name, filled)
+    assert train(RunCLI(config()), folder)
+    assert (naps, folder.status().attempts) == (3, 1)
+    assert_same(whole, folder)
+
+
+def test_a_disk_that_stays_full_leaves_the_run_to_be_continued(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
     original = recorder.Recorder._save_if_due
 
     def filling(self, trainer) -> None:
-        disk.full = trainer.global_step > 15
+        full.full = trainer.global_step > 15
         original(self, trainer)
 
     with monkeypatch.context() as patch:
         patch.setattr(recorder.Recorder, "_save_if_due", filling)
-        with pytest.raises(OSError, match="the last checkpoint could not be written"):
+        patch.setattr(disk, "INSIST_SECONDS", -1)
+        with pytest.raises(OSError, match="No space left on device"):
             train(RunCLI(config()), folder)
-    disk.full = False
+    full.full = False
     assert folder.summary() is None
     assert folder.status().deaths == 0, "a full disk is no death"
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
+
+
+def test_stopped_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
+    original = recorder.Recorder._save_if_due
+
+    def stopped(self, trainer) -> None:
+        if trainer.global_step == 9:
+            self._save(trainer)
+            full.full = True
+        if trainer.global_step == 19:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", stopped)
+        assert not train(RunCLI(config()), folder)
+    full.full = False
+    assert "stopped at iteration 19; the next attempt goes on from iteration 9" in capsys.readouterr().err
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_what_ended_a_run_is_told_though_it_cannot_be_written_down(tmp_path: Path, monkeypatch, capsys):
+    folder = RunFolder(tmp_path / "run")
+
+    def refuse(*_) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def die(*_) -> None:
+        monkeypatch.setattr(RunFolder, "write_status", refuse)
+        raise Killed
+
+    monkeypatch.setattr(recorder.Recorder, "_save_if_due", die)
+    with pytest.raises(Killed) as caught:
+        train(RunCLI(config()), folder)
+    assert caught.value.__context__ is None
+    assert "status.json: Permission denied" in capsys.readouterr().err
 
 
 def test_three_deaths_without_a_word(whole: RunFolder, tmp_path: Path):
@@ -468,6 +565,7 @@ def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path):
     wrong["data"]["val_size"] = 5000
     with pytest.raises(InputError, match="there are 1297 training images"):
         train(RunCLI(wrong), folder)
+    assert folder.status().state == "failed", "it would fail again"
     assert train(RunCLI(config()), folder)
 
 
@@ -516,19 +614,6 @@ def test_finished_runs_and_other_configs_are_not_overwritten(whole: RunFolder, t
     (folder.checkpoints / "last.ckpt").write_bytes((whole.checkpoints / "last.ckpt").read_bytes())
     with pytest.raises(InputError, match=r"another model.lr \(0.1, not 0.05\)"):
         train(RunCLI(config(lr=0.05)), folder)
-
-
-def test_a_folder_in_use_is_left_alone(tmp_path: Path):
-    folder = RunFolder(tmp_path / "run")
-    with (
-        folder.locked(),
-        pytest.raises(InputError, match="another process is training"),
-        RunFolder(folder.path).locked(),
-    ):
-        pass
-    with RunFolder(folder.path).locked():
-        assert folder.in_use()
-    assert not folder.in_use()
 
 
 VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
