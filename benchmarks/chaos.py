@@ -86,8 +86,10 @@ class Chaos:
         shutil.rmtree(self.disk / "runs", ignore_errors=True)
         self.launch("--on", "slurm", "--root", str(self.disk / "runs"))
         while True:
-            while queue := self.rig.run("squeue", "-h", "-o%i %T").split("\n")[:-1]:
+            while queue := self.rig.run("squeue", "-h", "-r", "-o%i %r %T").split("\n")[:-1]:
                 time.sleep(self.rng.uniform(0.5, 5))
+                if all("held" in line for line in queue):  # by Slurm, since a node failed to start them
+                    self.launch("--on", "slurm", "--root", str(self.disk / "runs"))
                 # While all jobs start there is nothing to lose, and nobody would ever get further.
                 if sum(self.happened.values()) < enough and self.running():
                     self.disturb([line.split()[0] for line in queue if line.endswith("RUNNING")])

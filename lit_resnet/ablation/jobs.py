@@ -72,6 +72,11 @@ def scancel(ids: list[str]) -> None:
         _run(["scancel", *ids[start : start + 500]])
 
 
+def release(ids: list[str]) -> None:
+    """Let jobs start that Slurm holds back."""
+    _run(["scontrol", "release", *ids])
+
+
 def _run(command: list[str]) -> str:
     """What a command of Slurm prints.
 

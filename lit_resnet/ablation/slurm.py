@@ -24,7 +24,7 @@ import yaml
 from lit_resnet.ablation import reuse, status
 from lit_resnet.ablation.cluster import Cluster
 from lit_resnet.ablation.grid import Cell, Grid
-from lit_resnet.ablation.jobs import job_name, most_tasks, queue_of, sbatch
+from lit_resnet.ablation.jobs import job_name, most_tasks, queue_of, release, sbatch
 from lit_resnet.ablation.local import begin, check_folders
 from lit_resnet.ablation.plan import Planned, check, step_seconds
 from lit_resnet.ablation.status import Job
@@ -81,6 +81,10 @@ class Launcher:
             )
         planned, missing = self._look()
         begin(self.grid, self.root)
+        jobs = queue_of(self.grid.name, self.root).values()
+        if held := sorted({job.id for job in jobs if "launch failed" in job.reason}):
+            release(held)  # Slurm holds back what a failing node could not start, for ever
+            say(f"released: {', '.join(held)}, which a node had failed to start")
         for words in reuse.adopt(self.grid, self.root):
             say(words)
         missing = [p for p in missing if not self._run(p).summary()]
