@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from lit_resnet import __version__
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
+from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.listing import FORMATS, print_table
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in FOR_A_WHILE:
+            raise
+        print(
+            f"lit-resnet: {error.filename or 'the disk'}: {error.strerror}; make room, then the same again",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

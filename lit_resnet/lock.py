@@ -77,7 +77,7 @@ class Lock:
             now, marker = time.monotonic(), self._marker()
             if marker != seen:
                 seen, since = marker, now
-            elif marker and now - since > LEASE_SECONDS:
+            elif marker and (now - since > LEASE_SECONDS or self._zombie()):
                 self._set_aside(marker)
             if now - begun >= timeout and (since > begun or self.live()):
                 who = "another process ({1} on {0})".format(*self.holder() or ("a machine", "some"))
@@ -115,8 +115,22 @@ class Lock:
         except ProcessLookupError:
             return True
         except OSError:  # another user's
-            pass
-        return False
+            return False
+        return self._zombie()
+
+    def _zombie(self) -> bool:
+        """Whether it has ended, but nobody asked how, as in a container with no proper init; to filelock it lives on.
+
+        That it is the same process, its start in clock ticks says.
+        """
+        owner = self._lease().owner
+        if not owner or owner.start is None or owner.hostname.split("?")[0] != socket.gethostname():
+            return False
+        try:
+            state, *fields = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return False
+        return state == "Z" and int(fields[18]) == owner.start % 2**64
 
 
 def _lost(lost: LeaseCompromise) -> None:

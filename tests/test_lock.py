@@ -92,6 +92,19 @@ def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path):
         assert folder.holder()[1] == os.getpid()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of them")
+def test_a_process_that_was_killed_is_dead_though_nobody_asked_how_it_ended(tmp_path: Path):
+    """As in a container whose first process asks for no other's end."""
+    folder = RunFolder(tmp_path)
+    process = holder(tmp_path / ".lock")
+    process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not folder.in_use()
+    with folder.locked():
+        assert folder.holder()[1] == os.getpid()
+    process.communicate()
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_holder_that_has_lost_its_lock_ends_at_once(tmp_path: Path):
     process = holder(tmp_path / ".lock")

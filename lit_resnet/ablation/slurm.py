@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,14 @@ from lit_resnet.ablation.local import begin, check_folders
 from lit_resnet.ablation.plan import Planned, check, step_seconds
 from lit_resnet.ablation.status import Job
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import RunFolder, read_yaml, write_whole
+from lit_resnet.files import write_whole
+from lit_resnet.lock import InUse, Lock
+from lit_resnet.runfolder import RunFolder, read_yaml
 from lit_resnet.sameness import difference, digest
 
 WARNING_SECONDS = 120  # before a job's time is over: enough to end an iteration and to save
 MARGIN = 1.5  # of a job's time over what its runs are expected to take
+OTHERS_SECONDS = 120.0  # for another launch of the same grid to submit it
 START_HOURS = 0.25  # for imports, and for images that are read or decoded first
 HOURS = (0.5, 1, 2, 4, 8, 12, 24, 48, 72)  # what jobs ask for: few different times make few arrays
 
@@ -79,18 +83,28 @@ class Launcher:
             raise InputError(
                 "--on slurm: no sbatch on this machine; use a login node of the cluster, or leave out --on"
             )
-        planned, missing = self._look()
+        planned = self._check()
         begin(self.grid, self.root)
-        jobs = queue_of(self.grid.name, self.root).values()
-        if held := sorted({job.id for job in jobs if "launch failed" in job.reason}):
+        self.folder.mkdir(exist_ok=True)
+        with ExitStack() as alone:
+            try:
+                alone.enter_context(Lock(self.folder / ".lock").held(timeout=OTHERS_SECONDS))
+            except InUse:
+                raise InputError(f"{self.folder}: another launch is submitting this grid; wait for it") from None
+            return self._launch(planned, say)
+
+    def _launch(self, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
+        jobs = queue_of(self.grid.name, self.root)
+        self._check_queued(jobs)
+        if held := sorted({job.id for job in jobs.values() if "launch failed" in job.reason}):
             release(held)  # Slurm holds back what a failing node could not start, for ever
             say(f"released: {', '.join(held)}, which a node had failed to start")
         for words in reuse.adopt(self.grid, self.root):
             say(words)
-        missing = [p for p in missing if not self._run(p).summary()]
+        missing = self._missing(planned, jobs)
         done = sum(bool(self._run(p).summary()) for p in planned)
         say(f"{done} of {len(planned)} done, {len(planned) - len(missing) - done} under way, {len(missing)} to submit")
-        return [self._submit(i, batch, say) for i, batch in enumerate(self.batches(planned, missing))]
+        return [self._submit(batch, say) for batch in self.batches(planned, missing)]
 
     def dry_run(self) -> str:
         """The scripts that a launch would submit now, each after the runs of its tasks; touches nothing.
@@ -98,22 +112,23 @@ class Launcher:
         Raises:
             InputError: A cell is wrong, or a run folder is damaged.
         """
-        parts = []
-        for batch in self.batches(*self._look()):
+        planned, parts = self._check(), []
+        jobs = queue_of(self.grid.name, self.root)
+        self._check_queued(jobs)
+        for batch in self.batches(planned, self._missing(planned, jobs)):
             cells = "".join(f"# {i}: {' '.join(task)}\n" for i, task in enumerate(batch.tasks))
             parts.append(f"# tasks and their runs (cells.txt)\n{cells}\n{self.script(batch, self.folder / 'WHEN')}")
         return "\n".join(parts)
 
-    def _look(self) -> tuple[list[Planned], list[Planned]]:
-        """All cells, checked; and those that are neither done, nor in the queue, nor trained by another launcher."""
+    def _check(self) -> list[Planned]:
         check_folders(self.grid, self.root)
-        jobs = queue_of(self.grid.name, self.root)
-        self._check_queued(jobs)
-        planned = check(self.grid)
-        missing = [
+        return check(self.grid)
+
+    def _missing(self, planned: list[Planned], jobs: dict[str, Job]) -> list[Planned]:
+        """Cells that are neither done, nor in the queue, nor trained by another launcher."""
+        return [
             p for p in planned if p.cell.folder not in jobs and not (run := self._run(p)).summary() and not run.in_use()
         ]
-        return planned, missing
 
     def _run(self, planned: Planned) -> RunFolder:
         return status.folder(self.grid, planned.cell, self.root)
@@ -209,14 +224,14 @@ class Launcher:
         ]
         return "\n".join(lines) + "\n"
 
-    def _submit(self, number: int, batch: Batch, say: Callable[[str], None]) -> str:
+    def _submit(self, batch: Batch, say: Callable[[str], None]) -> str:
         """Write down an array and submit it; its id. Where sbatch refuses, nothing is left of it."""
         cells = {cell.folder: cell for cell in self.grid.cells}
         for task in batch.tasks:
             for name in task:
                 self._queue(cells[name])
-        folder = self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{number}"
-        folder.mkdir(parents=True)
+        folder = self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
         write_whole(folder / "cells.txt", "".join(" ".join(task) + "\n" for task in batch.tasks))
         write_whole(folder / "job.sh", self.script(batch, folder))
         try:
@@ -230,11 +245,8 @@ class Launcher:
     def _queue(self, cell: Cell) -> None:
         """Write what a job needs to know of a run into its folder; one that had failed is given a new chance."""
         run, config = status.folder(self.grid, cell, self.root), self.grid.config(cell)
-        try:
-            with run.locked(timeout=5):
-                write_whole(run.cell_file, yaml.safe_dump(config, sort_keys=False))
-                state = run.status()
-                state.state, state.deaths, state.digest = "queued", 0, digest(config)
-                run.write_status(state)
-        except OSError as error:
-            raise InputError(f"{run.path}: cannot be written ({error.strerror}); it was not submitted") from None
+        with run.locked(timeout=5):
+            write_whole(run.cell_file, yaml.safe_dump(config, sort_keys=False))
+            state = run.status()
+            state.state, state.deaths, state.digest = "queued", 0, digest(config)
+            run.write_status(state)

@@ -50,6 +50,15 @@ def test_a_run_of_the_same_config_is_linked_to(tmp_path: Path, runs: Path):
     assert RunFolder(tmp_path / "moved/second/a-seed0").summary() == SUMMARY
 
 
+def test_runs_are_linked_to_where_they_were_made(tmp_path: Path, runs: Path):
+    made, taking, also = (grid(tmp_path, name) for name in ("c", "a", "b"))
+    finish(made, 1, runs)
+    assert reuse.adopt(taking, runs) == reuse.adopt(also, runs) == ["b-seed0: taken from c"]
+    assert (runs / "b/b-seed0").readlink() == Path("../c/b-seed0")
+    finish(grid(tmp_path, "d"), 0, runs)
+    assert reuse.adopt(also, runs) == ["a-seed0: taken from d"]
+
+
 def test_another_config_is_not_the_same_run(tmp_path: Path, runs: Path):
     finish(grid(tmp_path, "first", lr=0.2), 0, runs)
     assert reuse.adopt(grid(tmp_path, "second"), runs) == []

@@ -1,5 +1,6 @@
 """What is submitted to Slurm, what its queue says, and what it refuses; that runs survive it, see test_launch.py."""
 
+import errno
 import subprocess
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import pytest
 import yaml
 from slurm_rig import Rig
 
-from lit_resnet.ablation import job, jobs, slurm
+from lit_resnet.ablation import job, jobs
+from lit_resnet.ablation import slurm as slurm_launcher
 from lit_resnet.ablation.cluster import Cluster
 from lit_resnet.ablation.grid import load
+from lit_resnet.ablation.status import Job
 from lit_resnet.cli import main
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder import RunFolder, Status
 from lit_resnet.sameness import digest
 
 RECIPE = {
@@ -27,8 +30,8 @@ def write_grid(folder: Path, **content) -> str:
     return str(folder / "tiny.yaml")
 
 
-def launcher(path: str, root: Path, **cluster) -> slurm.Launcher:
-    return slurm.Launcher(load(path), path, [], root, Cluster(**cluster))
+def launcher(path: str, root: Path, **cluster) -> slurm_launcher.Launcher:
+    return slurm_launcher.Launcher(load(path), path, [], root, Cluster(**cluster))
 
 
 def finish(run: RunFolder, hours: float, config: dict) -> None:
@@ -90,7 +93,7 @@ def test_the_time_that_a_job_asks_for(tmp_path: Path, monkeypatch):
 
 def test_large_arrays_are_cut(tmp_path: Path, monkeypatch):
     path = write_grid(tmp_path, seeds=list(range(5)), include={"a": {}})
-    monkeypatch.setattr(slurm, "most_tasks", lambda: 2)
+    monkeypatch.setattr(slurm_launcher, "most_tasks", lambda: 2)
     monkeypatch.setenv("PATH", "/nowhere")
     text = launcher(path, tmp_path).dry_run()
     assert [line[16:] for line in text.splitlines() if "--array=" in line] == ["0-1", "0-1", "0-0"]
@@ -145,7 +148,7 @@ def test_what_sbatch_refuses(slurm: Rig, tmp_path: Path, capsys, cluster: dict, 
     assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith(f"lit-resnet: {message}")
-    assert not list((tmp_path / "tiny" / "slurm").iterdir()), "nothing is left of what was not submitted"
+    assert not list((tmp_path / "tiny" / "slurm").glob("*")), "nothing is left of what was not submitted"
     assert slurm.run("squeue", "-h") == ""
 
 
@@ -191,3 +194,33 @@ def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path):
     status.state = "failed"
     run.write_status(status)
     assert job._rank(run, None) == job.FAILED
+
+
+def test_what_slurm_holds_back_since_a_node_failed_is_released(tmp_path: Path, monkeypatch, capsys):
+    path = write_grid(tmp_path, include={"a": {}})
+    grid = load(path)
+    run = RunFolder(tmp_path / "tiny" / "a-seed0")
+    run.path.mkdir(parents=True)
+    run.write_status(Status(digest=digest(grid.config(grid.cells[0]))))
+    held, released = Job("7_0", "PENDING", "", "launch failed requeued held"), []
+    monkeypatch.setattr(slurm_launcher.shutil, "which", lambda _: "/usr/bin/sbatch")
+    monkeypatch.setattr(slurm_launcher, "queue_of", lambda *_: {"a-seed0": held})
+    monkeypatch.setattr(slurm_launcher, "most_tasks", lambda: 1000)
+    monkeypatch.setattr(slurm_launcher, "release", released.extend)
+    said = []
+    assert launcher(path, tmp_path).launch(said.append) == []
+    assert released == ["7_0"]
+    assert said == ["released: 7_0, which a node had failed to start", "0 of 1 done, 1 under way, 0 to submit"]
+
+
+def test_a_full_disk_is_told_in_a_line(slurm: Rig, tmp_path: Path, monkeypatch, capsys):
+    def full(path: Path, *_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    grid = write_grid(tmp_path, include={"a": {}})
+    monkeypatch.setattr(slurm_launcher, "write_whole", full)
+    assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 1
+    assert "cell.yaml: No space left on device; make room, then the same again" in capsys.readouterr().err.replace(
+        "\n", ""
+    )
+    assert slurm.run("squeue", "-h") == ""
