@@ -26,12 +26,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from kills import difference
 
 from lit_resnet.runfolder import RunFolder
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from slurm_rig import NODES, Rig
+HERE = Path(__file__).resolve().parent
+sys.path += [str(HERE), str(HERE.parent / "tests")]
+from kills import difference  # noqa: E402
+from slurm_rig import NODES, Rig  # noqa: E402
 
 RECIPE = {
     "model": {"net": {"depth": 8}, "signals_every": 150},

@@ -120,19 +120,6 @@ def test_plan_checks_and_counts(grid: str, run: RunFolder, capsys):
     assert float(plain["seconds"]) == pytest.approx(run.summary()["wall_seconds"], abs=0.1)
 
 
-def test_nets_agree_with_the_paper(tmp_path, capsys):
-    assert main(["nets", "--format", "csv", "--to", str(tmp_path / "nets")]) == 0
-    rows = {row["net"] + " " + row["family"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
-    assert rows["ResNet-1202 cifar"]["params"] == "19421274"
-    assert {name for name, row in rows.items() if row["agrees"] == "False"} == {"VGG-16 vgg"}
-    assert rows["VGG-16 vgg"]["params"] == "138357544"
-    assert rows["VGG-19 vgg"]["paper_gflops"] == "19.6"
-    assert rows["ResNet-50 imagenet"]["paper_gflops"] == "3.8"
-    assert rows["ResNet-50 v1.5 imagenet"]["paper_gflops"] == ""
-    files = {path.name for path in (tmp_path / "nets").iterdir()}
-    assert files == {"table1.md", "table1.csv", "table1.tex", "fig3.png", "fig3.svg"}
-
-
 def test_responses_of_a_checkpoint(run: RunFolder, capsys):
     before = run.responses()
     run.responses_file.unlink()

@@ -52,10 +52,17 @@ def photographs(tmp_path_factory) -> str:
     return str(root)
 
 
+@pytest.fixture
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every net has 2 weights and 10 multiply-adds: nets are counted in tests/probes."""
+    monkeypatch.setattr("lit_resnet.probes.complexity.complexity_of", lambda *_: Complexity(2, 10))
+    monkeypatch.setattr("lit_resnet.training.run.complexity", lambda *_: Complexity(2, 10))
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_cell_trains_and_the_grid_reports(
-    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, uncounted, monkeypatch
 ):
     monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 4, 4, 4))  # 138 M weights would take half a minute
     grid = load(name)
@@ -115,12 +122,6 @@ def _report(grid, root: Path) -> report.Report:
     }
     (folder / f"{grid.name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return report.write(str(folder / f"{grid.name}.yaml"), root)
-
-
-@pytest.fixture
-def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every net has 2 weights and 10 multiply-adds: nets are counted in tests/probes."""
-    monkeypatch.setattr("lit_resnet.probes.complexity.complexity_of", lambda *_: Complexity(2, 10))
 
 
 @pytest.mark.parametrize("name", GRIDS)

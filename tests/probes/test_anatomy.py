@@ -1,6 +1,7 @@
 """Anatomies: of the paper's nets, and of nets that are not built as they should be."""
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ def bare(depth: int = 34, shortcut: str = "A", family: str = "imagenet", **optio
         return build(NetConfig(family, depth, shortcut, num_classes=1000, **options))
 
 
+@cache
 def read(*args, **options) -> Anatomy:
     return anatomy(bare(*args, **options), IMAGE)
 

@@ -1,8 +1,14 @@
 """Multiply-adds against the constants, and the two counters against each other."""
 
+import csv
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+
 import pytest
 import torch
 
+from lit_resnet.cli import main
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes import complexity as module
@@ -10,11 +16,30 @@ from lit_resnet.probes.catalogue import agrees, write
 from lit_resnet.probes.complexity import complexity
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("nets")
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path) -> list[dict[str, str]]:
+    """What `lit-resnet nets` says, which counts every net of the paper."""
+    with redirect_stdout(io.StringIO()) as said:
+        assert main(["nets", "--format", "csv", "--to", str(folder)]) == 0
+    return list(csv.DictReader(io.StringIO(said.getvalue())))
+
+
+@pytest.fixture(scope="module")
+def counted(rows: list[dict[str, str]]) -> dict[tuple, tuple[int, int]]:
+    """Parameters and multiply-adds by family, depth, shortcut and stride_on."""
+    keys = ("family", "depth", "shortcut", "stride_on")
+    return {tuple(row[key] for key in keys): (int(row["params"]), int(row["macs"])) for row in rows}
+
+
 @pytest.mark.parametrize(("depth", "millions"), [(20, 40.55), (32, 68.86), (44, 97.17), (56, 125.49), (110, 252.89)])
-def test_cifar(depth: int, millions: float):
+def test_cifar(counted, depth: int, millions: float):
     for shortcut in ("none", "A"):
-        counted = complexity(build(NetConfig(depth=depth, shortcut=shortcut)), (3, 32, 32))
-        assert round(counted.macs / 1e6, 2) == millions
+        assert round(counted["cifar", str(depth), shortcut, "1x1"][1] / 1e6, 2) == millions
 
 
 @pytest.mark.parametrize(
@@ -36,21 +61,17 @@ def test_cifar(depth: int, millions: float):
         (152, "B", "3x3", 11.514),
     ],
 )
-def test_imagenet(depth: int, shortcut: str, stride_on: str, billions: float):
-    net = build(NetConfig("imagenet", depth, shortcut, stride_on=stride_on, num_classes=1000))
-    assert round(complexity(net, (3, 224, 224)).macs / 1e9, 3) == billions
+def test_imagenet(counted, depth: int, shortcut: str, stride_on: str, billions: float):
+    assert round(counted["imagenet", str(depth), shortcut, stride_on][1] / 1e9, 3) == billions
 
 
 @pytest.mark.parametrize(
     ("depth", "params", "billions"),
     [(16, 138_357_544, 15.470), (19, 143_667_240, 19.632)],  # torchvision's
 )
-def test_vgg(depth: int, params: int, billions: float):
-    with torch.device("meta"):
-        net = build(NetConfig("vgg", depth, "none", num_classes=1000))
-    counted = complexity(net, (3, 224, 224))
-    assert counted.params == params
-    assert round(counted.macs / 1e9, 3) == billions
+def test_vgg(counted, depth: int, params: int, billions: float):
+    found = counted["vgg", str(depth), "none", "1x1"]
+    assert (found[0], round(found[1] / 1e9, 3)) == (params, billions)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +82,21 @@ def test_the_two_counters_agree(config: NetConfig):
     assert module._fvcore(net, (3, 64, 64)) == module._dispatched(net, (3, 64, 64))
 
 
-def test_1202_layers():
-    counted = complexity(build(NetConfig(depth=1202)), (3, 32, 32))
+def test_1202_layers(counted):
     # One more residual function in each stage costs the same at any depth.
     shallow = [complexity(build(NetConfig(depth=depth)), (3, 32, 32)).macs for depth in (20, 26)]
-    assert counted.macs == shallow[0] + (200 - 3) * (shallow[1] - shallow[0])
-    assert counted.params == 19_421_274
+    macs = shallow[0] + (200 - 3) * (shallow[1] - shallow[0])
+    assert counted["cifar", "1202", "A", "1x1"] == (19_421_274, macs)
+
+
+def test_beside_the_papers_figures(rows: list[dict[str, str]], folder: Path):
+    by_name = {row["net"] + " " + row["family"]: row for row in rows}
+    assert {name for name, row in by_name.items() if row["agrees"] == "False"} == {"VGG-16 vgg"}
+    assert by_name["VGG-19 vgg"]["paper_gflops"] == "19.6"
+    assert by_name["ResNet-50 imagenet"]["paper_gflops"] == "3.8"
+    assert by_name["ResNet-50 v1.5 imagenet"]["paper_gflops"] == ""
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"table1.md", "table1.csv", "table1.tex", "fig3.png", "fig3.svg"}
 
 
 def test_the_net_is_not_touched():
