@@ -32,8 +32,8 @@ from typing import Any, Literal, get_args
 import yaml
 
 from lit_resnet.errors import InputError
-from lit_resnet.files import FOR_A_WHILE, append_whole, clock, write_whole  # noqa: F401 (clock: for `silent`)
-from lit_resnet.lock import InUse, Lock  # noqa: F401 (InUse: for who locks)
+from lit_resnet.files import FOR_A_WHILE, append_whole, write_whole
+from lit_resnet.lock import Lock
 
 State = Literal["queued", "running", "done", "failed"]
 

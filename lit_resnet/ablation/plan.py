@@ -12,8 +12,8 @@ import numpy as np
 from lit_resnet.ablation import reuse, status
 from lit_resnet.ablation.grid import SEED, Cell, Grid
 from lit_resnet.errors import InputError
+from lit_resnet.files import clock
 from lit_resnet.listing import Columns, Row, count, duration, memory
-from lit_resnet.runfolder import clock
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace

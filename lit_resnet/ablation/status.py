@@ -9,8 +9,9 @@ from rich.table import Table
 
 from lit_resnet.ablation.grid import Cell, Grid
 from lit_resnet.errors import InputError
+from lit_resnet.files import clock
 from lit_resnet.listing import Columns, Row, duration, percent, table
-from lit_resnet.runfolder import RunFolder, Status, clock, read_yaml
+from lit_resnet.runfolder import RunFolder, Status, read_yaml
 from lit_resnet.sameness import difference, digest, placeless
 
 STALLED_SECONDS = 300  # without a sign of life

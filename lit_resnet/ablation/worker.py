@@ -20,11 +20,14 @@ from lit_resnet.ablation import ensembles
 from lit_resnet.ablation.grid import Ensemble, Grid
 from lit_resnet.ablation.plan import check
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import FOR_A_WHILE, InUse, RunFolder
+from lit_resnet.files import FOR_A_WHILE
+from lit_resnet.lock import LOST, InUse
+from lit_resnet.runfolder import RunFolder
 
 PRELOAD = ["lit_resnet.training.run", "lit_resnet.evaluation.verb"]
 # How a run's process ends. FAILED: there is something wrong that trying again does not mend; DIED: anything else.
-DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY, DISK_FULL = 0, 1, 70, 75, 76, 77, 78
+# IN_USE: another process trains the run, or has taken it over.
+DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY, DISK_FULL = 0, 1, 70, 75, LOST, 77, 78
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from lit_resnet.errors import InputError
+from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.runfolder import read_json, write_whole
 
 BLOCK = 16  # images that are read, and whose rows are written, at once: what a kill loses at most
@@ -98,5 +99,7 @@ class ScoresFile:
         except FileNotFoundError:
             return False
 
-    def _unwritable(self, error: OSError) -> InputError:
+    def _unwritable(self, error: OSError) -> Exception:
+        if error.errno in FOR_A_WHILE:
+            return error  # a run that is judged tries again
         return InputError(f"{self.path}: cannot be written ({error.strerror}); make room, and evaluate again")

@@ -12,7 +12,8 @@ from lit_resnet.ablation import ensembles, status
 from lit_resnet.ablation.grid import Ensemble, Grid, load
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
-from lit_resnet.runfolder import RunFolder, clock
+from lit_resnet.files import clock
+from lit_resnet.runfolder import RunFolder
 
 
 @dataclass(frozen=True)

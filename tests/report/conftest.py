@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,9 @@ class Lab:
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def new_lab(tmp_path_factory) -> Callable[[], Lab]:
+    """Makes one that the tests of a file share."""
+    return lambda: Lab(tmp_path_factory.mktemp("lab"))

@@ -18,10 +18,11 @@ from lit_resnet.runfolder import METRICS, Status
 HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
 
 
-@pytest.fixture
-def grid(lab):
-    """Three seeds, one of them failed; the plain net has no layer responses in one seed."""
-    path = lab.grid(
+@pytest.fixture(scope="module")
+def shared(new_lab):
+    """Three seeds, one of them failed and one under way; the plain net has no layer responses in one seed."""
+    lab = new_lab()
+    lab.path = lab.grid(
         ["plain-20", "res-20", "res-56"], seeds=[0, 1, 2], title=HOSTILE, report={"figures": ["fig1", "fig6", "fig7"]}
     )
     for seed in range(3):
@@ -29,7 +30,13 @@ def grid(lab):
         lab.finish("res-20", seed, test_error=8.0 + seed / 10)
     lab.finish("res-56", 0, depth=56, test_error=7.0, train_error=5.0)
     lab.run("res-56", 1).write_status(Status(state="failed", error="CUDA out of memory"))
-    return path
+    lab.curves(lab.run("res-56", 2), 600, 25, 90.0, 0.5, 8.0)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def report(shared):
+    return write(shared.path, shared.root)
 
 
 class Page(HTMLParser):
