@@ -10,7 +10,8 @@ from typing import Any
 from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import Ensemble, Grid
 from lit_resnet.errors import InputError
-from lit_resnet.runfolder import RunFolder, is_evaluation, read_json, write_whole
+from lit_resnet.files import write_whole
+from lit_resnet.runfolder import RunFolder, is_evaluation, read_json
 
 
 def members(grid: Grid, ensemble: Ensemble, root: Path) -> list[RunFolder]:

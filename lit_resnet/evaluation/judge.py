@@ -20,8 +20,9 @@ from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.progress import progress
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.views import View
+from lit_resnet.files import write_whole
 from lit_resnet.nets import Net
-from lit_resnet.runfolder import RunFolder, write_whole
+from lit_resnet.runfolder import RunFolder
 
 BATCH_SIZE = 64  # crops of a forward pass
 CHUNK = 1024  # images whose scores are averaged at a time

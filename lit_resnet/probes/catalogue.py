@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from lit_resnet.errors import InputError
+from lit_resnet.files import write_whole
 from lit_resnet.listing import Columns, Row, count
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.anatomy import Anatomy, anatomy
 from lit_resnet.probes.complexity import complexity_of
 from lit_resnet.report import paper
-from lit_resnet.runfolder import write_whole
 
 TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
 NOTE = "The paper's figure for VGG-16 leaves its fc layers out, that for VGG-19 has them in; ours have them in."

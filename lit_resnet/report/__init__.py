@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lit_resnet.runfolder import write_whole
+from lit_resnet.files import write_whole
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims import Claims

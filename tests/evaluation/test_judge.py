@@ -1,6 +1,8 @@
 """Run folders are judged: what is averaged, what is kept, and what is not done twice."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -261,14 +263,16 @@ def test_a_part_of_something_else_is_not_gone_on_with(run: Run, seen: list):
     assert (folder.scores / "center.npy").read_bytes() != content
 
 
-def test_a_disk_that_is_full(run: Run, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, OSError), (errno.EACCES, InputError)])
+def test_what_cannot_be_written(run: Run, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]):
+    """A full disk is told as it is: a launched run tries again."""
     folder = run()
 
-    def full(self, rows):
-        raise self._unwritable(OSError(28, "No space left on device"))
+    def refused(self, rows):
+        raise self._unwritable(OSError(number, os.strerror(number)))
 
-    monkeypatch.setattr("lit_resnet.evaluation.cache.ScoresFile.append", full)
-    with pytest.raises(InputError, match=r"center.npy: cannot be written \(No space left on device\); make room"):
+    monkeypatch.setattr("lit_resnet.evaluation.cache.ScoresFile.append", refused)
+    with pytest.raises(kind, match=os.strerror(number)):
         evaluate(folder)
 
 
