@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from lit_resnet.ablation import cluster
 from lit_resnet.ablation.grid import find, load, shipped
 from lit_resnet.ablation.plan import check
 from lit_resnet.training.config import RunCLI
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
+GRID, CLUSTER = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_its_grid_is_one(tmp_path: Path):
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     path = tmp_path / "mine.yaml"
-    path.write_text(block)
+    path.write_text(GRID)
     planned = check(load(str(path)))
     names = {p.cell.name: p.net for p in planned}
     assert names == {
@@ -28,6 +29,13 @@ def test_its_grid_is_one(tmp_path: Path):
         "residual-110-cold": "ResNet-110",
     }
     assert len(planned) == 5 * 5 + 1
+
+
+def test_its_cluster_file_is_one(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(CLUSTER)
+    asked = cluster.read(path)
+    assert (asked.partition, asked.gres, asked.runs_per_gpu) == ("gpu", "gpu:a100", 4)
 
 
 FITS = re.findall(r"^uv run lit-resnet fit (.*)$", README, flags=re.MULTILINE)

@@ -161,11 +161,11 @@ def test_a_grid_on_slurm_that_is_disturbed_ends_like_a_local_one_that_was_not(
     def about(task: int, what: str) -> str:
         return re.search(rf"\b{what}=(\S+)", slurm.run("scontrol", "show", "job", f"{job}_{task}"))[1]
 
-    slurm.run("scontrol", "update", f"JobId={job}_0", "TimeLimit=1")  # Slurm warns it within half a minute
+    wait_until(lambda: len(running(0)) == 2)
+    slurm.run("scancel", "--signal=USR1", f"{job}_0")  # what Slurm sends before the time is over
     wait_until(lambda: len(running(1)) == 2)
     slurm.run("scontrol", "requeue", f"{job}_1")
     wait_until(lambda: int(about(0, "Restarts")) == 1)
-    slurm.run("scontrol", "update", f"JobId={job}_0", "TimeLimit=60")
     wait_until(lambda: int(about(1, "Restarts")) == 1 and running(1))
     node, victim = about(1, "BatchHost"), running(1)[0]
     slurm.kill_node(node)

@@ -54,7 +54,8 @@ def crops(image: Tensor) -> Iterator[Tensor]:
 
 
 def test_ten_crops(net: nn.Module, images: list[Tensor], mean: Tensor):
-    found = scores(net, mean, View("ten-crop", 73, CROP), images, batch_size=32)
+    images = images[:4]  # of all shapes
+    found = scores(net, mean, View("ten-crop", 73, CROP), images, batch_size=16)
     assert found.std() > 0.01  # it is not the same whatever one does
     for image, score in zip(images, found, strict=True):
         five = torch.stack([(crop - mean) / 255 for crop in crops(image)])

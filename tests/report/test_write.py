@@ -20,23 +20,27 @@ HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
 
 @pytest.fixture(scope="module")
 def shared(new_lab):
-    """Three seeds, one of them failed and one under way; the plain net has no layer responses in one seed."""
-    lab = new_lab()
-    lab.path = lab.grid(
-        ["plain-20", "res-20", "res-56"], seeds=[0, 1, 2], title=HOSTILE, report={"figures": ["fig1", "fig6", "fig7"]}
-    )
-    for seed in range(3):
-        lab.finish("plain-20", seed, shortcut="none", responses=seed > 0, net="<b onclick=x>plain</b>")
-        lab.finish("res-20", seed, test_error=8.0 + seed / 10)
-    lab.finish("res-56", 0, depth=56, test_error=7.0, train_error=5.0)
-    lab.run("res-56", 1).write_status(Status(state="failed", error="CUDA out of memory"))
-    lab.curves(lab.run("res-56", 2), 600, 25, 90.0, 0.5, 8.0)
-    return lab
+    return new_lab()
 
 
 @pytest.fixture(scope="module")
-def report(shared):
-    return write(shared.path, shared.root)
+def grid(shared):
+    """Three seeds, one of them failed, one under way; the plain net has no layer responses in one seed."""
+    path = shared.grid(
+        ["plain-20", "res-20", "res-56"], seeds=[0, 1, 2], title=HOSTILE, report={"figures": ["fig1", "fig6", "fig7"]}
+    )
+    for seed in range(3):
+        shared.finish("plain-20", seed, shortcut="none", responses=seed > 0, net="<b onclick=x>plain</b>")
+        shared.finish("res-20", seed, test_error=8.0 + seed / 10)
+    shared.finish("res-56", 0, depth=56, test_error=7.0, train_error=5.0)
+    shared.run("res-56", 1).write_status(Status(state="failed", error="CUDA out of memory"))
+    shared.curves(shared.run("res-56", 2), 600, 25, 90.0, 0.5, 8.0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(shared, grid):
+    return write(grid, shared.root)
 
 
 class Page(HTMLParser):
@@ -72,9 +76,8 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_all_files_are_written_and_no_other(lab, grid):
-    report = write(grid, lab.root)
-    names = {str(file.relative_to(lab.root / "tiny" / "report")) for file in report.files}
+def test_all_files_are_written_and_no_other(shared, report):
+    names = {str(file.relative_to(shared.root / "tiny" / "report")) for file in report.files}
     figures = {f"figures/fig{n}.{form}" for n in (1, 6, 7) for form in ("png", "svg")}
     texts = {"index.html", "table.csv", "table.md", "table.tex", "claims.csv", "claims.md", "curves.csv.gz"}
     assert names == texts | figures
@@ -87,8 +90,7 @@ def test_all_files_are_written_and_no_other(lab, grid):
     assert (report.folder / "claims.md").read_text() == report.claims.markdown()
 
 
-def test_the_page_stands_alone_and_is_sound(lab, grid):
-    report = write(grid, lab.root)
+def test_the_page_stands_alone_and_is_sound(report):
     text = report.page.read_text()
     page = Page(text)
     assert page.open == []
@@ -109,42 +111,42 @@ def test_the_page_stands_alone_and_is_sound(lab, grid):
         assert reference in page.ids
 
 
-@pytest.fixture
-def photographs(lab):
+@pytest.fixture(scope="module")
+def of_photographs(new_lab):
     """Table 2 and an ensemble; one run is not finished."""
+    lab = new_lab()
     finished = {"plain-18": (18, "none"), "ResNet-18": (18, "A"), "ResNet-34": (34, "A")}
     cells = {cell: {"data.source": "imagenet", "model.net.family": "imagenet"} for cell in (*finished, "waiting")}
     for cell, (depth, shortcut) in finished.items():
         lab.photographs(cell, depth=depth, shortcut=shortcut, ten_crop=(27.5, 9.25))
-    report = {
+    wanted = {
         "tables": ["table2", "table5"],
         "figures": ["fig4"],
         "ensembles": {"both": {"cells": ["ResNet-18", "ResNet-34"], "protocol": "multi-scale"}},
     }
-    path = lab.grid(cells, report=report)
+    path = lab.grid(cells, report=wanted)
     lab.ensemble("both", ["ResNet-18-seed0", "ResNet-34-seed0"])
-    return path
+    return write(path, lab.root)
 
 
-def test_the_papers_tables_are_files_and_on_the_page(lab, photographs):
-    report = write(photographs, lab.root)
-    assert list(report.tables) == ["table2", "table5", "table"]
-    for name, table in report.tables.items():
+def test_the_papers_tables_are_files_and_on_the_page(of_photographs):
+    assert list(of_photographs.tables) == ["table2", "table5", "table"]
+    for name, table in of_photographs.tables.items():
         for form, text in table.files().items():
-            assert (report.folder / f"{name}.{form}").read_text() == text
-    text = report.page.read_text()
+            assert (of_photographs.folder / f"{name}.{form}").read_text() == text
+    text = of_photographs.page.read_text()
     page = Page(text)
     assert page.open == []
     downloads = [unquote(link).partition(",")[2] for link in page.links if link.startswith("data:")]
-    assert downloads == [text for table in report.tables.values() for text in table.files().values()]
+    assert downloads == [text for table in of_photographs.tables.values() for text in table.files().values()]
     heads = [text.index(words) for words in ("<h2>Errors", "Table 2: ", "Table 5: ", "<h3>All nets", "<h2>Figures")]
     assert heads == sorted(heads)
     assert re.search(r"18 layers</td>\s*<td>27.50</td>\s*<td>27.94</td>\s*<td>27.50</td>\s*<td>27.88</td>", text)
     assert re.search(r"ResNet \(ILSVRC&#39;15\)</td>\s*<td>2</td>\s*<td>4.31</td>\s*<td>3.57</td>", text)
 
 
-def test_the_list_of_runs_has_the_errors_that_there_are(lab, photographs):
-    text = write(photographs, lab.root).page.read_text()
+def test_the_list_of_runs_has_the_errors_that_there_are(of_photographs):
+    text = of_photographs.page.read_text()
     heads = re.findall(r'<th scope="col">([^<]+)</th>', text[text.index("<h2>Runs") :])
     errors = ["train error %", "validation error %", "ten-crop top-1 %", "ten-crop top-5 %"]
     assert heads == ["seed", "iterations", *errors, "wall time", "images/s"]
@@ -152,16 +154,16 @@ def test_the_list_of_runs_has_the_errors_that_there_are(lab, photographs):
     assert re.search(r'waiting</td><td>0</td><td class="word">queued</td><td>–</td>(<td>–</td>){6}', text)
 
 
-def test_what_comes_from_files_is_escaped(lab, grid):
-    text = write(grid, lab.root).page.read_text()
+def test_what_comes_from_files_is_escaped(report):
+    text = report.page.read_text()
     assert "<script" not in text
     assert "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &#34;two&#34; {{ 7 * 7 }}" in text
     assert "<b onclick" not in text
     assert "&lt;b onclick=x&gt;plain&lt;/b&gt;" in text
 
 
-def test_the_page_shows_our_number_beside_the_papers_and_every_run(lab, grid):
-    text = write(grid, lab.root).page.read_text()
+def test_the_page_shows_our_number_beside_the_papers_and_every_run(report):
+    text = report.page.read_text()
     assert re.search(r"<td>8\.10±0\.10</td>\s*<td>3</td>\s*<td>8\.75</td>", text)
     assert "7 of 9 runs finished (1 failed, 1 queued)" in text
     assert re.search(r"<td class=\"word\">res-56</td><td>1</td><td class=\"word\">failed</td><td>–</td>", text)
@@ -169,8 +171,7 @@ def test_the_page_shows_our_number_beside_the_papers_and_every_run(lab, grid):
     assert "lit-resnet launch" in text
 
 
-def test_the_page_begins_with_the_papers_sentences(lab, grid):
-    report = write(grid, lab.root)
+def test_the_page_begins_with_the_papers_sentences(report):
     text = report.page.read_text()
     assert text.index("Deep Residual Learning") < text.index(report.claims.found[0].sentence) < text.index("<h2>Errors")
     assert {claim.verdict for claim in report.claims.found} == {"holds", "does not hold", "not enough runs"}
@@ -188,9 +189,7 @@ def test_a_page_without_sentences_says_nothing_of_them(lab):
     assert "Welch" not in text
 
 
-def test_every_curve_is_in_one_file(lab, grid):
-    lab.curves(lab.run("res-56", 2), 600, 25, 90.0, 0.5, 8.0)  # still running
-    report = write(grid, lab.root)
+def test_every_curve_is_in_one_file(shared, report):
     content = (report.folder / "curves.csv.gz").read_bytes()
     assert content[4:8] == bytes(4)  # no time of writing
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(content).decode())))
@@ -198,14 +197,13 @@ def test_every_curve_is_in_one_file(lab, grid):
     runs = [("plain-20", "0"), ("plain-20", "1"), ("plain-20", "2"), ("res-20", "0"), ("res-20", "1"), ("res-20", "2")]
     assert list(dict.fromkeys((row["cell"], row["seed"]) for row in rows)) == [*runs, ("res-56", "0")]
     mine = [row for row in rows if (row["cell"], row["seed"]) == ("res-20", "1")]
-    logged = lab.run("res-20", 1).metrics()
+    logged = shared.run("res-20", 1).metrics()
     assert [{key: float(row[key]) if row[key] else None for key in METRICS} for row in mine] == logged
 
 
-def test_a_second_report_is_the_same(lab, grid):
-    report = write(grid, lab.root)
+def test_a_second_report_is_the_same(shared, grid, report):
     before = {file: file.read_bytes() for file in report.files}
-    write(grid, lab.root)
+    write(grid, shared.root)
     assert {file: file.read_bytes() for file in report.files} == before
 
 
@@ -216,7 +214,9 @@ def test_nothing_finished_writes_nothing(lab):
     assert not lab.root.exists()
 
 
-def test_reports_need_no_network_library(lab, grid):
+def test_reports_need_no_network_library(lab):
+    lab.finish("res-20")
+    grid = lab.grid(["res-20"], report={"figures": ["fig6"]})
     code = (
         "import sys; from pathlib import Path; import lit_resnet.report.paper as paper; paper.load()\n"
         "assert not {'pandas', 'matplotlib', 'jinja2', 'numpy'} & set(sys.modules), 'paper is to cost yaml alone'\n"

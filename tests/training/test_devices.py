@@ -58,10 +58,9 @@ from lit_resnet.training.recorder import Recorder
 save_if_due = Recorder._save_if_due
 
 def asked(self, trainer):
-    if trainer.global_step == 6 and self.status.attempts == 1:
-        if trainer.global_rank == 1:
-            subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
-        while not self.stop.made:  # the signal comes to both
+    if trainer.global_step == 6 and trainer.is_global_zero and self.status.attempts == 1:
+        subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+        while not self.stop.made:  # the signal comes to both; the other one waits for this one
             time.sleep(0.05)
     save_if_due(self, trainer)
 

@@ -37,7 +37,7 @@ def simulate(resumed_at: int | None = None) -> list[float]:
             if step % 100 == 0:
                 rate.observe(step, window.close(lambda count: count)[1])
         if step == resumed_at:
-            kept = rate.state(), window.sums(lambda count: count)  # as a checkpoint does
+            kept = rate.state(), window.counts()  # as a checkpoint does
             rate, window = LearningRate(0.1, MILESTONES, warmup_lr=0.01), Window(torch.device("cpu"))
             rate.restore(kept[0])
             window.restore(kept[1])
