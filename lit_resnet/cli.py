@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -283,7 +284,7 @@ def _launch(args: argparse.Namespace) -> int:
 
 
 def _launch_on_slurm(args: argparse.Namespace, grid: "Grid") -> int:
-    from lit_resnet.ablation import cluster, slurm
+    from lit_resnet.ablation import cluster, jobs, slurm
     from lit_resnet.ablation.grid import find, shipped
 
     asked = grid.cluster
@@ -302,8 +303,10 @@ def _launch_on_slurm(args: argparse.Namespace, grid: "Grid") -> int:
         print(f"stop:   lit-resnet cancel {more}", file=sys.stderr)
         print(f"tables: the last job writes them; now, of what is finished: lit-resnet report {more}", file=sys.stderr)
         return 0
-    found = _watch(args, grid)
-    names = {state: [f"{r['cell']}-seed{r['seed']}" for r in found if r["state"] == state] for state in ENDED}
+    found = _watch(args, grid, over=lambda: not jobs.queue_of(grid.name, args.root))
+    names: dict[str, list[str]] = {"failed": [], "cancelled": [], "done": []}
+    for row in found:  # what has no job any more and is not done was lost by Slurm, or taken out of its queue
+        names[row["state"] if row["state"] in names else "cancelled"].append(f"{row['cell']}-seed{row['seed']}")
     return _ended(args, grid, names["failed"], names["cancelled"])
 
 
@@ -313,7 +316,7 @@ def _ended(args: argparse.Namespace, grid: "Grid", failed: list[str], cancelled:
         args.format = "table"
         _report(args)
     if cancelled:
-        print(f"{len(cancelled)} cancelled: {', '.join(cancelled)}; the next launch continues", file=sys.stderr)
+        print(f"{len(cancelled)} not finished: {', '.join(cancelled)}; the next launch continues", file=sys.stderr)
     if failed:
         print(f"{len(failed)} failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -370,8 +373,8 @@ def _look(args: argparse.Namespace, grid: "Grid | None") -> list["Row"]:
     return status.runs_below(args.root, jobs.queue(args.root, grids))
 
 
-def _watch(args: argparse.Namespace, grid: "Grid | None") -> list["Row"]:
-    """Show the runs anew each second until all have ended; how they then are."""
+def _watch(args: argparse.Namespace, grid: "Grid | None", over: Callable[[], bool] = lambda: False) -> list["Row"]:
+    """Show the runs anew each second until all have ended, or nothing is under way any more; how they then are."""
     from rich.live import Live
 
     from lit_resnet.ablation import status
@@ -383,7 +386,9 @@ def _watch(args: argparse.Namespace, grid: "Grid | None") -> list["Row"]:
             live.update(status.live_table(title, found), refresh=True)
             if all(row["state"] in ENDED for row in found):
                 return found
-            time.sleep(1)
+            if over():
+                return _look(args, grid)
+            time.sleep(5 if any(row["job"] for row in found) else 1)  # a cluster's queue is not to be asked each second
 
 
 def _report(args: argparse.Namespace) -> int:
