@@ -261,12 +261,13 @@ def _cells(path: Path, content: dict[str, Any]) -> dict[str, dict[str, Any]]:
         raise InputError(f"{path}: exclude is {exclude!r}: write a list of mappings of axes to values")
     excluded = [_exclusion(path, axes, entry) for entry in exclude]
     cells: dict[str, dict[str, Any]] = {}
+    taken: set[str] = set()
     for names in itertools.product(*axes.values()) if axes else ():
         point = dict(zip(axes, names, strict=True))
         if not any(all(point[key] in wanted for key, wanted in entry.items()) for entry in excluded):
-            _add(path, cells, "-".join(names), {key: axes[key][name] for key, name in point.items()})
+            _add(path, cells, taken, "-".join(names), {key: axes[key][name] for key, name in point.items()})
     for name, overrides in _mapping(content.get("include"), f"{path}: include").items():
-        _add(path, cells, str(name), _mapping(overrides, f"{path}: include {name}"))
+        _add(path, cells, taken, str(name), _mapping(overrides, f"{path}: include {name}"))
     return cells
 
 
@@ -297,10 +298,10 @@ def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[
     return wanted
 
 
-def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dict[str, Any]) -> None:
+def _add(path: Path, cells: dict[str, dict[str, Any]], taken: set[str], name: str, overrides: dict[str, Any]) -> None:
     if not re.fullmatch(NAME, name):
         raise InputError(f"{path}: cell {name!r}: a name becomes a folder; use letters, digits and . _ + - alone")
-    if name.lower() in map(str.lower, cells):  # some file systems have one folder for A and a
+    if name.lower() in taken:  # some file systems have one folder for A and a
         raise InputError(f"{path}: cell {name} stands twice; give the values of the axes names that differ")
     if SEED in overrides:
         raise InputError(f"{path}: cell {name}: {SEED} is for seeds: write seeds: [0, 1, 2]")
@@ -310,6 +311,7 @@ def _add(path: Path, cells: dict[str, dict[str, Any]], name: str, overrides: dic
         if not isinstance(key, str) or not all(key.split(".")):
             raise InputError(f"{path}: cell {name}: {key!r} is not a config key such as model.net.depth")
         _check_value(f"{path}: cell {name}: {key}", key, value)
+    taken.add(name.lower())
     cells[name] = overrides
 
 
