@@ -239,6 +239,7 @@ def test_a_trainer_that_resumes_gets_the_photographs_it_would_have_had(
         trainer.fit(net, photos(photo_root, replace(small, workers=workers), val_size=3), **resume)
         return net, trainer
 
+    others = set(multiprocessing.active_children())  # of a test before that broke a training off
     whole, _ = fit(5, workers=0)
     first, trainer = fit(2, workers=2)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
@@ -247,7 +248,7 @@ def test_a_trainer_that_resumes_gets_the_photographs_it_would_have_had(
     assert len(first.trained) == 2
     for a, b in zip(whole.trained, first.trained + second.trained, strict=True):
         assert torch.equal(a, b)
-    assert multiprocessing.active_children() == []  # the workers ended with the training
+    assert set(multiprocessing.active_children()) <= others  # the workers ended with the training
 
 
 def test_folder_is_decoded_by_prepare_data(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
