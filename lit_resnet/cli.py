@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from lit_resnet import __version__
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.evaluation import Protocol
 from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.listing import FORMATS, print_table
@@ -46,6 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"lit-resnet: {error}", file=sys.stderr)
         return 2
+    except Unreachable as error:
+        print(f"lit-resnet: W&B: {error}; try the same again later", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -134,7 +137,25 @@ def _parser() -> argparse.ArgumentParser:
         "report", parents=[root, setting, form], help="tables, figures and a page from the finished runs"
     )
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.add_argument(
+        "--from",
+        dest="source",
+        metavar="wandb:ENTITY/PROJECT",
+        help="from Weights & Biases (default: from the run folders)",
+    )
     verb.set_defaults(run=_report)
+
+    verb = verbs.add_parser("wandb", help="Weights & Biases: sync uploads finished runs, report makes a report there")
+    tracking = verb.add_subparsers(title="what to do", metavar="WHAT", required=True)
+    verb = tracking.add_parser(
+        "sync",
+        parents=[root, setting],
+        help="upload the runs of a grid that are over and not there yet",
+        description="From the run folders, so that it does not matter whether W&B could be reached while they trained. "
+        "What W&B has already is not sent twice.",
+    )
+    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.set_defaults(run=_wandb_sync)
 
     verb = verbs.add_parser(
         "evaluate",
@@ -276,7 +297,7 @@ def _launch(args: argparse.Namespace) -> int:
         return _launch_on_slurm(args, grid)
     from lit_resnet.ablation.local import Launcher
 
-    outcome = Launcher(grid, args.root, args.jobs, args.jobs_per_gpu).launch()
+    outcome = Launcher(grid, args.grid, args.set, args.root, args.jobs, args.jobs_per_gpu).launch()
     if outcome.stopped:
         print("stopped; the same command continues where it was", file=sys.stderr)
         return 130
@@ -313,7 +334,7 @@ def _launch_on_slurm(args: argparse.Namespace, grid: "Grid") -> int:
 def _ended(args: argparse.Namespace, grid: "Grid", failed: list[str], cancelled: list[str]) -> int:
     """Report what was launched and has ended."""
     if len(failed) + len(cancelled) < len(grid.cells):
-        args.format = "table"
+        args.format, args.source = "table", None
         _report(args)
     if cancelled:
         print(f"{len(cancelled)} not finished: {', '.join(cancelled)}; the next launch continues", file=sys.stderr)
@@ -394,8 +415,14 @@ def _watch(args: argparse.Namespace, grid: "Grid | None", over: Callable[[], boo
 def _report(args: argparse.Namespace) -> int:
     from lit_resnet import report
 
+    root = args.root
+    if args.source:
+        with _spinner("reading from Weights & Biases"):
+            from lit_resnet.tracking.restore import restore
+
+            root = restore(args.grid, args.source, args.root, args.set)
     with _spinner("drawing"):
-        made = report.write(args.grid, args.root, args.set)
+        made = report.write(args.grid, root, args.set)
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if args.format == "table":
@@ -407,6 +434,19 @@ def _report(args: argparse.Namespace) -> int:
         print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[args.format](), end="")
     print(f"{made.progress}; the page: {made.page}", file=sys.stdout if args.format == "table" else sys.stderr)
     return 0
+
+
+def _wandb_sync(args: argparse.Namespace) -> int:
+    from lit_resnet.tracking.sync import sync
+
+    found = sync(args.grid, args.root, args.set, say=print)
+    print(
+        f"{len(found.told)} uploaded, {len(found.known)} there already, {len(found.waiting)} not finished yet",
+        file=sys.stderr,
+    )
+    for name, reason in found.refused.items():
+        print(f"{name} was left out: {reason}", file=sys.stderr)
+    return 1 if found.refused else 0
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -55,7 +55,7 @@ class Status:
     """What status.json holds. Times are seconds since the epoch; errors are the newest known, in percent.
 
     `saved` is the iteration of the newest checkpoint; `deaths` counts those in a row that left `saved` at `died_at`;
-    `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
+    `started` is when the first attempt began; `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
     """
 
     state: State = "queued"
@@ -63,6 +63,7 @@ class Status:
     max_steps: int = 0
     saved: int = 0
     attempts: int = 0
+    started: float | None = None
     deaths: int = 0
     died_at: int | None = None
     heartbeat: float | None = None
@@ -90,7 +91,7 @@ class Status:
 # What others calculate with and print; a folder may come from strangers.
 STATUS_KINDS = {
     int | float: ("step", "max_steps", "saved", "attempts", "deaths", "elapsed"),
-    int | float | None: ("died_at", "heartbeat", "train_error", "test_error", "pid", "peak_memory_bytes"),
+    int | float | None: ("started", "died_at", "heartbeat", "train_error", "test_error", "pid", "peak_memory_bytes"),
     str | None: ("error", "host", "job", "digest", "git_commit"),
     dict: ("versions",),
 }
@@ -160,6 +161,7 @@ class RunFolder:
         self.log_file = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
         self.stop_file = self.path / "stop"
+        self.wandb = self.path / "wandb"
         self._lock = Lock(self.path / ".lock")
 
     def __repr__(self) -> str:

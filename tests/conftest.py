@@ -12,6 +12,8 @@ import slurm_rig
 
 # One thread a process: two test processes with two threads each, on two cores, would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Launches of other tests tell W&B nothing; tests/tracking is about that.
+os.environ["WANDB_MODE"] = "disabled"
 # Some containers forbid Python to keep what it has compiled. Then each import of lightning takes 15 s in place of 6 s.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

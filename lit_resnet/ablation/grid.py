@@ -25,6 +25,7 @@ import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -99,6 +100,13 @@ class Grid:
     ensembles: tuple[Ensemble, ...]
     settings: dict[str, Any]
     cluster: Cluster
+
+    @cached_property
+    def axes(self) -> dict[str, str]:
+        """The config keys in which its cells differ, by short names: `depth` for `model.net.depth`."""
+        keys = list(dict.fromkeys(key for cell in self.cells for key in cell.overrides))
+        leaves = [key.rpartition(".")[2] for key in keys]
+        return {leaf if leaves.count(leaf) == 1 else key: key for leaf, key in zip(leaves, keys, strict=True)}
 
     def config(self, cell: Cell) -> dict[str, Any]:
         """The cell's config: the base with its overrides and the settings, as nested mappings."""

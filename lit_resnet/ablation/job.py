@@ -11,6 +11,7 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from lit_resnet.ablation import finish, grid, pool, status, worker
 from lit_resnet.ablation.pool import Place, Pool, Run
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder import RunFolder, read_yaml
+from lit_resnet.tracking.beside import HURRY, mirrored
 
 # Exit codes for the job's script.
 DONE, FAILED, AGAIN, TERMINATED = 0, 1, 75, 143
@@ -61,7 +63,10 @@ def _runs(folders: list[RunFolder], args: argparse.Namespace) -> int:
     signal.signal(signal.SIGUSR1, warned)
     signal.signal(signal.SIGTERM, terminated)
     pool.start_server()
-    outcome = work.work(lambda: None)
+    with mirrored(args.grid, args.root, args.set, console.print, [folder.path.name for folder in left]) as beside:
+        outcome = work.work(lambda: None)
+        if outcome.stopped:
+            beside.patience = HURRY
     if outcome.stopped:
         return AGAIN if again else TERMINATED
     _finish(args, console)
@@ -82,7 +87,12 @@ def _rank(folder: RunFolder, args: argparse.Namespace) -> int:
         return FAILED if state == "failed" else DONE
     rank = os.environ["SLURM_PROCID"]
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", 1))
-    code, by = worker.train(read_yaml(folder.cell_file), folder.path, threads, f"rank {rank}")
+    with ExitStack() as held:
+        if rank == "0":
+            beside = held.enter_context(mirrored(args.grid, args.root, args.set, print, [folder.path.name]))
+        code, by = worker.train(read_yaml(folder.cell_file), folder.path, threads, f"rank {rank}")
+        if rank == "0" and code == worker.STOPPED:
+            beside.patience = HURRY
     if code == worker.STOPPED and not folder.cancelled:
         return AGAIN if by == signal.SIGUSR1 else TERMINATED
     if code == worker.DONE and rank == "0":

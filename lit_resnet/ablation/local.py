@@ -18,6 +18,7 @@ from lit_resnet.ablation.pool import Outcome, Place, Pool, Run
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Row, duration
 from lit_resnet.runfolder import RunFolder
+from lit_resnet.tracking.beside import HURRY, mirrored
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
 
@@ -27,13 +28,18 @@ class Launcher:
 
     Args:
         grid: The grid.
+        path: Its file or shipped name, and
+        settings: the `KEY=VALUE` that it was loaded with, for the process that tells W&B of it.
         root: Where its run folders are.
         jobs: Runs at a time, at most; None: as many as there are places on the GPUs, or cores if there is no GPU.
         jobs_per_gpu: Runs at a time on one GPU, as far as its memory is known to suffice.
     """
 
-    def __init__(self, grid: Grid, root: Path, jobs: int | None, jobs_per_gpu: int | None) -> None:
-        self.grid, self.root, self.jobs, self.jobs_per_gpu = grid, root, jobs, jobs_per_gpu
+    def __init__(
+        self, grid: Grid, path: str, settings: list[str], root: Path, jobs: int | None, jobs_per_gpu: int | None
+    ) -> None:
+        self.grid, self.path, self.settings, self.root = grid, path, settings, root
+        self.jobs, self.jobs_per_gpu = jobs, jobs_per_gpu
         self.console = Console(stderr=True)
         self.shown = time.monotonic()
 
@@ -66,8 +72,11 @@ class Launcher:
         work = Pool(runs, places, min(gpus, default=_memory()), self.console)
         self._say(f"{len(planned) - len(todo)} of {len(planned)} done; running the rest, {len(places)} at a time")
         self.clock = _Clock(todo, rows)
-        with Live(console=self.console, auto_refresh=False, transient=True) as live, _stopping(work, self._say):
-            outcome = work.work(lambda: self._show(live))
+        with mirrored(self.path, self.root, self.settings, self._say, [run.name for run in runs]) as beside:
+            with Live(console=self.console, auto_refresh=False, transient=True) as live, _stopping(work, self._say):
+                outcome = work.work(lambda: self._show(live))
+            if outcome.stopped:
+                beside.patience = HURRY
         if not outcome.stopped and not outcome.cancelled:
             outcome.failed += judge_ensembles(self.grid, self.root, self._say)
         return outcome

@@ -78,6 +78,7 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
         status = recorder.status = folder.status()
         _count_death(status, folder)
         status.state, status.attempts, status.error = "running", status.attempts + 1, None
+        status.started = status.started or time.time()
         status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
         status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
         status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}

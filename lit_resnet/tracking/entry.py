@@ -1,0 +1,81 @@
+"""What a run is called in W&B, and what it is found by there."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lit_resnet.ablation.grid import Cell, Grid
+from lit_resnet.runfolder import RunFolder, read_yaml
+from lit_resnet.sameness import digest
+
+LONGEST_ID, LONGEST_TAG = 64, 64  # characters that W&B takes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run as W&B is told of it.
+
+    Args:
+        id: The same for every attempt at the run, and for nothing else in the project.
+        group: The grid.
+        name: The cell; all its seeds have it, so that grouping by name is a mean over seeds.
+        job_type: `train`; `eval` for an ensemble.
+        tags: The data set, and the paper's tables and figures that the grid is about.
+        config: The run's config, nested, and flat beside it the axes of the grid (`depth`, `shortcut`, ...), `grid`,
+            `cell`, `seed`; W&B filters by nested keys, but groups poorly by them.
+    """
+
+    id: str
+    group: str
+    name: str
+    job_type: str
+    tags: tuple[str, ...]
+    config: dict[str, Any]
+
+
+def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
+    """Of a run that has begun.
+
+    Raises:
+        InputError: Its config is missing or damaged.
+    """
+    config, said = folder.config(), read_yaml(folder.cell_file)
+    net = (config.get("model") or {}).get("net") or {}
+    axes = {name: value_at(config, key) for name, key in grid.axes.items()}
+    data = value_at(config, "data.source")
+    return Entry(
+        run_id(grid, cell, said),
+        grid.name,
+        cell.name,
+        "train",
+        tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((data, *grid.tables, *grid.figures))),
+        {**net, **axes, **config, "grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said}
+        | {"started": folder.status().started},
+    )
+
+
+def run_id(grid: Grid, cell: Cell, said: dict[str, Any]) -> str:
+    """The id of a run with that config: `table6-residual-56-seed0-1a2b3c4d`.
+
+    Another config is another run: rows of the two must not come together.
+    """
+    return _id(f"{grid.name}-{cell.folder}", digest(said))
+
+
+def ensemble_id(grid: Grid, name: str, folders: list[str]) -> str:
+    """The id of an ensemble of those run folders."""
+    return _id(f"{grid.name}-ensemble-{name}", " ".join(folders))
+
+
+def _id(name: str, what: str) -> str:
+    tail = hashlib.sha256(f"{name} {what}".encode()).hexdigest()[:8]
+    return f"{re.sub('[^A-Za-z0-9._-]', '_', name)[: LONGEST_ID - 9]}-{tail}"
+
+
+def value_at(config: dict[str, Any], key: str) -> Any:
+    """The value of `model.net.depth`, say; None where there is none."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

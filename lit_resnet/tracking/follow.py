@@ -1,0 +1,103 @@
+"""The process beside a launch: looks at run folders, and tells W&B what is new in them.
+
+    python -m lit_resnet.tracking.follow GRID --root DIR [--set KEY=VALUE] CELL...
+
+CELL is the name of a run folder. It ends when its stdin does, after a last look. On stdout it has words for the user,
+on stderr those of W&B's client.
+"""
+
+import argparse
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lit_resnet.ablation import grid, status
+from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.files import clock
+from lit_resnet.tracking import session
+from lit_resnet.tracking.mirror import Mirror, Taken
+from lit_resnet.tracking.session import Session
+
+LOOK_SECONDS = 2.0
+SHARE = 0.02  # of the time that looks may take: there may be thousands of folders
+
+
+def main() -> None:
+    """Follow the runs that are not over yet."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # they are for the launch, which then ends this
+        signal.signal(number, signal.SIG_IGN)
+    parser = argparse.ArgumentParser(prog="python -m lit_resnet.tracking.follow")
+    parser.add_argument("grid")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("cells", nargs="+")
+    args = parser.parse_args()
+    Follower(grid.load(args.grid, args.set), args.root, args.cells, args.grid).follow()
+
+
+class Follower:
+    """Keeps the mirrors of a launch's runs: of those that are not done when it begins."""
+
+    def __init__(self, whole: grid.Grid, root: Path, cells: list[str], path: str) -> None:
+        self.root = root
+        self.later = f"later: lit-resnet wandb sync {path}"
+        self.session = Session(online=False, folder=root / whole.name / "wandb")
+        wanted = [cell for cell in whole.cells if cell.folder in cells]
+        mirrors = [Mirror(whole, cell, root, self.session) for cell in wanted]
+        self.mirrors = [mirror for mirror in mirrors if not mirror.folder.summary_file.exists()]
+
+    def follow(self) -> None:
+        """Look until stdin ends, and once more."""
+        try:
+            mode = session.wanted()
+        except Unreachable as error:
+            mode = "offline"
+            self._say(f"{error}; kept offline")
+        if mode == "disabled":
+            return
+        self.session.online = mode == "online"
+        pause = 0.0
+        while not select.select([sys.stdin], [], [], pause)[0]:
+            began = time.monotonic()
+            self._look()
+            pause = max(LOOK_SECONDS, (time.monotonic() - began) / SHARE)
+        self._look()
+        for mirror in list(self.mirrors):
+            self._tell(mirror, mirror.leave)
+
+    def _look(self) -> None:
+        now = clock(self.root)
+        for mirror in list(self.mirrors):
+            cell = mirror.cell
+            try:
+                state = status.row(mirror.folder, cell.name, cell.seed, now)["state"]
+            except InputError:  # of which the launch tells
+                continue
+            self._tell(mirror, lambda mirror=mirror, state=state: mirror.look(state))
+            if mirror.told and state == "done":
+                self.mirrors.remove(mirror)
+
+    def _tell(self, mirror: Mirror, what: Callable[[], None]) -> None:
+        """Let a mirror tell W&B something; what goes wrong is said, and hurts nobody."""
+        try:
+            what()
+        except Unreachable as error:
+            if not self.session.online:
+                raise
+            self.session.online = False
+            self._say(f"{error}; from here on offline, which does not touch the training")
+            if not mirror.told:
+                self._tell(mirror, what)
+        except (Taken, InputError, OSError) as error:
+            self.mirrors.remove(mirror)
+            self._say(f"{mirror.folder.path.name} is left out: {session.one_line(error)}")
+
+    def _say(self, text: str) -> None:
+        print(f"W&B: {text}; {self.later}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

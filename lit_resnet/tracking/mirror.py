@@ -1,0 +1,205 @@
+"""One run of W&B, made from one run folder: while the run trains, and whole when it is done."""
+
+import hashlib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lit_resnet.ablation.grid import Cell, Grid
+from lit_resnet.ablation.status import folder as folder_of
+from lit_resnet.lock import InUse, Lock
+from lit_resnet.report import paper
+from lit_resnet.runfolder import RESPONSES, SIGNALS, RunFolder
+from lit_resnet.tracking import entry
+from lit_resnet.tracking.session import Session
+
+if TYPE_CHECKING:
+    import wandb
+
+STEP = "trainer/global_step"
+UNDER_WAY = ("running", "stalled")
+OVER = ("done", "failed")
+
+
+class Taken(Exception):
+    """W&B has another training under the run's id; in words."""
+
+
+class Mirror:
+    """Tells W&B what is in the run folder of a cell.
+
+    Rows of metrics.csv become rows of W&B with the iteration as step: so the server knows which is its last, and what
+    follows in the folder is sent, whoever sent those before. A row goes out when it is whole: at its iteration there
+    may be an evaluation to come.
+    """
+
+    def __init__(self, grid: Grid, cell: Cell, root: Path, session: Session) -> None:
+        self.grid, self.cell, self.session = grid, cell, session
+        self.folder = folder_of(grid, cell, root)
+        self.run: wandb.Run | None = None
+        self.told: str | None = None  # the digest of a run that is over, when W&B was told of it
+        self.url: str | None = None
+        self._sent = -1
+        self._seen: tuple[int, int] | None = None
+
+    def look(self, state: str) -> None:
+        """Tell what is new of a run in that `state`, one of `lit-resnet status`.
+
+        Raises:
+            Unreachable: The server does not answer, or does not take it.
+            Taken: It has another training by that id.
+            InputError: The folder is damaged.
+        """
+        if state in UNDER_WAY:
+            if self.run or self._open():
+                self._rows(whole=False)
+        elif state in OVER:
+            self._tell_end(state)
+        elif self.run:
+            self.leave(state)
+
+    def leave(self, state: str = "stopped") -> None:
+        """End for now: the run has stopped, or nobody is to look at it any more.
+
+        Raises:
+            Unreachable: W&B does not take it.
+        """
+        if self.run:
+            self._rows(whole=False)
+            self.run.summary["state"] = state
+            self.run.mark_preempting()
+            self._close(1)
+
+    def digest(self, state: str) -> str:
+        """What changes when there is something new in the folder of a run that is over."""
+        files = (self.folder.summary_file, self.folder.evaluation_file)
+        content = b"".join(file.read_bytes() for file in files if file.exists())
+        return f"{state}-{hashlib.sha256(content).hexdigest()[:16]}"
+
+    def id(self) -> str:
+        """The run's id in W&B.
+
+        Raises:
+            InputError: The folder is damaged.
+        """
+        return entry.of_run(self.grid, self.cell, self.folder).id
+
+    def _open(self) -> bool:
+        """Whether the run is ours to mirror now."""
+        if not (self.folder.config_file.exists() and self.folder.cell_file.exists()):  # begun this very moment
+            return False
+        self._held = ExitStack()
+        try:
+            self._held.enter_context(Lock(self.folder.path / ".wandb.lock").held(timeout=0))
+        except InUse:  # a second launcher's
+            return False
+        try:
+            known = entry.of_run(self.grid, self.cell, self.folder)
+            run = self.session.start(known, self.folder.path)
+            other = run.config.get("started", known.config["started"])
+            if run.resumed and other != known.config["started"]:
+                self.session.finish(run, 0)
+                raise Taken(f"{run.url} is of another training of the same cell; delete it there, or set WANDB_PROJECT")
+        except BaseException:
+            self._held.close()
+            raise
+        run.config.update(known.config, allow_val_change=True)
+        run.summary["state"] = "running"
+        self.run, self.url = run, run.url if self.session.online else None
+        self._sent, self._seen = run.starting_step - 1, None
+        return True
+
+    def _rows(self, whole: bool) -> None:
+        """Send what rows are new; all of them if the run is over, else without the last one."""
+        try:
+            found = self.folder.metrics_file.stat()
+        except FileNotFoundError:
+            return
+        seen = (found.st_mtime_ns, found.st_size)
+        if seen == self._seen and not whole:
+            return
+        self._seen = seen
+        rows = self.folder.metrics()
+        for row in rows if whole else rows[:-1]:
+            if row["step"] > self._sent:
+                self._sent = row["step"]
+                values = {name: value for name, value in row.items() if value is not None and name != "step"}
+                self.run.log({STEP: self._sent, **values}, step=self._sent)
+
+    def _tell_end(self, state: str) -> None:
+        digest = self.digest(state)
+        if self.told == digest or not (self.run or self._open()):
+            return
+        run, summary = self.run, self.folder.summary() or {}
+        if run.summary.get("mirror") != digest:
+            fresh = not run.summary.get("mirror")
+            self._rows(whole=state == "done")
+            if summary and fresh:
+                run.log(self._media(), step=max(self._sent, 0))
+            run.summary.update(self._summary(state, summary) | {"mirror": digest})
+        self._close(0 if state == "done" else 1)
+        self.told = digest
+
+    def _summary(self, state: str, summary: dict[str, Any]) -> dict[str, Any]:
+        """Final numbers, those of summary.json by their names; beside them what they are compared with."""
+        status, errors = self.folder.status(), [row["test_error"] for row in self.folder.metrics()]
+        found = {"state": state, "attempts": status.attempts, "error": status.error, **summary}
+        found["best_test_error"] = min((error for error in errors if error is not None), default=None)
+        if summary:
+            found["gflops"] = summary["macs"] / 1e9
+            found |= {f"paper/{name}": value for name, value in paper_numbers(summary).items()}
+        for protocol, judged in self.folder.evaluations().items():
+            found[f"evaluation/{protocol}"] = judged
+        return found
+
+    def _media(self) -> dict[str, Any]:
+        import wandb
+
+        media: dict[str, Any] = {}
+        for name, columns, rows in (
+            ("responses", RESPONSES, self.folder.responses()),
+            ("signals", SIGNALS, self.folder.signals()),
+        ):
+            if rows:
+                media[name] = wandb.Table(columns=list(columns), data=[[row[key] for key in columns] for row in rows])
+        if "responses" in media and (picture := _fig7(self.cell, self.folder)):
+            media["fig7"] = wandb.Image(picture, caption=f"layer responses of {self.folder.path.name} (Fig. 7)")
+        return media
+
+    def _close(self, code: int) -> None:
+        run, self.run = self.run, None
+        with self._held:
+            self.session.finish(run, code)
+
+
+def paper_numbers(summary: dict[str, Any]) -> dict[str, float]:
+    """What the paper printed of exactly that net: test_error (best, and mean of several), params (10^6), gflops."""
+    family, depth, shortcut = summary["family"], summary["depth"], summary["shortcut"]
+    block = summary.get("block", "paper")
+    printed = paper.test_error(summary["data"], family, depth, shortcut, block=block)
+    found = {
+        "test_error": printed and printed.best,
+        "mean_test_error": printed and printed.mean,
+        "params": paper.params(family, depth, shortcut, block=block),
+        "gflops": paper.gflops(family, depth, shortcut, stride_on=summary.get("stride_on", "1x1"), block=block),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _fig7(cell: Cell, folder: RunFolder) -> Any:
+    """Fig. 7 of one run as a picture for W&B; None where it cannot be drawn."""
+    import io
+
+    from matplotlib import rc_context
+    from PIL import Image
+
+    from lit_resnet.report import style
+    from lit_resnet.report.drawing import render
+    from lit_resnet.report.layers import fig7
+    from lit_resnet.report.runs import Cell as Finished
+    from lit_resnet.report.runs import Run
+
+    run = Run(cell.name, cell.seed, "done", folder, folder.summary())
+    with rc_context(style.RC):
+        drawing = fig7((Finished(cell.name, (run,)),))
+    return Image.open(io.BytesIO(render(drawing, "png"))) if drawing.figure else None

@@ -1,0 +1,123 @@
+"""Run folders made again from what W&B has of a grid, for a report where the folders are not."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lit_resnet.ablation.grid import Cell, Grid, load
+from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.files import write_whole
+from lit_resnet.runfolder import METRICS, RunFolder, Status
+from lit_resnet.sameness import digest
+from lit_resnet.tracking import entry, session
+from lit_resnet.tracking.mirror import STEP
+
+if TYPE_CHECKING:
+    import wandb
+
+AT_A_TIME = 8  # downloads
+
+
+def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path:
+    """Make the run folders of a grid from `source`, `wandb:ENTITY/PROJECT`; what has not changed since is kept.
+
+    Returns:
+        Their root, below `root`, for `report.write`.
+
+    Raises:
+        InputError: No such grid or project, nothing of the grid in it, or the user is not logged in.
+        Unreachable: The server does not answer, or does not take the key.
+    """
+    import wandb
+
+    kind, _, project = source.partition(":")
+    if kind != "wandb" or not re.fullmatch(r"[\w.-]+/[\w.-]+", project) or ".." in project:
+        raise InputError(f"--from {source}: write wandb:ENTITY/PROJECT")
+    grid = load(path, settings)
+    below = root / "from-wandb" / project
+    reader = session.reader()
+    try:
+        runs = list(reader.runs(project, filters={"group": grid.name}, per_page=200))
+        if not runs:
+            raise InputError(f"{source}: no runs of {grid.name} (group {grid.name}) there")
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            made = [
+                pool.submit(_make, _chosen(grid, cell, runs), RunFolder(below / grid.name / cell.folder))
+                for cell in grid.cells
+            ]
+            for one in made:
+                one.result()
+    except ValueError as error:
+        raise InputError(f"{source}: {session.one_line(error)}") from None
+    except wandb.Error as error:
+        raise Unreachable(session.one_line(error)) from None
+    return below
+
+
+def _chosen(grid: Grid, cell: Cell, runs: list["wandb.Run"]) -> "wandb.Run | None":
+    """The run of a cell; of several with other configs the one that the grid speaks of, or else the newest."""
+    fitting = [run for run in runs if (run.config.get("cell"), run.config.get("seed")) == (cell.name, cell.seed)]
+    exact = [run for run in fitting if run.id == entry.run_id(grid, cell, grid.config(cell))]
+    return max(exact or fitting, key=lambda run: run.created_at, default=None)
+
+
+def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
+    """The folder of a run, as training would have left it, as far as a report reads it."""
+    mark = folder.path / "wandb.txt"
+    summary = run.summary_metrics if run else {}
+    now = f"{run.id} {summary.get('mirror')} {run.lastHistoryStep}" if run else ""
+    if run and mark.exists() and mark.read_text() == now:
+        return
+    shutil.rmtree(folder.path, ignore_errors=True)
+    if not run:
+        return
+    folder.path.mkdir(parents=True)
+    said = run.config.get("said") or {}
+    write_whole(folder.cell_file, yaml.safe_dump(said, sort_keys=False))
+    folder.write_metrics([_row(row) for row in run.scan_history() if row.get(STEP) is not None])
+    evaluations = {key.partition("/")[2]: value for key, value in summary.items() if key.startswith("evaluation/")}
+    if evaluations:
+        write_whole(folder.evaluation_file, json.dumps(evaluations))
+    if rows := _table(run, summary.get("responses")):
+        folder.write_responses([(row["name"], row["std"]) for row in rows])
+    if rows := _table(run, summary.get("signals")):
+        folder.write_signals(rows)
+    state = summary.get("state")
+    folder.write_status(
+        Status(
+            state=state if state in ("done", "failed", "running") else "queued",
+            step=max(run.lastHistoryStep, 0),
+            attempts=summary.get("attempts") or 0,
+            error=summary.get("error"),
+            started=run.config.get("started"),
+            digest=digest(said),
+        )
+    )
+    if state == "done":
+        folder.write_summary({key: value for key, value in summary.items() if not key.startswith("_")})
+    write_whole(mark, now)
+
+
+def _row(row: dict[str, Any]) -> dict[str, float]:
+    """A row of metrics.csv. What is no number in JSON (nan, inf) W&B has as text; 5.0 it may have as 5."""
+    values = {name: float(row[name]) for name in METRICS if row.get(name) is not None}
+    return {**values, "step": int(row[STEP])}
+
+
+def _table(run: "wandb.Run", said: Any) -> list[dict[str, Any]]:
+    """The rows of a table that was logged; none where there is no such."""
+    if not isinstance(said, dict) or not isinstance(said.get("path"), str):
+        return []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run.file(said["path"]).download(root=folder, replace=True) as file,
+    ):
+        table = json.load(file)
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]

@@ -1,0 +1,144 @@
+"""How this process reaches W&B: online for as long as that works, offline from then on."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.tracking.entry import Entry
+
+if TYPE_CHECKING:
+    import wandb
+
+PROJECT = "lit-resnet"
+MOST_WORDS = 200  # characters of what a client says
+# Seconds. What a person waits at the end of a launch whose server is away stays below a minute: see `beside.PATIENCE`.
+INIT_TIMEOUT, FINISH_TIMEOUT = 15.0, 20.0
+ANSWER_TIMEOUT, ANSWER_RETRIES = 15.0, 2
+
+
+class Session:
+    """Starts and ends runs of W&B.
+
+    Args:
+        online: Whether to reach for the server, or to write files for it.
+        folder: Where W&B may keep what it needs besides the runs.
+        finish_timeout: Seconds that the end of a run may take.
+    """
+
+    def __init__(self, online: bool, folder: Path, finish_timeout: float = FINISH_TIMEOUT) -> None:
+        os.environ |= {"WANDB_DATA_DIR": str(folder), "WANDB_CACHE_DIR": str(folder)}  # else in the home folder
+        for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_RESUME"):  # they would give our runs another name
+            os.environ.pop(name, None)
+        self.online, self.finish_timeout = online, finish_timeout
+
+    def start(self, entry: Entry, folder: Path) -> "wandb.Run":
+        """A run whose files lie in `folder`; if the server has it, it goes on there after its last row.
+
+        Raises:
+            Unreachable: The server does not take it.
+        """
+        import wandb
+
+        for old in folder.glob(f"wandb/*run-*-{entry.id}"):  # of earlier attempts: all that they said is said again
+            shutil.rmtree(old)
+        folder.mkdir(exist_ok=True)
+        try:
+            run = wandb.init(
+                id=entry.id,
+                group=entry.group,
+                name=entry.name,
+                job_type=entry.job_type,
+                tags=entry.tags,
+                config=entry.config,
+                project=project(),
+                dir=folder,
+                mode="online" if self.online else "offline",
+                resume="allow" if self.online else None,
+                reinit="create_new",
+                settings=self._settings(),
+            )
+        except Exception as error:
+            wandb.teardown(exit_code=1)
+            raise Unreachable(one_line(error)) from None
+        run.define_metric("trainer/global_step", hidden=True)
+        run.define_metric("*", step_metric="trainer/global_step")
+        return run
+
+    def _settings(self) -> "wandb.Settings":
+        """Bounded waits, and silence; nothing about this process, which trains nothing."""
+        import wandb
+
+        return wandb.Settings(
+            silent=True,
+            console="off",
+            init_timeout=INIT_TIMEOUT,
+            finish_timeout=self.finish_timeout,
+            finish_timeout_raises=True,
+            disable_git=True,
+            x_disable_meta=True,
+        )
+
+    def finish(self, run: "wandb.Run", code: int) -> None:
+        """End it; a `code` other than 0 for one that is not done.
+
+        Raises:
+            Unreachable: The server has not taken all of it.
+        """
+        try:
+            run.finish(exit_code=code)
+        except Exception as error:
+            raise Unreachable(one_line(error)) from None
+
+
+def wanted() -> Literal["online", "offline", "disabled"]:
+    """What the environment says (WANDB_MODE, as W&B reads it), or else whether the user is logged in.
+
+    Raises:
+        Unreachable: The key cannot be one.
+    """
+    import wandb
+
+    said = wandb.setup().settings.mode
+    if said in ("offline", "disabled"):
+        return said
+    if os.environ.get("WANDB_MODE") == "online":
+        return "online"
+    try:
+        return "online" if wandb.login(prompt=False, verify=False) else "offline"
+    except Exception as error:
+        raise Unreachable(one_line(error)) from None
+
+
+def project() -> str:
+    """The project that runs go to."""
+    return os.environ.get("WANDB_PROJECT", PROJECT)
+
+
+def reader() -> "wandb.Api":
+    """A reader of the server, which gives up in time.
+
+    Raises:
+        InputError: The user is not logged in.
+        Unreachable: The server does not answer, or does not take the key.
+    """
+    import wandb
+
+    wandb.setup(
+        settings=wandb.Settings(
+            silent=True, x_graphql_timeout_seconds=ANSWER_TIMEOUT, x_graphql_retry_max=ANSWER_RETRIES
+        )
+    )
+    try:
+        if not wandb.login(prompt=False, verify=False):
+            raise InputError("W&B: not logged in: run wandb login, or set WANDB_API_KEY")
+        return wandb.Api(timeout=int(ANSWER_TIMEOUT))
+    except wandb.Error as error:
+        raise Unreachable(one_line(error)) from None
+
+
+def one_line(error: BaseException) -> str:
+    """What it says, for people; without what its client tells its programmers."""
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:MOST_WORDS]

@@ -1,0 +1,79 @@
+"""`lit-resnet wandb sync`: W&B is told of all runs of a grid that are over and that it does not know yet."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lit_resnet.ablation import status
+from lit_resnet.ablation.grid import load
+from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.tracking import session
+from lit_resnet.tracking.mirror import OVER, Mirror, Taken
+from lit_resnet.tracking.session import Session
+
+FINISH_TIMEOUT = 600.0  # seconds: here nobody waits to train
+
+
+@dataclass
+class Synced:
+    """What became of a grid's runs.
+
+    Args:
+        told: Names of run folders and ensembles of which W&B was told now.
+        known: Those that it knew already.
+        waiting: Run folders whose run is not over.
+        refused: Run folders and ensembles that could not be told, each with the reason.
+    """
+
+    told: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def sync(path: str, root: Path, settings: Iterable[str], say: Callable[[str], None]) -> Synced:
+    """Tell W&B of the runs of a grid, from their folders; `say` takes a line for each.
+
+    Raises:
+        InputError: No such grid, no run of it that is over, or the user is not logged in.
+        Unreachable: The server does not answer, or does not take the key.
+    """
+    grid, found = load(path, settings), Synced()
+    states = {(row["cell"], row["seed"]): row["state"] for row in status.rows(grid, root)}
+    if not any(state in OVER for state in states.values()):
+        raise InputError(f"no finished runs of {grid.name} in {root / grid.name}; start them: lit-resnet launch {path}")
+    online = Session(True, root / grid.name / "wandb", FINISH_TIMEOUT)
+    known = _known(grid.name)
+    for cell in grid.cells:
+        mirror, state = Mirror(grid, cell, root, online), states[cell.name, cell.seed]
+        if state not in OVER:
+            found.waiting.append(cell.folder)
+            continue
+        try:
+            if known.get(mirror.id()) == mirror.digest(state):
+                found.known.append(cell.folder)
+                continue
+            mirror.look(state)
+        except (Taken, InputError) as error:
+            found.refused[cell.folder] = session.one_line(error)
+            continue
+        if mirror.told:
+            found.told.append(cell.folder)
+            say(f"{cell.folder}: {mirror.url}")
+        else:
+            found.refused[cell.folder] = "another process is telling W&B of it"
+    return found
+
+
+def _known(group: str) -> dict[str, str | None]:
+    """What W&B knows of the runs of a group: the digest of each by its id."""
+    import wandb
+
+    reader = session.reader()
+    try:
+        runs = reader.runs(session.project(), filters={"group": group}, per_page=200)
+        return {run.id: run.summary.get("mirror") for run in runs}
+    except ValueError:  # there is no such project yet
+        return {}
+    except wandb.Error as error:
+        raise Unreachable(session.one_line(error)) from None
