@@ -1,0 +1,1 @@
+"""Runs mirrored to Weights & Biases, and what is made of them there."""
