@@ -18,6 +18,8 @@ os.environ["WANDB_MODE"] = "disabled"
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+pytest_plugins = ["lab"]  # fixtures of made-up run folders
+
 LONGEST = ("test_launch.py", "test_shipped_grids.py", "test_devices.py", "test_imagenet_runs.py")
 
 
