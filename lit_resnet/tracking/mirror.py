@@ -134,8 +134,8 @@ class Mirror:
         if run.summary.get("mirror") != digest:
             fresh = not run.summary.get("mirror")
             self._rows(whole=state == "done")
-            if summary and fresh:
-                run.log(self._media(), step=max(self._sent, 0))
+            if fresh:  # the last row goes out now, or its values would replace those of the summary
+                run.log(self._media() if summary else {}, step=max(self._sent, 0), commit=True)
             run.summary.update(self._summary(state, summary) | {"mirror": digest})
         self._close(0 if state == "done" else 1)
         self.told = digest
