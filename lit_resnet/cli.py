@@ -156,6 +156,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_wandb_sync)
+    verb = tracking.add_parser(
+        "report",
+        parents=[root, setting],
+        help="make a W&B report of a grid, or make it anew",
+        description="A section for each table and figure: the numbers of the run folders beside the paper's, and W&B's "
+        "own panels over the uploaded runs. Needs wandb-workspaces.",
+    )
+    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb.set_defaults(run=_wandb_report)
 
     verb = verbs.add_parser(
         "evaluate",
@@ -447,6 +456,19 @@ def _wandb_sync(args: argparse.Namespace) -> int:
     for name, reason in found.refused.items():
         print(f"{name} was left out: {reason}", file=sys.stderr)
     return 1 if found.refused else 0
+
+
+def _wandb_report(args: argparse.Namespace) -> int:
+    from lit_resnet.report import runs
+
+    found = runs.read(args.grid, args.root, args.set)
+    with _spinner("writing the report"):
+        from lit_resnet.tracking import session, workspace
+
+        asked = shlex.join([args.grid, *(f"--set={setting}" for setting in args.set)])
+        url = workspace.publish(workspace.build(found, session.entity(), session.project(), asked))
+    print(url)
+    return 0
 
 
 def _evaluate(args: argparse.Namespace) -> int:

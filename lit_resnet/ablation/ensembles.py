@@ -46,9 +46,14 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
 def keep(grid: Grid, ensemble: Ensemble, root: Path, errors: dict[str, Any]) -> None:
     """Write down what an ensemble errs."""
     data = members(grid, ensemble, root)[0].summary()["data"]
+    write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": data})
+
+
+def write(grid: Grid, ensemble: Ensemble, root: Path, found: dict[str, Any]) -> None:
+    """Replace an ensemble's file."""
     file = _file(grid, ensemble, root)
     file.parent.mkdir(exist_ok=True)
-    write_whole(file, json.dumps({**errors, **_said(grid, ensemble, root), "data": data}, indent=1) + "\n")
+    write_whole(file, json.dumps(found, indent=1) + "\n")
 
 
 def _file(grid: Grid, ensemble: Ensemble, root: Path) -> Path:

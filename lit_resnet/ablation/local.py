@@ -77,8 +77,8 @@ class Launcher:
                 outcome = work.work(lambda: self._show(live))
             if outcome.stopped:
                 beside.patience = HURRY
-        if not outcome.stopped and not outcome.cancelled:
-            outcome.failed += judge_ensembles(self.grid, self.root, self._say)
+            elif not outcome.cancelled:
+                outcome.failed += judge_ensembles(self.grid, self.root, self._say)
         return outcome
 
     def _places(self, runs: int, gpus: int) -> list[Place]:

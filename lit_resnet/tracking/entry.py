@@ -1,11 +1,12 @@
 """What a run is called in W&B, and what it is found by there."""
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from lit_resnet.ablation.grid import Cell, Grid
+from lit_resnet.ablation.grid import Cell, Ensemble, Grid
 from lit_resnet.runfolder import RunFolder, read_yaml
 from lit_resnet.sameness import digest
 
@@ -63,9 +64,11 @@ def run_id(grid: Grid, cell: Cell, said: dict[str, Any]) -> str:
     return _id(f"{grid.name}-{cell.folder}", digest(said))
 
 
-def ensemble_id(grid: Grid, name: str, folders: list[str]) -> str:
-    """The id of an ensemble of those run folders."""
-    return _id(f"{grid.name}-ensemble-{name}", " ".join(folders))
+def of_ensemble(grid: Grid, ensemble: Ensemble, found: dict[str, Any]) -> Entry:
+    """Of an ensemble of which that was found; it has a summary alone."""
+    said = {"grid": grid.name, "ensemble": ensemble.name, "cells": list(ensemble.cells), "protocol": ensemble.protocol}
+    what = json.dumps([said, found["runs"], found["finished"]])
+    return Entry(_id(f"{grid.name}-ensemble-{ensemble.name}", what), grid.name, ensemble.name, "eval", (), said)
 
 
 def _id(name: str, what: str) -> str:

@@ -18,7 +18,7 @@ from lit_resnet.ablation import grid, status
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import clock
 from lit_resnet.tracking import session
-from lit_resnet.tracking.mirror import Mirror, Taken
+from lit_resnet.tracking.mirror import Mirror, Taken, tell_ensemble
 from lit_resnet.tracking.session import Session
 
 LOOK_SECONDS = 2.0
@@ -42,7 +42,7 @@ class Follower:
     """Keeps the mirrors of a launch's runs: of those that are not done when it begins."""
 
     def __init__(self, whole: grid.Grid, root: Path, cells: list[str], path: str) -> None:
-        self.root = root
+        self.grid, self.root = whole, root
         self.later = f"later: lit-resnet wandb sync {path}"
         self.session = Session(online=False, folder=root / whole.name / "wandb")
         wanted = [cell for cell in whole.cells if cell.folder in cells]
@@ -55,9 +55,11 @@ class Follower:
             mode = session.wanted()
         except Unreachable as error:
             mode = "offline"
-            self._say(f"{error}; kept offline")
+            self._say(str(error))
         if mode == "disabled":
             return
+        if mode == "offline":
+            self._say("offline, its files are in the run folders")
         self.session.online = mode == "online"
         pause = 0.0
         while not select.select([sys.stdin], [], [], pause)[0]:
@@ -67,6 +69,8 @@ class Follower:
         self._look()
         for mirror in list(self.mirrors):
             self._tell(mirror, mirror.leave)
+        for ensemble in self.grid.ensembles:
+            tell_ensemble(self.grid, ensemble, self.root, self.session)
 
     def _look(self) -> None:
         now = clock(self.root)

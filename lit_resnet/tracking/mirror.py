@@ -1,11 +1,13 @@
 """One run of W&B, made from one run folder: while the run trains, and whole when it is done."""
 
 import hashlib
+from collections.abc import Container
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lit_resnet.ablation.grid import Cell, Grid
+from lit_resnet.ablation import ensembles
+from lit_resnet.ablation.grid import Cell, Ensemble, Grid
 from lit_resnet.ablation.status import folder as folder_of
 from lit_resnet.lock import InUse, Lock
 from lit_resnet.report import paper
@@ -170,6 +172,35 @@ class Mirror:
         run, self.run = self.run, None
         with self._held:
             self.session.finish(run, code)
+
+
+def tell_ensemble(
+    grid: Grid, ensemble: Ensemble, root: Path, session: Session, known: Container[str] = ()
+) -> str | None:
+    """Tell W&B what an ensemble errs.
+
+    Args:
+        grid: Its grid.
+        ensemble: It.
+        root: Where the run folders are.
+        session: How to reach W&B.
+        known: Ids of the runs that W&B has.
+
+    Returns:
+        The address of its run; None where there is nothing to tell.
+
+    Raises:
+        Unreachable: The server does not answer, or does not take it.
+        InputError: Its file is damaged.
+    """
+    found = ensembles.found(grid, ensemble, root)
+    if not found or (what := entry.of_ensemble(grid, ensemble, found)).id in known:
+        return None
+    run = session.start(what, root / grid.name / "ensembles")
+    url = run.url if session.online else None
+    run.summary.update(found | {"state": "done"})
+    session.finish(run, 0)
+    return url
 
 
 def paper_numbers(summary: dict[str, Any]) -> dict[str, float]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lit_resnet.ablation.grid import Cell, Grid, load
+from lit_resnet.ablation import ensembles
+from lit_resnet.ablation.grid import Cell, Ensemble, Grid, load
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import write_whole
 from lit_resnet.runfolder import METRICS, RunFolder, Status
@@ -54,6 +55,8 @@ def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path
             ]
             for one in made:
                 one.result()
+        for ensemble in grid.ensembles:
+            _make_ensemble(grid, ensemble, runs, below)
     except ValueError as error:
         raise InputError(f"{source}: {session.one_line(error)}") from None
     except wandb.Error as error:
@@ -103,6 +106,14 @@ def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
     if state == "done":
         folder.write_summary({key: value for key, value in summary.items() if not key.startswith("_")})
     write_whole(mark, now)
+
+
+def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["wandb.Run"], root: Path) -> None:
+    """What the newest ensemble of that name errs; a report takes it if it is of the runs that the grid has now."""
+    fitting = [run for run in runs if run.config.get("ensemble") == ensemble.name]
+    if newest := max(fitting, key=lambda run: run.created_at, default=None):
+        found = {key: value for key, value in newest.summary_metrics.items() if not key.startswith("_")}
+        ensembles.write(grid, ensemble, root, found)
 
 
 def _row(row: dict[str, Any]) -> dict[str, float]:

@@ -116,6 +116,16 @@ def project() -> str:
     return os.environ.get("WANDB_PROJECT", PROJECT)
 
 
+def entity() -> str:
+    """Whose project it is: a team's, if the environment says so, or the user's own.
+
+    Raises:
+        InputError: The user is not logged in.
+        Unreachable: The server does not answer, or does not take the key.
+    """
+    return os.environ.get("WANDB_ENTITY") or reader().default_entity
+
+
 def reader() -> "wandb.Api":
     """A reader of the server, which gives up in time.
 
@@ -125,9 +135,10 @@ def reader() -> "wandb.Api":
     """
     import wandb
 
+    os.environ["WANDB_MODE"] = "online"  # whatever the launches of this shell are told
     wandb.setup(
         settings=wandb.Settings(
-            silent=True, x_graphql_timeout_seconds=ANSWER_TIMEOUT, x_graphql_retry_max=ANSWER_RETRIES
+            mode="online", silent=True, x_graphql_timeout_seconds=ANSWER_TIMEOUT, x_graphql_retry_max=ANSWER_RETRIES
         )
     )
     try:

@@ -8,7 +8,7 @@ from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import load
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.tracking import session
-from lit_resnet.tracking.mirror import OVER, Mirror, Taken
+from lit_resnet.tracking.mirror import OVER, Mirror, Taken, tell_ensemble
 from lit_resnet.tracking.session import Session
 
 FINISH_TIMEOUT = 600.0  # seconds: here nobody waits to train
@@ -62,6 +62,10 @@ def sync(path: str, root: Path, settings: Iterable[str], say: Callable[[str], No
             say(f"{cell.folder}: {mirror.url}")
         else:
             found.refused[cell.folder] = "another process is telling W&B of it"
+    for ensemble in grid.ensembles:
+        if url := tell_ensemble(grid, ensemble, root, online, known):
+            found.told.append(ensemble.name)
+            say(f"{ensemble.name}: {url}")
     return found
 
 

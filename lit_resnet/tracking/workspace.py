@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.report import claims, figures, imagenet, tables
 from lit_resnet.report.drawing import Drawing
 from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.tracking import session
+from lit_resnet.tracking.mirror import STEP
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
 
-STEP = "trainer/global_step"  # what the mirrored metrics are logged against
 LONGEST_TITLE = 128
 WIDTH = 24  # of a grid of panels, in W&B's units
 KINDS = {
@@ -80,18 +81,21 @@ def publish(report: "wr.Report") -> str:
     It is published and no draft, which its author alone may read: whoever may see the project can open the address.
 
     Raises:
-        InputError: W&B cannot be reached, does not know the user, or has no such project.
+        InputError: The user is not logged in, or W&B has no such project.
+        Unreachable: The server does not answer, or does not take it.
     """
     import wandb
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
     where = f"{report.entity}/{report.project}"
     try:
-        there = wandb.Api().reports(where)
+        there = session.reader().reports(where)
         report.id = next((old.id for old in there if old.description == report.description), "")
         return report.save().url
-    except (wandb.errors.Error, WandbApiFailedError, ValueError) as error:  # ValueError: no such project
-        raise InputError(f"the report cannot be saved in W&B, {where}: {' '.join(str(error).split())}") from None
+    except ValueError:
+        raise InputError(f"W&B: no project {where}: run lit-resnet wandb sync first, or set WANDB_PROJECT") from None
+    except (wandb.Error, WandbApiFailedError) as error:
+        raise Unreachable(session.one_line(error)) from None
 
 
 class _Blocks:
