@@ -1,0 +1,68 @@
+"""A stand-in server, and commands that use it as a user would, in processes of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from wandb_server import Server
+
+# Waits of the client, shortened.
+BESIDE = (
+    "from lit_resnet.tracking import session; session.INIT_TIMEOUT = session.FINISH_TIMEOUT = 3.0; "
+    "from lit_resnet.tracking.follow import main; main()"
+)
+
+
+class Lines:
+    """Commands in the environment of somebody who is logged in at `server`, and has an empty home folder."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        home.mkdir()
+        keep = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+        self.env = keep | server.env | {"HOME": str(home)}
+
+    def run(self, *args: str | Path, **env: str) -> subprocess.CompletedProcess:
+        """`lit-resnet` with these arguments, to its end."""
+        command = [sys.executable, "-m", "lit_resnet", *map(str, args)]
+        return subprocess.run(command, env=self.env | env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    def start(self, *args: str | Path, **env: str) -> subprocess.Popen:
+        """The same, at work."""
+        command = [sys.executable, "-m", "lit_resnet", *map(str, args)]
+        return subprocess.Popen(
+            command,
+            env=self.env | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def follow(self, grid: str, root: Path, *cells: str, **env: str) -> subprocess.Popen:
+        """The process beside a launch; it ends after its stdin does."""
+        return subprocess.Popen(
+            [sys.executable, "-c", BESIDE, grid, "--root", str(root), *cells],
+            env=self.env | env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def wandb_server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+        assert server.unknown == []
+
+
+@pytest.fixture
+def lines(wandb_server: Server, tmp_path: Path) -> Iterator[Lines]:
+    yield Lines(wandb_server, tmp_path / "home")
+    told = [file for file in tmp_path.rglob("*") if file.is_file() and wandb_server.key.encode() in file.read_bytes()]
+    assert told == [], "the key is written nowhere"

@@ -1,0 +1,258 @@
+"""Run folders in W&B and back: the real client against a stand-in server; and what training may not feel of it."""
+
+import gzip
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_resnet.ablation.grid import load
+from lit_resnet.report import write
+from lit_resnet.runfolder import RunFolder, Status
+
+CELLS = {
+    "plain-20": {"model.net.depth": 20, "model.net.shortcut": "none"},
+    "residual-20": {"model.net.depth": 20, "model.net.shortcut": "A"},
+}
+RECIPE = {
+    "trainer": {"max_steps": 600},
+    "model": {"net": {"family": "cifar", "depth": 8, "shortcut": "A"}},
+    "data": {"source": "cifar10"},
+}
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def begin(run: RunFolder, grid: str, started: float = 1e9) -> RunFolder:
+    """Give a folder what training writes first."""
+    whole = load(grid)
+    cell = next(cell for cell in whole.cells if cell.folder == run.path.name)
+    text = yaml.safe_dump(whole.config(cell))
+    run.config_file.write_text(text)
+    run.cell_file.write_text(text)
+    status = run.status()
+    status.started = started
+    run.write_status(status)
+    return run
+
+
+@pytest.fixture
+def grid(lab) -> str:
+    path = lab.grid(CELLS, seeds=[0, 1], title="Two nets", report={"figures": ["fig6", "fig7", "gradients"]})
+    (lab.folder / "base.yaml").write_text(yaml.safe_dump(RECIPE))
+    return path
+
+
+def finish_all(lab, grid: str) -> None:
+    """Four runs: one whose loss was no number, one that failed."""
+    plain = {"shortcut": "none", "signals": True, "start": 90.0}
+    begin(lab.finish("plain-20", 0, test_error=9.0, **plain), grid)
+    begin(lab.finish("plain-20", 1, test_error=9.5, train_error=0.25, **plain), grid)
+    broken = begin(lab.finish("residual-20", 0, test_error=90.0, diverged=True), grid)
+    rows = broken.metrics()
+    rows[-1]["train_loss"] = math.nan
+    broken.write_metrics(rows)
+    broken.write_responses([(f"layer{i}", math.nan) for i in range(1, 20)])
+    lab.judge(broken, "cifar10", **{"ten-crop": (8.0, None)})
+    failed = begin(lab.run("residual-20", 1), grid)
+    failed.write_status(Status("failed", step=100, max_steps=600, attempts=3, error="killed by signal 9"))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """A report's files; what is in curves.csv.gz, as it is."""
+    found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert "curves.csv.gz" in found
+    return {name: gzip.decompress(content) if name.endswith(".gz") else content for name, content in found.items()}
+
+
+def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wandb_server):
+    finish_all(lab, grid)
+    synced = lines.run("wandb", "sync", grid, "--root", lab.root)
+    assert synced.returncode == 0, synced.stderr
+    assert synced.stdout.count(wandb_server.url) == 4
+    assert "4 uploaded, 0 there already, 0 not finished yet" in synced.stderr
+    runs = {f"{run.name}-{run.config['seed']['value']}": run for run in wandb_server.runs.values()}
+    run = runs["plain-20-0"]
+    assert (run.group, run.job_type, run.state) == ("tiny", "train", "finished")
+    assert run.tags == ["cifar10", "fig6", "fig7", "gradients"]
+    config = {key: entry["value"] for key, entry in run.config.items()}
+    assert (config["depth"], config["shortcut"], config["grid"], config["cell"]) == (20, "none", "tiny", "plain-20")
+    assert config["model"]["net"]["depth"] == 20
+    assert run.summary["test_error"] == 9.0
+    assert run.summary["paper/params"] == 0.27 or "paper/params" not in run.summary
+    assert run.summary["best_test_error"] == min(r["test_error"] for r in run.history if "test_error" in r)
+    assert run.summary["fig7"]["_type"] == "image-file"
+    assert run.summary["responses"]["_type"] == "table-file"
+    assert runs["residual-20-1"].state == "failed"
+    assert runs["residual-20-1"].summary["error"] == "killed by signal 9"
+
+    ours = write(grid, lab.root)
+    args = ("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet", "--format", "json")
+    theirs = lines.run(*args)
+    assert theirs.returncode == 0, theirs.stderr
+    folder = lab.root / "from-wandb" / "lab" / "lit-resnet" / "tiny"
+    assert files(folder / "report") == files(ours.folder)
+    assert theirs.stdout == ours.table.json()
+
+    asked = len(wandb_server.requests)
+    assert lines.run(*args).returncode == 0
+    again = " ".join(wandb_server.requests[asked:])
+    assert "media/" not in again, "what has not changed is not fetched twice"
+
+    more = lines.run("wandb", "sync", grid, "--root", lab.root)
+    assert "0 uploaded, 4 there already" in more.stderr
+    lab.judge(lab.run("plain-20", 0), "cifar10", **{"ten-crop": (7.5, 0.5)})
+    more = lines.run("wandb", "sync", grid, "--root", lab.root)
+    assert "1 uploaded, 3 there already" in more.stderr
+    assert run.summary["evaluation/ten-crop"]["top1_error"] == 7.5
+    steps = [row["_step"] for row in run.history]
+    assert steps == [row["step"] for row in lab.run("plain-20", 0).metrics()], "no row came twice"
+
+
+def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_server):
+    run = begin(lab.run("plain-20", 0), grid)
+    rows = [{"step": step, "train_error": 90.0 - step / 10, "lr": 0.1} for step in range(0, 300, 25)]
+    for row in rows[::4]:
+        row["test_error"] = 50.0
+
+    def sent() -> list[int]:
+        return [row["_step"] for there in wandb_server.runs.values() for row in there.history]
+
+    with run.locked():
+        run.write_status(Status("running", started=1e9, step=1, max_steps=600))
+        run.write_metrics(rows[:5])
+        beside = lines.follow(grid, lab.root, "plain-20-seed0")
+        wait_until(lambda: len(sent()) == 4)  # to the fifth an evaluation may come
+        os.killpg(beside.pid, signal.SIGKILL)
+        beside.communicate()
+        run.write_metrics(rows[:3])  # a resume from an earlier checkpoint
+        beside = lines.follow(grid, lab.root, "plain-20-seed0")
+        for row in rows[3:8]:
+            run.append_metrics(row)
+        wait_until(lambda: len(sent()) == 7)
+        for row in rows[8:]:
+            run.append_metrics(row)
+    begin(lab.finish("plain-20", 0, shortcut="none", responses=False), grid)
+    run.write_metrics(rows)
+    _, words = beside.communicate("", timeout=60)
+    assert beside.returncode == 0, words
+    assert sent() == [row["step"] for row in rows]
+    (there,) = wandb_server.runs.values()
+    assert (there.state, there.summary["state"], there.summary["test_error"]) == ("finished", "done", 8.5)
+    assert [row.get("test_error") for row in there.history] == [row.get("test_error") for row in rows]
+
+
+def test_a_stopped_run_is_left_as_preempted(lab, grid, lines, wandb_server):
+    run = begin(lab.run("plain-20", 0), grid)
+    with run.locked():
+        run.write_status(Status("running", started=1e9, step=1, max_steps=600))
+        beside = lines.follow(grid, lab.root, "plain-20-seed0")
+        wait_until(lambda: len(wandb_server.runs) == 1)
+    run.write_status(Status("queued", started=1e9, step=9, max_steps=600, attempts=1))
+    _, words = beside.communicate("", timeout=60)
+    (there,) = wandb_server.runs.values()
+    assert there.summary["state"] == "stopped", words
+    assert there.state != "finished"
+
+
+def test_offline_then_sync(lab, grid, lines, wandb_server):
+    run = begin(lab.run("plain-20", 0), grid)
+    for attempt in range(2):  # the first one is killed
+        with run.locked():
+            run.write_status(Status("running", started=1e9, step=1, max_steps=600))
+            run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(attempt + 3)])
+            beside = lines.follow(grid, lab.root, "plain-20-seed0", WANDB_MODE="offline")
+            wait_until(lambda: len(list(run.wandb.glob("offline-run-*/*.wandb"))) == 1)
+            if attempt == 0:
+                os.killpg(beside.pid, signal.SIGKILL)
+                beside.communicate()
+    finish_all(lab, grid)
+    words, _ = beside.communicate("", timeout=60)
+    assert words == f"W&B: offline, its files are in the run folders; later: lit-resnet wandb sync {grid}\n"
+    assert len(list(run.wandb.glob("offline-run-*"))) == 1
+    assert wandb_server.runs == {}
+    synced = lines.run("wandb", "sync", grid, "--root", lab.root, WANDB_MODE="offline")
+    assert "4 uploaded" in synced.stderr
+    assert list(run.wandb.glob("offline-run-*")) == [], "it would double what was uploaded"
+    steps = [row["_step"] for row in next(r for r in wandb_server.runs.values() if "plain-20-seed0" in r.id).history]
+    assert steps == [row["step"] for row in run.metrics()]
+    theirs = lines.run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet")
+    assert theirs.returncode == 0, theirs.stderr
+    folder = lab.root / "from-wandb" / "lab" / "lit-resnet" / "tiny"
+    assert files(folder / "report") == files(write(grid, lab.root).folder)
+
+
+def test_another_training_of_the_same_cell_is_not_mixed_in(lab, grid, lines, wandb_server):
+    run = begin(lab.finish("plain-20", 0, shortcut="none"), grid)
+    assert lines.run("wandb", "sync", grid, "--root", lab.root).returncode == 0
+    (there,) = wandb_server.runs.values()
+    before = (list(there.history), dict(there.summary))
+    begin(lab.finish("plain-20", 0, shortcut="none", test_error=1.0), grid, started=2e9)
+    synced = lines.run("wandb", "sync", grid, "--root", lab.root)
+    assert synced.returncode == 1
+    assert "is of another training of the same cell; delete it there, or set WANDB_PROJECT" in synced.stderr
+    assert (there.history, there.summary["test_error"]) == (before[0], before[1]["test_error"])
+    assert run.summary()["test_error"] == 1.0
+
+
+@pytest.mark.parametrize("trouble", ["500", "hang", "refuse", "key", "malformed key", "dies"])
+def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, wandb_server, trouble):
+    env = {"key": {"WANDB_API_KEY": "f" * 40}, "malformed key": {"WANDB_API_KEY": "abc"}}.get(trouble, {})
+    if trouble in ("500", "hang", "refuse"):
+        wandb_server.trouble = trouble
+    if trouble == "dies":
+        wandb_server.dies_after = 2
+    run = begin(lab.run("plain-20", 0), grid)
+    with run.locked():
+        run.write_status(Status("running", started=1e9, step=1, max_steps=600))
+        run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(6)])
+        beside = lines.follow(grid, lab.root, "plain-20-seed0", **env)
+        wait_until(lambda: list(run.wandb.glob("*run-*/*.wandb")))
+        if trouble == "dies":
+            wait_until(lambda: wandb_server.dies_after is None)
+    begin(lab.finish("plain-20", 0, shortcut="none"), grid)
+    ended = time.monotonic()
+    words, _ = beside.communicate("", timeout=60)
+    print(f"{trouble}: {time.monotonic() - ended:.1f} s after the end; {words}")
+    (line,) = words.splitlines()
+    assert line.startswith("W&B: ")
+    assert line.endswith(f"later: lit-resnet wandb sync {grid}")
+    assert list(run.wandb.glob("*run-*/*.wandb"))
+    if trouble != "dies":
+        assert list(run.wandb.glob("offline-run-*"))
+    wandb_server.trouble = None
+    synced = lines.run("wandb", "sync", grid, "--root", lab.root)
+    assert "1 uploaded" in synced.stderr
+    (there,) = wandb_server.runs.values()
+    assert [row["_step"] for row in there.history] == [row["step"] for row in run.metrics()]
+
+
+def test_sync_says_what_is_wrong(lab, grid, lines, wandb_server, tmp_path):
+    assert "no finished runs of tiny" in lines.run("wandb", "sync", grid, "--root", lab.root).stderr
+    begin(lab.finish("plain-20", 0, shortcut="none"), grid)
+    nobody = lines.run("wandb", "sync", grid, "--root", lab.root, WANDB_API_KEY="")
+    assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1)
+    assert "not logged in: run wandb login, or set WANDB_API_KEY" in nobody.stderr
+    wrong = lines.run("wandb", "sync", grid, "--root", lab.root, WANDB_API_KEY="f" * 40)
+    assert wrong.returncode == 1
+    assert wrong.stderr.splitlines()[-1].startswith("lit-resnet: W&B: ")
+    for source, words in {
+        "lab/lit-resnet": "write wandb:ENTITY/PROJECT",
+        "wandb:lab/../x": "write wandb:ENTITY/PROJECT",
+        "wandb:lab/nothing": "wandb:lab/nothing: ",
+    }.items():
+        made = lines.run("report", grid, "--root", lab.root, "--from", source)
+        assert made.returncode == 2, made.stderr
+        assert words in made.stderr.splitlines()[-1]
+    assert json.loads(json.dumps(wandb_server.requests))
