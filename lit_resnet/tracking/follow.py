@@ -18,7 +18,7 @@ from lit_resnet.ablation import grid, status
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import clock
 from lit_resnet.tracking import session
-from lit_resnet.tracking.mirror import Mirror, Taken, tell_ensemble
+from lit_resnet.tracking.mirror import Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
 LOOK_SECONDS = 2.0
@@ -35,32 +35,31 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("cells", nargs="+")
     args = parser.parse_args()
-    Follower(grid.load(args.grid, args.set), args.root, args.cells, args.grid).follow()
+    whole = grid.load(args.grid, args.set)
+    later = f"later: lit-resnet wandb sync {args.grid}"
+    try:
+        mode = session.wanted()
+    except Unreachable as error:
+        mode = "offline"
+        print(f"W&B: {error}; its files are in the run folders; {later}", flush=True)
+    else:
+        if mode == "offline":
+            print(f"W&B: offline, its files are in the run folders; {later}", flush=True)
+    if mode != "disabled":
+        reached = Session(mode == "online", args.root / whole.name / "wandb", session.FINISH_TIMEOUT)
+        Follower(whole, args.root, args.cells, reached, later).follow()
 
 
 class Follower:
     """Keeps the mirrors of a launch's runs: of those that are not done when it begins."""
 
-    def __init__(self, whole: grid.Grid, root: Path, cells: list[str], path: str) -> None:
-        self.grid, self.root = whole, root
-        self.later = f"later: lit-resnet wandb sync {path}"
-        self.session = Session(online=False, folder=root / whole.name / "wandb")
-        wanted = [cell for cell in whole.cells if cell.folder in cells]
-        mirrors = [Mirror(whole, cell, root, self.session) for cell in wanted]
+    def __init__(self, whole: grid.Grid, root: Path, cells: list[str], reached: Session, later: str) -> None:
+        self.grid, self.root, self.session, self.later = whole, root, reached, later
+        mirrors = [Mirror(whole, cell, root, reached) for cell in whole.cells if cell.folder in cells]
         self.mirrors = [mirror for mirror in mirrors if not mirror.folder.summary_file.exists()]
 
     def follow(self) -> None:
         """Look until stdin ends, and once more."""
-        try:
-            mode = session.wanted()
-        except Unreachable as error:
-            mode = "offline"
-            self._say(str(error))
-        if mode == "disabled":
-            return
-        if mode == "offline":
-            self._say("offline, its files are in the run folders")
-        self.session.online = mode == "online"
         pause = 0.0
         while not select.select([sys.stdin], [], [], pause)[0]:
             began = time.monotonic()
@@ -89,15 +88,20 @@ class Follower:
         try:
             what()
         except Unreachable as error:
-            if not self.session.online:
-                raise
-            self.session.online = False
-            self._say(f"{error}; from here on offline, which does not touch the training")
-            if not mirror.told:
+            if self.session.online:
+                self._say(f"{error}; from here on its files are in the run folders")
+                self.session.give_up()
+                for other in self.mirrors:
+                    other.drop()
                 self._tell(mirror, what)
-        except (Taken, InputError, OSError) as error:
-            self.mirrors.remove(mirror)
-            self._say(f"{mirror.folder.path.name} is left out: {session.one_line(error)}")
+            else:
+                self._leave_out(mirror, error)
+        except InputError as error:
+            self._leave_out(mirror, error)
+
+    def _leave_out(self, mirror: Mirror, error: Exception) -> None:
+        self.mirrors.remove(mirror)
+        self._say(f"{mirror.folder.path.name} is left out: {error}")
 
     def _say(self, text: str) -> None:
         print(f"W&B: {text}; {self.later}", flush=True)

@@ -1,19 +1,21 @@
 """One run of W&B, made from one run folder: while the run trains, and whole when it is done."""
 
 import hashlib
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.ablation import ensembles
 from lit_resnet.ablation.grid import Cell, Ensemble, Grid
 from lit_resnet.ablation.status import folder as folder_of
+from lit_resnet.errors import InputError
 from lit_resnet.lock import InUse, Lock
 from lit_resnet.report import paper
 from lit_resnet.runfolder import RESPONSES, SIGNALS, RunFolder
 from lit_resnet.tracking import entry
-from lit_resnet.tracking.session import Session
+from lit_resnet.tracking.session import Session, reaching
 
 if TYPE_CHECKING:
     import wandb
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
 STEP = "trainer/global_step"
 UNDER_WAY = ("running", "stalled")
 OVER = ("done", "failed")
-
-
-class Taken(Exception):
-    """W&B has another training under the run's id; in words."""
 
 
 class Mirror:
@@ -49,16 +47,16 @@ class Mirror:
 
         Raises:
             Unreachable: The server does not answer, or does not take it.
-            Taken: It has another training by that id.
-            InputError: The folder is damaged.
+            InputError: The folder is damaged, or W&B has another training by that id.
         """
-        if state in UNDER_WAY:
-            if self.run or self._open():
-                self._rows(whole=False)
-        elif state in OVER:
-            self._tell_end(state)
-        elif self.run:
-            self.leave(state)
+        with reaching():
+            if state in UNDER_WAY:
+                if self.run or self._open():
+                    self._rows(whole=False)
+            elif state in OVER:
+                self._tell_end(state)
+            else:
+                self.leave(state)
 
     def leave(self, state: str = "stopped") -> None:
         """End for now: the run has stopped, or nobody is to look at it any more.
@@ -66,11 +64,18 @@ class Mirror:
         Raises:
             Unreachable: W&B does not take it.
         """
+        with reaching():
+            if self.run:
+                self._rows(whole=False)
+                self.run.summary["state"] = state
+                self.run.mark_preempting()
+                self._close(1)
+
+    def drop(self) -> None:
+        """Let go of a run of W&B that is dead; the next look starts another."""
         if self.run:
-            self._rows(whole=False)
-            self.run.summary["state"] = state
-            self.run.mark_preempting()
-            self._close(1)
+            self.run = None
+            self._held.close()
 
     def digest(self, state: str) -> str:
         """What changes when there is something new in the folder of a run that is over."""
@@ -101,7 +106,9 @@ class Mirror:
             other = run.config.get("started", known.config["started"])
             if run.resumed and other != known.config["started"]:
                 self.session.finish(run, 0)
-                raise Taken(f"{run.url} is of another training of the same cell; delete it there, or set WANDB_PROJECT")
+                raise InputError(
+                    f"{run.url} is of another training of the same cell; delete it there, or set WANDB_PROJECT"
+                )
         except BaseException:
             self._held.close()
             raise
@@ -111,8 +118,8 @@ class Mirror:
         self._sent, self._seen = run.starting_step - 1, None
         return True
 
-    def _rows(self, whole: bool) -> None:
-        """Send what rows are new; all of them if the run is over, else without the last one."""
+    def _rows(self, whole: bool, media: Callable[[], dict[str, Any]] = dict) -> None:
+        """Send what rows are new: all of them if the run is over, with `media` in the last one; else all but that."""
         try:
             found = self.folder.metrics_file.stat()
         except FileNotFoundError:
@@ -121,24 +128,27 @@ class Mirror:
         if seen == self._seen and not whole:
             return
         self._seen = seen
-        rows = self.folder.metrics()
-        for row in rows if whole else rows[:-1]:
-            if row["step"] > self._sent:
-                self._sent = row["step"]
-                values = {name: value for name, value in row.items() if value is not None and name != "step"}
-                self.run.log({STEP: self._sent, **values}, step=self._sent)
+        *rows, last = self.folder.metrics() or [{"step": 0}]
+        for row in rows:
+            self._row(row)
+        if whole:
+            self._row(last, media())
+
+    def _row(self, row: dict[str, float | None], media: Mapping[str, Any] = MappingProxyType({})) -> None:
+        values = {name: value for name, value in row.items() if value is not None and name != "step"}
+        values = {STEP: row["step"], **values} if row["step"] > self._sent else {}
+        if values or media:
+            self._sent = max(row["step"], self._sent + (not values))
+            self.run.log({**values, **media}, step=self._sent, commit=True)
 
     def _tell_end(self, state: str) -> None:
         digest = self.digest(state)
         if self.told == digest or not (self.run or self._open()):
             return
-        run, summary = self.run, self.folder.summary() or {}
-        if run.summary.get("mirror") != digest:
-            fresh = not run.summary.get("mirror")
-            self._rows(whole=state == "done")
-            if fresh:  # the last row goes out now, or its values would replace those of the summary
-                run.log(self._media() if summary else {}, step=max(self._sent, 0), commit=True)
-            run.summary.update(self._summary(state, summary) | {"mirror": digest})
+        summary = self.folder.summary() or {}
+        if (known := self.run.summary.get("mirror")) != digest:
+            self._rows(whole=state == "done", media=dict if known else self._media)
+            self.run.summary.update(self._summary(state, summary) | {"mirror": digest})
         self._close(0 if state == "done" else 1)
         self.told = digest
 
@@ -169,9 +179,8 @@ class Mirror:
         return media
 
     def _close(self, code: int) -> None:
-        run, self.run = self.run, None
-        with self._held:
-            self.session.finish(run, code)
+        self.session.finish(self.run, code)
+        self.drop()
 
 
 def tell_ensemble(
@@ -197,6 +206,7 @@ def tell_ensemble(
     if not found or (what := entry.of_ensemble(grid, ensemble, found)).id in known:
         return None
     run = session.start(what, root / grid.name / "ensembles")
+    run.config.update(what.config, allow_val_change=True)
     url = run.url if session.online else None
     run.summary.update(found | {"state": "done"})
     session.finish(run, 0)

@@ -13,7 +13,7 @@ import yaml
 
 from lit_resnet.ablation import ensembles
 from lit_resnet.ablation.grid import Cell, Ensemble, Grid, load
-from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.runfolder import METRICS, RunFolder, Status
 from lit_resnet.sameness import digest
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import wandb
 
 AT_A_TIME = 8  # downloads
+FLOAT = re.compile(r"(error|seconds|per_second)$")  # keys of numbers of which W&B makes 90 where they are 90.0
 
 
 def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path:
@@ -36,31 +37,26 @@ def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path
         InputError: No such grid or project, nothing of the grid in it, or the user is not logged in.
         Unreachable: The server does not answer, or does not take the key.
     """
-    import wandb
-
     kind, _, project = source.partition(":")
     if kind != "wandb" or not re.fullmatch(r"[\w.-]+/[\w.-]+", project) or ".." in project:
         raise InputError(f"--from {source}: write wandb:ENTITY/PROJECT")
     grid = load(path, settings)
     below = root / "from-wandb" / project
-    reader = session.reader()
-    try:
-        runs = list(reader.runs(project, filters={"group": grid.name}, per_page=200))
+    with session.reaching(), ThreadPoolExecutor(AT_A_TIME) as pool:
+        try:
+            runs = list(session.reader().runs(project, filters={"group": grid.name}, per_page=200))
+        except ValueError:
+            raise InputError(f"--from {source}: no such project, or not for you") from None
         if not runs:
-            raise InputError(f"{source}: no runs of {grid.name} (group {grid.name}) there")
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            made = [
-                pool.submit(_make, _chosen(grid, cell, runs), RunFolder(below / grid.name / cell.folder))
-                for cell in grid.cells
-            ]
-            for one in made:
-                one.result()
+            raise InputError(f"--from {source}: no runs of {grid.name} (group {grid.name}) there")
+        made = [
+            pool.submit(_make, _chosen(grid, cell, runs), RunFolder(below / grid.name / cell.folder))
+            for cell in grid.cells
+        ]
+        for one in made:
+            one.result()
         for ensemble in grid.ensembles:
             _make_ensemble(grid, ensemble, runs, below)
-    except ValueError as error:
-        raise InputError(f"{source}: {session.one_line(error)}") from None
-    except wandb.Error as error:
-        raise Unreachable(session.one_line(error)) from None
     return below
 
 
@@ -74,7 +70,7 @@ def _chosen(grid: Grid, cell: Cell, runs: list["wandb.Run"]) -> "wandb.Run | Non
 def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
     """The folder of a run, as training would have left it, as far as a report reads it."""
     mark = folder.path / "wandb.txt"
-    summary = run.summary_metrics if run else {}
+    summary = _floats(run.summary_metrics) if run else {}
     now = f"{run.id} {summary.get('mirror')} {run.lastHistoryStep}" if run else ""
     if run and mark.exists() and mark.read_text() == now:
         return
@@ -116,8 +112,15 @@ def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["wandb.Run"], root
         ensembles.write(grid, ensemble, root, found)
 
 
+def _floats(value: Any, key: str = "") -> Any:
+    """The same with 90.0 for 90 where training wrote a float."""
+    if isinstance(value, dict):
+        return {key: _floats(inner, key) for key, inner in value.items()}
+    return float(value) if isinstance(value, int) and FLOAT.search(key) else value
+
+
 def _row(row: dict[str, Any]) -> dict[str, float]:
-    """A row of metrics.csv. What is no number in JSON (nan, inf) W&B has as text; 5.0 it may have as 5."""
+    """A row of metrics.csv."""
     values = {name: float(row[name]) for name in METRICS if row.get(name) is not None}
     return {**values, "step": int(row[STEP])}
 

@@ -1,7 +1,11 @@
 """How this process reaches W&B: online for as long as that works, offline from then on."""
 
 import os
+import re
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,10 +16,9 @@ if TYPE_CHECKING:
     import wandb
 
 PROJECT = "lit-resnet"
-MOST_WORDS = 200  # characters of what a client says
 # Seconds. What a person waits at the end of a launch whose server is away stays below a minute: see `beside.PATIENCE`.
 INIT_TIMEOUT, FINISH_TIMEOUT = 15.0, 20.0
-ANSWER_TIMEOUT, ANSWER_RETRIES = 15.0, 2
+ANSWER_TIMEOUT, ANSWER_RETRIES = 10.0, 1
 
 
 class Session:
@@ -27,7 +30,7 @@ class Session:
         finish_timeout: Seconds that the end of a run may take.
     """
 
-    def __init__(self, online: bool, folder: Path, finish_timeout: float = FINISH_TIMEOUT) -> None:
+    def __init__(self, online: bool, folder: Path, finish_timeout: float) -> None:
         os.environ |= {"WANDB_DATA_DIR": str(folder), "WANDB_CACHE_DIR": str(folder)}  # else in the home folder
         for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_RESUME"):  # they would give our runs another name
             os.environ.pop(name, None)
@@ -35,6 +38,8 @@ class Session:
 
     def start(self, entry: Entry, folder: Path) -> "wandb.Run":
         """A run whose files lie in `folder`; if the server has it, it goes on there after its last row.
+
+        Its config is what the server knows, for who asks to compare and replace.
 
         Raises:
             Unreachable: The server does not take it.
@@ -44,14 +49,13 @@ class Session:
         for old in folder.glob(f"wandb/*run-*-{entry.id}"):  # of earlier attempts: all that they said is said again
             shutil.rmtree(old)
         folder.mkdir(exist_ok=True)
-        try:
+        with reaching():
             run = wandb.init(
                 id=entry.id,
                 group=entry.group,
                 name=entry.name,
                 job_type=entry.job_type,
                 tags=entry.tags,
-                config=entry.config,
                 project=project(),
                 dir=folder,
                 mode="online" if self.online else "offline",
@@ -59,12 +63,16 @@ class Session:
                 reinit="create_new",
                 settings=self._settings(),
             )
-        except Exception as error:
-            wandb.teardown(exit_code=1)
-            raise Unreachable(one_line(error)) from None
         run.define_metric("trainer/global_step", hidden=True)
         run.define_metric("*", step_metric="trainer/global_step")
         return run
+
+    def give_up(self) -> None:
+        """From here on offline. The runs that were started are dead, but for the files that they have left."""
+        import wandb
+
+        self.online = False
+        wandb.teardown(exit_code=1)  # else it would not take their names again
 
     def _settings(self) -> "wandb.Settings":
         """Bounded waits, and silence; nothing about this process, which trains nothing."""
@@ -86,10 +94,30 @@ class Session:
         Raises:
             Unreachable: The server has not taken all of it.
         """
-        try:
+        with reaching():
             run.finish(exit_code=code)
-        except Exception as error:
-            raise Unreachable(one_line(error)) from None
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Whatever W&B's client raises, and it has many ways, becomes Unreachable."""
+    try:
+        yield
+    except (InputError, Unreachable):
+        raise
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        raise Unreachable(_in_short(error)) from None
+
+
+def _in_short(error: Exception) -> str:
+    """What a user can do something about, of what its client says at length."""
+    text = str(error)
+    if "API key must" in text:
+        return text.strip()
+    if re.search(r"\b40[13]\b|not logged in|permission", text, re.IGNORECASE):
+        return "the server does not take the key, or not for this project"
+    return "the server does not answer"
 
 
 def wanted() -> Literal["online", "offline", "disabled"]:
@@ -100,15 +128,14 @@ def wanted() -> Literal["online", "offline", "disabled"]:
     """
     import wandb
 
+    _patient_with_nobody()
     said = wandb.setup().settings.mode
     if said in ("offline", "disabled"):
         return said
     if os.environ.get("WANDB_MODE") == "online":
         return "online"
-    try:
+    with reaching():
         return "online" if wandb.login(prompt=False, verify=False) else "offline"
-    except Exception as error:
-        raise Unreachable(one_line(error)) from None
 
 
 def project() -> str:
@@ -136,20 +163,16 @@ def reader() -> "wandb.Api":
     import wandb
 
     os.environ["WANDB_MODE"] = "online"  # whatever the launches of this shell are told
-    wandb.setup(
-        settings=wandb.Settings(
-            mode="online", silent=True, x_graphql_timeout_seconds=ANSWER_TIMEOUT, x_graphql_retry_max=ANSWER_RETRIES
-        )
-    )
-    try:
+    _patient_with_nobody()
+    with reaching():
         if not wandb.login(prompt=False, verify=False):
             raise InputError("W&B: not logged in: run wandb login, or set WANDB_API_KEY")
         return wandb.Api(timeout=int(ANSWER_TIMEOUT))
-    except wandb.Error as error:
-        raise Unreachable(one_line(error)) from None
 
 
-def one_line(error: BaseException) -> str:
-    """What it says, for people; without what its client tells its programmers."""
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:MOST_WORDS]
+def _patient_with_nobody() -> None:
+    """Bound the waits of whatever the client asks the server on its own; by default some last for ever."""
+    import wandb
+
+    os.environ["WANDB_SILENT"] = "true"
+    wandb.setup(settings=wandb.Settings(x_graphql_timeout_seconds=ANSWER_TIMEOUT, x_graphql_retry_max=ANSWER_RETRIES))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lit_resnet.ablation import status
 from lit_resnet.ablation.grid import load
-from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.errors import InputError
 from lit_resnet.tracking import session
-from lit_resnet.tracking.mirror import OVER, Mirror, Taken, tell_ensemble
+from lit_resnet.tracking.mirror import OVER, Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
 FINISH_TIMEOUT = 600.0  # seconds: here nobody waits to train
@@ -54,8 +54,8 @@ def sync(path: str, root: Path, settings: Iterable[str], say: Callable[[str], No
                 found.known.append(cell.folder)
                 continue
             mirror.look(state)
-        except (Taken, InputError) as error:
-            found.refused[cell.folder] = session.one_line(error)
+        except InputError as error:
+            found.refused[cell.folder] = str(error)
             continue
         if mirror.told:
             found.told.append(cell.folder)
@@ -71,13 +71,9 @@ def sync(path: str, root: Path, settings: Iterable[str], say: Callable[[str], No
 
 def _known(group: str) -> dict[str, str | None]:
     """What W&B knows of the runs of a group: the digest of each by its id."""
-    import wandb
-
-    reader = session.reader()
-    try:
-        runs = reader.runs(session.project(), filters={"group": group}, per_page=200)
-        return {run.id: run.summary.get("mirror") for run in runs}
-    except ValueError:  # there is no such project yet
-        return {}
-    except wandb.Error as error:
-        raise Unreachable(session.one_line(error)) from None
+    with session.reaching():
+        runs = session.reader().runs(session.project(), filters={"group": group}, per_page=200)
+        try:
+            return {run.id: run.summary_metrics.get("mirror") for run in runs}
+        except ValueError:  # there is no such project yet
+            return {}

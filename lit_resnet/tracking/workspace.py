@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.errors import InputError
 from lit_resnet.report import claims, figures, imagenet, tables
 from lit_resnet.report.drawing import Drawing
 from lit_resnet.report.runs import Cell, GridRuns
@@ -84,18 +84,16 @@ def publish(report: "wr.Report") -> str:
         InputError: The user is not logged in, or W&B has no such project.
         Unreachable: The server does not answer, or does not take it.
     """
-    import wandb
-    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
-
     where = f"{report.entity}/{report.project}"
-    try:
-        there = session.reader().reports(where)
-        report.id = next((old.id for old in there if old.description == report.description), "")
-        return report.save().url
-    except ValueError:
-        raise InputError(f"W&B: no project {where}: run lit-resnet wandb sync first, or set WANDB_PROJECT") from None
-    except (wandb.Error, WandbApiFailedError) as error:
-        raise Unreachable(session.one_line(error)) from None
+    with session.reaching():
+        try:
+            there = session.reader().reports(where)
+            report.id = next((old.id for old in there if old.description == report.description), "")
+            return report.save().url
+        except ValueError:
+            raise InputError(
+                f"W&B: no project {where}: run lit-resnet wandb sync first, or set WANDB_PROJECT"
+            ) from None
 
 
 class _Blocks:

@@ -22,7 +22,7 @@ class Lines:
     def __init__(self, server: Server, home: Path) -> None:
         home.mkdir()
         keep = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-        self.env = keep | server.env | {"HOME": str(home)}
+        self.env = keep | server.env | {"HOME": str(home), "WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "0.5"}
 
     def run(self, *args: str | Path, **env: str) -> subprocess.CompletedProcess:
         """`lit-resnet` with these arguments, to its end."""

@@ -90,7 +90,8 @@ def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wa
     assert (config["depth"], config["shortcut"], config["grid"], config["cell"]) == (20, "none", "tiny", "plain-20")
     assert config["model"]["net"]["depth"] == 20
     assert run.summary["test_error"] == 9.0
-    assert run.summary["paper/params"] == 0.27 or "paper/params" not in run.summary
+    assert runs["residual-20-0"].summary["paper/test_error"] == 8.75
+    assert runs["residual-20-0"].summary["paper/params"] == 0.27
     assert run.summary["best_test_error"] == min(r["test_error"] for r in run.history if "test_error" in r)
     assert run.summary["fig7"]["_type"] == "image-file"
     assert run.summary["responses"]["_type"] == "table-file"
@@ -216,14 +217,15 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     run = begin(lab.run("plain-20", 0), grid)
     with run.locked():
         run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-        run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(6)])
+        run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(1, 7)])
         beside = lines.follow(grid, lab.root, "plain-20-seed0", **env)
         wait_until(lambda: list(run.wandb.glob("*run-*/*.wandb")))
         if trouble == "dies":
             wait_until(lambda: wandb_server.dies_after is None)
     begin(lab.finish("plain-20", 0, shortcut="none"), grid)
     ended = time.monotonic()
-    words, _ = beside.communicate("", timeout=60)
+    words, log = beside.communicate("", timeout=60)
+    assert beside.returncode == 0, log
     print(f"{trouble}: {time.monotonic() - ended:.1f} s after the end; {words}")
     (line,) = words.splitlines()
     assert line.startswith("W&B: ")
@@ -250,7 +252,7 @@ def test_sync_says_what_is_wrong(lab, grid, lines, wandb_server, tmp_path):
     for source, words in {
         "lab/lit-resnet": "write wandb:ENTITY/PROJECT",
         "wandb:lab/../x": "write wandb:ENTITY/PROJECT",
-        "wandb:lab/nothing": "wandb:lab/nothing: ",
+        "wandb:lab/nothing": "wandb:lab/nothing: no such project",
     }.items():
         made = lines.run("report", grid, "--root", lab.root, "--from", source)
         assert made.returncode == 2, made.stderr

@@ -250,7 +250,7 @@ def test_a_project_that_is_not_there(lab, server):
 def test_what_wandb_refuses(lab, server, monkeypatch):
     made = report(lab, finished=NETS)
     monkeypatch.setattr(Server, "refused", "permission denied")
-    with pytest.raises(Unreachable, match="permission denied"):
+    with pytest.raises(Unreachable, match="does not take the key, or not for this project"):
         workspace.publish(made)
 
 
