@@ -20,7 +20,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["lab"]  # fixtures of made-up run folders
 
-LONGEST = ("test_launch.py", "test_shipped_grids.py", "test_devices.py", "test_imagenet_runs.py")
+LONGEST = (
+    "test_launch.py",
+    "test_tracked_launch.py",
+    "test_mirror.py",
+    "test_shipped_grids.py",
+    "test_devices.py",
+    "test_imagenet_runs.py",
+)
 
 
 def pytest_collection_modifyitems(items: list) -> None:

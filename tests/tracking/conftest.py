@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from wandb_server import Server
 
-# Waits of the client, shortened.
-BESIDE = (
-    "from lit_resnet.tracking import session; session.INIT_TIMEOUT = session.FINISH_TIMEOUT = 3.0; "
-    "from lit_resnet.tracking.follow import main; main()"
-)
+# The process beside a launch, with the waits of the client shortened.
+BESIDE = """
+from lit_resnet.tracking import follow, session
+session.INIT_TIMEOUT = session.FINISH_TIMEOUT = 3.0
+settings = session.Session._settings
+session.Session._settings = lambda self: settings(self).model_copy(update={"x_file_stream_transmit_interval": 0.5})
+follow.main()
+"""
 
 
 class Lines:
@@ -22,7 +25,7 @@ class Lines:
     def __init__(self, server: Server, home: Path) -> None:
         home.mkdir()
         keep = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-        self.env = keep | server.env | {"HOME": str(home), "WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "0.5"}
+        self.env = keep | server.env | {"HOME": str(home)}
 
     def run(self, *args: str | Path, **env: str) -> subprocess.CompletedProcess:
         """`lit-resnet` with these arguments, to its end."""

@@ -1,0 +1,79 @@
+"""Launches that W&B is told of: real training, the real client, a stand-in server that is there or not."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_resnet.runfolder import RunFolder
+
+RECIPE = {
+    "model": {"net": {"depth": 8}, "milestones": [400, 500]},
+    "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
+    "trainer": {"max_steps": 600, "val_check_interval": 100, "log_every_n_steps": 25, "accelerator": "cpu"},
+}
+MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({"base": "recipe.yaml", "matrix": MATRIX, "report": {"figures": ["fig6", "fig7"]}}))
+    return path
+
+
+def rows(root: Path, cell: str) -> list[dict]:
+    """Of metrics.csv, without what depends on how busy the machine is."""
+    found = RunFolder(root / "tiny" / f"{cell}-seed0").metrics()
+    return [{key: value for key, value in row.items() if key != "images_per_second"} for row in found]
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_run_is_one_run_and_a_server_that_hangs_changes_nothing(grid, lines, wandb_server, tmp_path):
+    killed, root = RunFolder(tmp_path / "runs" / "tiny" / "residual-seed0"), tmp_path / "runs"
+    launch = lines.start("launch", grid, "--root", root, "--jobs", "2")
+    while killed.status().saved < 100:
+        assert launch.poll() is None, launch.communicate()
+        time.sleep(0.02)
+    os.kill(killed.status().pid, signal.SIGKILL)
+    _, err = launch.communicate()
+    assert launch.returncode == 0, err
+    assert killed.status().attempts == 2
+    assert len(wandb_server.runs) == 2
+    for run in wandb_server.runs.values():
+        logged = [
+            {"step": row["trainer/global_step"], **{key: row.get(key) for key in ("train_loss", "test_error", "lr")}}
+            for row in run.history
+        ]
+        ours = rows(root, run.name)
+        assert logged == [{key: row[key] for key in logged[0]} for row in ours], "no row doubled, none missing"
+        assert (run.state, run.summary["state"]) == ("finished", "done")
+        assert run.summary["attempts"] == (2 if run.name == "residual" else 1)
+    theirs = lines.run("report", grid, "--root", root, "--from", "wandb:lab/lit-resnet")
+    assert theirs.returncode == 0, theirs.stderr
+    here, there = root / "tiny" / "report", root / "from-wandb" / "lab" / "lit-resnet" / "tiny" / "report"
+    for name in ("table.csv", "table.tex", "claims.csv", "index.html"):
+        assert (there / name).read_bytes() == (here / name).read_bytes()
+
+    wandb_server.trouble = "hang"
+    again = lines.run("launch", grid, "--root", tmp_path / "again", "--jobs", "2")
+    assert again.returncode == 0, again.stderr
+    said = [line for line in again.stderr.splitlines() if "W&B" in line]
+    assert len(said) == 1, again.stderr
+    assert "the server does not answer" in said[0]
+    for cell in ("plain", "residual"):
+        assert rows(tmp_path / "again", cell) == rows(root, cell)
+        assert list((tmp_path / "again" / "tiny" / f"{cell}-seed0" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_disabled_is_nothing_at_all(grid, lines, wandb_server, tmp_path):
+    made = lines.run(
+        "launch", grid, "--root", tmp_path / "runs", "--set", "trainer.max_steps=25", WANDB_MODE="disabled"
+    )
+    assert made.returncode == 0, made.stderr
+    assert "W&B" not in made.stderr
+    assert (wandb_server.requests, list((tmp_path / "runs").rglob("wandb"))) == ([], [])
