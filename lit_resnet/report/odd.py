@@ -43,7 +43,7 @@ def _word(run: Run, cell: tuple[Run, ...]) -> str:
         return "diverged"
     error, lowest = run.summary["test_error"], best(run)
     if distance := far(error, [other.summary["test_error"] for other in cell if other.seed != run.seed]):
-        return f"{abs(distance):.2f} points {'above' if distance > 0 else 'below'} the other seeds"
+        return f"{abs(distance):.2f} points {'above' if distance > 0 else 'below'} the median of the other seeds"
     if lowest is not None and error - lowest > LOST:
         return f"ended {error - lowest:.2f} points above its best"
     return ""

@@ -43,11 +43,6 @@ function sort(column, descending) {
   });
 }
 
-function unsort() {
-  body.append(...runs.map((run) => run.row));
-  heads.forEach((head) => head.removeAttribute("aria-sort"));
-}
-
 /** Show the runs that all controls allow, and draw them. */
 function choose() {
   const words = element("text").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -65,9 +60,11 @@ function reset() {
   for (const control of [element("text"), ...selects]) control.value = "";
   element("only-odd").checked = false;
   for (const run of runs) run.tick.checked = true;
-  unsort();
+  body.append(...runs.map((run) => run.row));
+  heads.forEach((head) => head.removeAttribute("aria-sort"));
 }
 
+/** A button that chooses among all runs; not for use where there are none to choose. */
 function quick(id, count, set) {
   element(id).append(` (${count})`);
   element(id).disabled = count === 0;
@@ -80,6 +77,12 @@ function chooseState(state) {
   if (select) select.value = state;
 }
 
+/** Draw all of some runs that are shown, or none of them. */
+function tick(some, on) {
+  for (const run of some) if (run.shown) run.tick.checked = on;
+  refresh();
+}
+
 // ---- The legend: a button a cell
 
 function legendButton(cell, members) {
@@ -89,11 +92,7 @@ function legendButton(cell, members) {
   line.style.borderColor = members[0].colour;
   line.className = members[0].plain ? "plain" : "";
   button.append(line, cell);
-  button.addEventListener("click", () => {
-    const on = members.some(drawn);
-    for (const run of members) if (run.shown) run.tick.checked = !on;
-    refresh();
-  });
+  button.addEventListener("click", () => tick(members, !members.some(drawn)));
   for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => light((run) => run.cell === cell));
   for (const name of ["pointerleave", "blur"]) button.addEventListener(name, dim);
   return button;
@@ -112,42 +111,42 @@ function refresh() {
 // ---- The curves
 
 const MARGIN = { left: 48, right: 12, top: 8, bottom: 38 };
+const BANDS = 12; // more of them hide the lines
 const over = element("over");
 let lines = []; // what is drawn: { runs, kind, name, steps, mean, low, high }, errors in percent
 let view = null; // how steps and errors become places on the canvas
+let place = null; // of the pointer, or of the arrow keys
 let frame = 0;
 
 /** A mean over other seeds at each step would jump: only the steps that all of the curves have. */
 function line(members, kind) {
-  const curves = members.filter((run) => run[kind]).map((run) => run[kind]);
-  if (!curves.length) return [];
-  const own = curves.map(([steps, errors]) => new Map(data.steps[steps].map((step, i) => [step, errors[i] / 100])));
+  const own = members.map((run) => new Map(data.steps[run[kind][0]].map((step, i) => [step, run[kind][1][i] / 100])));
   const steps = [...own[0].keys()].filter((step) => own.every((curve) => curve.has(step)));
   const values = steps.map((step) => own.map((curve) => curve.get(step)));
-  const seeds = members.length > 1 ? `mean of ${curves.length} seeds` : `seed ${members[0].seed}`;
-  return [{
+  const seeds = members.length > 1 ? `mean of ${members.length} seeds` : `seed ${members[0].seed}`;
+  return {
     runs: members, kind, steps, name: `${members[0].cell}, ${seeds}`,
     mean: values.map((v) => v.reduce((a, b) => a + b) / v.length),
     low: values.map((v) => Math.min(...v)), high: values.map((v) => Math.max(...v)),
-  }];
+  };
 }
 
 function collect() {
-  const groups = [...cells.values()].map((members) => members.filter(drawn)).filter((members) => members.length);
-  const wanted = element("mean").checked ? groups : groups.flat().map((run) => [run]);
-  return ["train", "test"].filter((kind) => element(kind).checked)
-    .flatMap((kind) => wanted.flatMap((members) => line(members, kind)));
+  const mean = element("mean").checked;
+  return ["train", "test"].filter((kind) => element(kind).checked).flatMap((kind) => {
+    const groups = [...cells.values()].map((members) => members.filter((run) => drawn(run) && run[kind]));
+    const wanted = mean ? groups.filter((members) => members.length) : groups.flat().map((run) => [run]);
+    return wanted.map((members) => line(members, kind)).filter((l) => l.steps.length);
+  });
 }
 
 function scales(width, height) {
   const log = element("log").checked;
-  const errors = lines.flatMap((l) => [l.high.reduce((a, b) => Math.max(a, b), 0)]);
-  const top = Number(element("top").value) || Math.max(1, ...errors);
+  const top = Number(element("top").value) || Math.max(1, ...lines.map((l) => Math.max(...l.high)));
   // Hundredths of a percent are drawn, so an error of none lies on the floor of a logarithmic axis.
   const least = lines.reduce((least, l) => l.low.reduce((a, v) => (v > 0 && v < a ? v : a), least), top / 10);
-  const end = Math.max(1, ...lines.map((l) => l.steps.at(-1) ?? 1));
-  const w = width - MARGIN.left - MARGIN.right;
-  const h = height - MARGIN.top - MARGIN.bottom;
+  const end = Math.max(1, ...lines.map((l) => l.steps.at(-1)));
+  const [w, h] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
   const part = log ? (v) => Math.log(Math.max(v, least) / least) / Math.log(top / least) : (v) => v / top;
   return {
     width, height, log, top, least, end,
@@ -240,7 +239,7 @@ function redraw() {
     lines = collect();
     view = scales(over.clientWidth, over.clientHeight);
     const context = blank(element("lines"), axes);
-    for (const l of lines) if (l.runs.length > 1) band(context, l);
+    if (lines.length <= BANDS) for (const l of lines) band(context, l);
     for (const l of lines) stroke(context, l, 0);
     dim();
   });
@@ -248,15 +247,13 @@ function redraw() {
 
 // ---- What is under the pointer
 
-let place = null; // of the pointer, or of the arrow keys
-
 function nearest() {
   let found = { distance: Infinity };
   for (const l of lines) {
-    l.steps.forEach((step, i) => {
+    for (const [i, step] of l.steps.entries()) {
       const distance = Math.hypot(view.x(step) - place.x, view.y(l.mean[i]) - place.y);
       if (distance < found.distance) found = { l, i, distance };
-    });
+    }
   }
   return found;
 }
@@ -282,8 +279,7 @@ function point() {
   const { l, i } = nearest();
   if (!l) return dim();
   light((run) => l.runs.includes(run));
-  const x = view.x(l.steps[i]);
-  const y = view.y(l.mean[i]);
+  const [x, y] = [view.x(l.steps[i]), view.y(l.mean[i])];
   const context = over.getContext("2d");
   context.fillStyle = l.runs[0].colour;
   context.beginPath();
@@ -341,16 +337,12 @@ quick("best", tally("done"), () => { chooseState("done"); sort(data.judged, fals
 quick("failed", tally("failed"), () => chooseState("failed"));
 quick("odd", runs.filter((run) => run.odd).length, () => { element("only-odd").checked = true; });
 element("reset").addEventListener("click", () => { reset(); choose(); });
-for (const [id, on] of [["draw-all", true], ["draw-none", false]]) {
-  element(id).addEventListener("click", () => {
-    for (const run of runs) if (run.shown) run.tick.checked = on;
-    refresh();
-  });
-}
+element("draw-all").addEventListener("click", () => tick(runs, true));
+element("draw-none").addEventListener("click", () => tick(runs, false));
 for (const control of [element("text"), element("only-odd"), ...selects]) control.addEventListener("input", choose);
 for (const control of toggles) control.addEventListener("input", redraw);
 element("mean").checked = cells.size < runs.length;
-element("explore").hidden = false;
+element("explore").hidden = element("curves").hidden = false;
 element("list").classList.add("live");
 new ResizeObserver(redraw).observe(element("plot"));
 choose();
