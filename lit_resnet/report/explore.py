@@ -136,11 +136,14 @@ def _errors(runs: GridRuns) -> dict[str, list[float | None]]:
 
 
 def _note(run: Run, oddity: str) -> str:
-    """Why it failed, how far it is, or what is odd about it."""
-    far = f"{run.step:,} of {run.max_steps:,} iterations" if run.max_steps and not run.summary else ""
-    said = " ".join(run.note.split())
-    parts = filter(None, (f"odd: {oddity}" if oddity else "", said, far))
-    text = "; ".join(parts)
+    """What is odd about it, why it failed, or how far it is."""
+    said, far = " ".join(run.note.split()), f"{run.step:,} of {run.max_steps:,} iterations"
+    if oddity:
+        text = f"odd: {oddity}"
+    elif run.summary or run.state == "failed" or not run.max_steps:
+        text = said
+    else:
+        text = f"{far}; {said}" if said else far
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

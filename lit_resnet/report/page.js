@@ -12,14 +12,15 @@ const toggles = ["test", "train", "mean", "log", "top"].map(element);
 const runs = data.runs.map((run, number) => {
   const row = body.rows[number];
   const texts = [...row.cells].map((cell) => cell.textContent);
-  return { ...run, row, texts, words: texts.join(" ").toLowerCase(), shown: true };
+  const [done, curved] = [texts[data.state] === "done", Boolean(run.test || run.train)];
+  return { ...run, row, texts, words: texts.join(" ").toLowerCase(), done, curved, shown: true };
 });
 const cells = new Map();
 for (const run of runs) {
   if (!cells.has(run.cell)) cells.set(run.cell, []);
   cells.get(run.cell).push(run);
 }
-const drawn = (run) => run.shown && run.tick.checked;
+const drawn = (run) => run.shown && run.curved && run.tick.checked;
 
 // ---- The table
 
@@ -104,7 +105,7 @@ function refresh() {
     members.button.setAttribute("aria-pressed", members.some(drawn));
   }
   const shown = runs.filter((run) => run.shown).length;
-  element("shown").textContent = `${shown} of ${runs.length} runs shown, ${runs.filter(drawn).length} of them drawn`;
+  element("shown").textContent = `${shown} of ${runs.length} runs shown, ${runs.filter(drawn).length} drawn`;
   redraw();
 }
 
@@ -118,7 +119,7 @@ let view = null; // how steps and errors become places on the canvas
 let place = null; // of the pointer, or of the arrow keys
 let frame = 0;
 
-/** A mean over other seeds at each step would jump: only the steps that all of the curves have. */
+/** The error of one kind of one run, or the mean of some. A mean over other seeds at each step would jump: only the steps that all of the curves have. */
 function line(members, kind) {
   const own = members.map((run) => new Map(data.steps[run[kind][0]].map((step, i) => [step, run[kind][1][i] / 100])));
   const steps = [...own[0].keys()].filter((step) => own.every((curve) => curve.has(step)));
@@ -131,13 +132,15 @@ function line(members, kind) {
   };
 }
 
+/** All that is to be drawn. Unfinished runs are no part of a mean, which would end where they are. */
 function collect() {
-  const mean = element("mean").checked;
-  return ["train", "test"].filter((kind) => element(kind).checked).flatMap((kind) => {
-    const groups = [...cells.values()].map((members) => members.filter((run) => drawn(run) && run[kind]));
-    const wanted = mean ? groups.filter((members) => members.length) : groups.flat().map((run) => [run]);
-    return wanted.map((members) => line(members, kind)).filter((l) => l.steps.length);
-  });
+  const alone = (run) => !element("mean").checked || !run.done;
+  return ["train", "test"].filter((kind) => element(kind).checked).flatMap((kind) =>
+    [...cells.values()].flatMap((members) => {
+      const here = members.filter((run) => drawn(run) && run[kind]);
+      const together = here.filter((run) => !alone(run));
+      return [...(together.length ? [together] : []), ...here.filter(alone).map((run) => [run])];
+    }).map((some) => line(some, kind)).filter((l) => l.steps.length));
 }
 
 function scales(width, height) {
@@ -188,6 +191,7 @@ function axes(context) {
     mark(step.toLocaleString("en"), view.x(step), floor + 16, "center");
   }
   mark("iterations", (MARGIN.left + view.width) / 2, view.height - 5, "center");
+  if (!lines.length) mark("no curves of these runs", (MARGIN.left + view.width) / 2, floor / 2, "center");
   context.save();
   context.rotate(-Math.PI / 2);
   mark("error %", -(MARGIN.top + floor) / 2, 12, "center");
@@ -320,6 +324,7 @@ for (const run of runs) {
   run.tick = document.createElement("input");
   run.tick.type = "checkbox";
   run.tick.checked = true;
+  run.tick.hidden = !run.curved;
   run.tick.style.accentColor = run.colour;
   run.tick.setAttribute("aria-label", `draw ${run.cell}, seed ${run.seed}`);
   label.append(run.tick, " ", ...run.row.cells[0].childNodes);
@@ -332,10 +337,10 @@ for (const [cell, members] of cells) {
   members.button = legendButton(cell, members);
   element("legend").append(members.button);
 }
-const tally = (state) => runs.filter((run) => run.texts[data.state] === state).length;
-quick("best", tally("done"), () => { chooseState("done"); sort(data.judged, false); });
-quick("failed", tally("failed"), () => chooseState("failed"));
-quick("odd", runs.filter((run) => run.odd).length, () => { element("only-odd").checked = true; });
+const tally = (wanted) => runs.filter(wanted).length;
+quick("best", tally((run) => run.done), () => { chooseState("done"); sort(data.judged, false); });
+quick("failed", tally((run) => run.texts[data.state] === "failed"), () => chooseState("failed"));
+quick("odd", tally((run) => run.odd), () => { element("only-odd").checked = true; });
 element("reset").addEventListener("click", () => { reset(); choose(); });
 element("draw-all").addEventListener("click", () => tick(runs, true));
 element("draw-none").addEventListener("click", () => tick(runs, false));
