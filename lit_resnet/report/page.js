@@ -6,14 +6,13 @@ const data = JSON.parse(element("data").textContent);
 const body = document.querySelector(".runs tbody");
 const heads = [...document.querySelectorAll(".runs thead th")];
 const selects = [...document.querySelectorAll("select[data-column]")];
-const toggles = ["test", "train", "mean", "log", "top"].map(element);
 
 // A run of the data and its row of the table are one thing.
 const runs = data.runs.map((run, number) => {
   const row = body.rows[number];
   const texts = [...row.cells].map((cell) => cell.textContent);
-  const [done, curved] = [texts[data.state] === "done", Boolean(run.test || run.train)];
-  return { ...run, row, texts, words: texts.join(" ").toLowerCase(), done, curved, shown: true };
+  const words = texts.join(" ").toLowerCase();
+  return { ...run, row, texts, words, done: texts[data.state] === "done", curved: Boolean(run.test || run.train) };
 });
 const cells = new Map();
 for (const run of runs) {
@@ -38,10 +37,8 @@ function sort(column, descending) {
   const known = runs.filter((run) => value(run) !== null);
   known.sort((a, b) => (descending ? -1 : 1) * compare(value(a), value(b)));
   body.append(...known.map((run) => run.row), ...runs.filter((run) => value(run) === null).map((run) => run.row));
-  heads.forEach((head, number) => {
-    if (number === column) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
-    else head.removeAttribute("aria-sort");
-  });
+  heads.forEach((head) => head.removeAttribute("aria-sort"));
+  heads[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
 }
 
 /** Show the runs that all controls allow, and draw them. */
@@ -65,7 +62,7 @@ function reset() {
   heads.forEach((head) => head.removeAttribute("aria-sort"));
 }
 
-/** A button that chooses among all runs; not for use where there are none to choose. */
+/** A button that chooses among all runs. */
 function quick(id, count, set) {
   element(id).append(` (${count})`);
   element(id).disabled = count === 0;
@@ -87,15 +84,12 @@ function tick(some, on) {
 // ---- The legend: a button a cell
 
 function legendButton(cell, members) {
-  const button = document.createElement("button");
-  const line = document.createElement("i");
-  button.type = "button";
+  const button = Object.assign(document.createElement("button"), { type: "button" });
+  const line = Object.assign(document.createElement("i"), { className: members[0].plain ? "plain" : "" });
   line.style.borderColor = members[0].colour;
-  line.className = members[0].plain ? "plain" : "";
   button.append(line, cell);
   button.addEventListener("click", () => tick(members, !members.some(drawn)));
-  for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => light((run) => run.cell === cell));
-  for (const name of ["pointerleave", "blur"]) button.addEventListener(name, dim);
+  lights(button, (run) => run.cell === cell);
   return button;
 }
 
@@ -115,7 +109,7 @@ const MARGIN = { left: 48, right: 12, top: 8, bottom: 38 };
 const BANDS = 12; // more of them hide the lines
 const over = element("over");
 let lines = []; // what is drawn: { runs, kind, name, steps, mean, low, high }, errors in percent
-let view = null; // how steps and errors become places on the canvas
+let view; // how steps and errors become places on the canvas
 let place = null; // of the pointer, or of the arrow keys
 let frame = 0;
 
@@ -167,10 +161,8 @@ function ticks(end, count) {
 }
 
 function errorTicks() {
-  if (!view.log) return ticks(view.top, 6);
-  const powers = [-2, -1, 0, 1, 2].map((power) => 10 ** power);
-  const all = powers.flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(6))));
-  return all.filter((value) => value >= view.least && value <= view.top);
+  const all = [0.01, 0.1, 1, 10, 100].flatMap((power) => [power, 2 * power, 5 * power]);
+  return view.log ? all.filter((value) => value >= view.least && value <= view.top) : ticks(view.top, 6);
 }
 
 function axes(context) {
@@ -237,16 +229,19 @@ function blank(canvas, decorate) {
   return context;
 }
 
+function draw() {
+  lines = collect();
+  view = scales(over.clientWidth, over.clientHeight);
+  const context = blank(element("lines"), axes);
+  if (lines.length <= BANDS) for (const l of lines) band(context, l);
+  for (const l of lines) stroke(context, l, 0);
+  dim();
+}
+
+/** Once a frame, however many rows change. */
 function redraw() {
   cancelAnimationFrame(frame);
-  frame = requestAnimationFrame(() => {
-    lines = collect();
-    view = scales(over.clientWidth, over.clientHeight);
-    const context = blank(element("lines"), axes);
-    if (lines.length <= BANDS) for (const l of lines) band(context, l);
-    for (const l of lines) stroke(context, l, 0);
-    dim();
-  });
+  frame = requestAnimationFrame(draw);
 }
 
 // ---- What is under the pointer
@@ -264,7 +259,6 @@ function nearest() {
 
 /** Draw the curves of some runs thick, over all others, and mark their rows. */
 function light(wanted) {
-  if (!view) return;
   const context = blank(over);
   context.fillStyle = "#ffffffa0";
   context.fillRect(0, 0, view.width, view.height);
@@ -272,8 +266,12 @@ function light(wanted) {
   for (const run of runs) run.row.classList.toggle("lit", wanted(run));
 }
 
+function lights(target, wanted) {
+  for (const name of ["pointerenter", "focusin"]) target.addEventListener(name, () => light(wanted));
+  for (const name of ["pointerleave", "focusout"]) target.addEventListener(name, dim);
+}
+
 function dim() {
-  if (!view) return;
   blank(over);
   element("tip").hidden = true;
   for (const run of runs) run.row.classList.remove("lit");
@@ -302,7 +300,7 @@ for (const name of ["pointermove", "pointerdown"]) {
 for (const name of ["pointerleave", "blur"]) over.addEventListener(name, dim);
 over.addEventListener("keydown", (event) => {
   const move = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10] }[event.key];
-  if (!move || !view) return;
+  if (!move) return;
   event.preventDefault();
   place ??= { x: view.width / 2, y: view.height / 2 };
   place.x = Math.max(0, Math.min(place.x + move[0], view.width));
@@ -313,25 +311,20 @@ over.addEventListener("keydown", (event) => {
 // ---- Bring it to life
 
 heads.forEach((head, column) => {
-  const button = document.createElement("button");
-  button.type = "button";
+  const button = Object.assign(document.createElement("button"), { type: "button" });
   button.append(...head.childNodes);
   head.append(button);
   button.addEventListener("click", () => sort(column, head.getAttribute("aria-sort") === "ascending"));
 });
 for (const run of runs) {
   const label = document.createElement("label");
-  run.tick = document.createElement("input");
-  run.tick.type = "checkbox";
-  run.tick.checked = true;
-  run.tick.hidden = !run.curved;
+  run.tick = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, hidden: !run.curved });
   run.tick.style.accentColor = run.colour;
   run.tick.setAttribute("aria-label", `draw ${run.cell}, seed ${run.seed}`);
   label.append(run.tick, " ", ...run.row.cells[0].childNodes);
   run.row.cells[0].append(label);
   run.tick.addEventListener("change", refresh);
-  run.row.addEventListener("pointerenter", () => light((other) => other === run));
-  run.row.addEventListener("pointerleave", dim);
+  lights(run.row, (other) => other === run);
 }
 for (const [cell, members] of cells) {
   members.button = legendButton(cell, members);
@@ -345,10 +338,11 @@ element("reset").addEventListener("click", () => { reset(); choose(); });
 element("draw-all").addEventListener("click", () => tick(runs, true));
 element("draw-none").addEventListener("click", () => tick(runs, false));
 for (const control of [element("text"), element("only-odd"), ...selects]) control.addEventListener("input", choose);
-for (const control of toggles) control.addEventListener("input", redraw);
+for (const id of ["test", "train", "mean", "log", "top"]) element(id).addEventListener("input", redraw);
 element("mean").checked = cells.size < runs.length;
 element("explore").hidden = element("curves").hidden = false;
 element("list").classList.add("live");
 new ResizeObserver(redraw).observe(element("plot"));
 choose();
+draw();
 })();

@@ -8,6 +8,7 @@ from lit_resnet.report.runs import GridRuns
 
 KINDS = {"train": "train_error", "test": "test_error"}  # columns of metrics.csv
 POINTS = 100_000  # of each kind on a page, or two for each run where that is more
+LONGEST = 2_000  # of a curve: a screen has no more places for them
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def thin(runs: GridRuns, points: int = POINTS) -> Thinned:
         InputError: A metrics.csv is damaged.
     """
     logged = [{kind: _logged(run.metrics, column) for kind, column in KINDS.items()} for run in runs.runs]
-    strides = {kind: max(1, math.ceil(sum(len(run[kind]) for run in logged) / points)) for kind in KINDS}
+    strides = {kind: _stride([len(run[kind]) for run in logged], points) for kind in KINDS}
     known: dict[tuple[int, ...], int] = {}
     curves = []
     for run in logged:
@@ -53,6 +54,10 @@ def thin(runs: GridRuns, points: int = POINTS) -> Thinned:
             }
         )
     return Thinned([list(steps) for steps in known], curves, strides)
+
+
+def _stride(lengths: list[int], points: int) -> int:
+    return max(1, math.ceil(sum(lengths) / points), math.ceil(max(lengths) / LONGEST))
 
 
 def _logged(metrics: list[dict[str, Any]], column: str) -> list[tuple[int, int]]:
