@@ -111,7 +111,7 @@ const over = element("over");
 let lines = []; // what is drawn: { runs, kind, name, steps, mean, low, high }, errors in percent
 let view; // how steps and errors become places on the canvas
 let place = null; // of the pointer, or of the arrow keys
-let frame = 0;
+let waiting; // a drawing
 
 /** The error of one kind of one run, or the mean of some. A mean over other seeds at each step would jump: only the steps that all of the curves have. */
 function line(members, kind) {
@@ -238,10 +238,10 @@ function draw() {
   dim();
 }
 
-/** Once a frame, however many rows change. */
+/** Draw when what is under way has ended: once, however much it changes. */
 function redraw() {
-  cancelAnimationFrame(frame);
-  frame = requestAnimationFrame(draw);
+  clearTimeout(waiting);
+  waiting = setTimeout(draw);
 }
 
 // ---- What is under the pointer
