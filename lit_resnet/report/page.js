@@ -230,6 +230,8 @@ function blank(canvas, decorate) {
 }
 
 function draw() {
+  clearTimeout(waiting);
+  waiting = undefined;
   lines = collect();
   view = scales(over.clientWidth, over.clientHeight);
   const context = blank(element("lines"), axes);
@@ -240,8 +242,7 @@ function draw() {
 
 /** Draw when what is under way has ended: once, however much it changes. */
 function redraw() {
-  clearTimeout(waiting);
-  waiting = setTimeout(draw);
+  waiting ??= setTimeout(draw);
 }
 
 // ---- What is under the pointer
