@@ -154,6 +154,16 @@ def test_no_number_is_no_point(lab):
     assert (len(run["train"][1]), len(run["test"][1])) == (23, 11)
 
 
+def test_without_a_script_the_list_is_whole_and_there_are_no_controls(page, found):
+    shown = re.sub("<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
+    listed = shown[shown.index('id="runs"') :]
+    assert listed.count("<tr") == 1 + len(found.runs)
+    for block, after in (("explore", '<div class="scroll wide"'), ("curves", "<h2>To repeat it")):
+        hidden = shown.index(f'<div id="{block}" class="wide" hidden>')
+        shown = shown[:hidden] + shown[shown.index(after) :]
+    assert not re.search("<(button|input|select|canvas)", shown)
+
+
 def test_nothing_ends_the_script_early(page):
     text = page.read_text()
     assert text.count("</script>") == text.count("<script") == 2
