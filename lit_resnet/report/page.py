@@ -1,18 +1,18 @@
 """The page: one HTML file that can be sent to a colleague, with the tables, the figures and the runs in it."""
 
-from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lit_resnet.listing import count, duration, percent
-from lit_resnet.report import claims
+from lit_resnet.report import claims, explore
 from lit_resnet.report.claims import Claims
 from lit_resnet.report.drawing import Drawing
+from lit_resnet.report.odd import RULE, odd
 from lit_resnet.report.runs import GridRuns
-from lit_resnet.report.tables import NONE, Table, dates, error_names, seen
+from lit_resnet.report.tables import Table, dates, error_names, seen
+from lit_resnet.report.thinned import thin
 
 
 def html(
@@ -33,14 +33,18 @@ def html(
         drawings: The figures in their order, with captions.
         svgs: The SVG file's text of each drawn figure, by its name.
     """
+    oddities, thinned = odd(runs), thin(runs)
+    columns = explore.columns(runs, oddities)
+    beside = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(beside),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(whole=_whole, duration=duration, percent=percent)
+    # `tojson` escapes what would end the script; NaN is no JSON, and a browser would refuse the whole of it.
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("page.html.j2").render(
         runs=runs,
         claims=checked,
@@ -48,7 +52,13 @@ def html(
         claims_note=checked.note,
         tables=tables,
         downloads=_downloads,
-        errors=_errors(runs),
+        columns=columns,
+        oddities=oddities,
+        odd_rule=RULE.format(error=error_names(runs)["test_error"]),
+        thinned=thinned,
+        data=explore.data(runs, oddities, columns, thinned),
+        css=Markup((beside / "page.css").read_text()),
+        script=Markup((beside / "page.js").read_text()),
         drawings=drawings,
         svgs={name: _inline(name, svg) for name, svg in svgs.items()},
         facts=list(filter(None, (runs.progress(), seen(runs, "data"), seen(runs, "device"), dates(runs)))),
@@ -65,24 +75,9 @@ def _downloads(name: str, table: Table) -> list[tuple[str, str, str]]:
     ]
 
 
-def _errors(runs: GridRuns) -> dict[str, list[float | None]]:
-    """Columns of the list of runs: the errors in the summaries, and those by ten crops or many scales if there are."""
-    columns = {name: [(run.summary or {}).get(key) for run in runs.runs] for key, name in error_names(runs).items()}
-    for protocol, k in product(("ten-crop", "multi-scale"), (1, 5)):
-        judged = [run.evaluations.get(protocol, {}) if run.summary else {} for run in runs.runs]
-        errors = [found.get(f"top{k}_error") for found in judged]
-        if any(error is not None for error in errors):
-            columns[f"{protocol} top-{k}"] = errors
-    return columns
-
-
 def _inline(name: str, svg: str) -> Markup:
     """An SVG file's text as an element of the page. Its ids get the figure's name, for two figures share a page."""
     element = svg[svg.index("<svg") :]
     for before in (' id="', "url(#", 'href="#'):
         element = element.replace(before, f"{before}{name}-")
     return Markup(element)
-
-
-def _whole(value: float | None) -> str:
-    return NONE if value is None else count(value)

@@ -20,7 +20,8 @@ from lit_resnet.runfolder import RunFolder
 class Run:
     """One run of the grid; `summary` is None while it is not finished.
 
-    `state` is that of `lit-resnet status`: queued, running, stopped, failed or done.
+    `state` is that of `lit-resnet status`: queued, running, stopped, failed or done. So are `step` and `max_steps`,
+    how far an unfinished run is, and `note`, such as why it failed.
     """
 
     cell: str
@@ -28,6 +29,9 @@ class Run:
     state: str
     folder: RunFolder
     summary: dict[str, Any] | None
+    step: int = 0
+    max_steps: int = 0
+    note: str = ""
 
     @cached_property
     def metrics(self) -> list[dict[str, float | None]]:
@@ -160,5 +164,6 @@ def read(grid_name: str, root: Path, settings: Sequence[str] = ()) -> GridRuns:
 def _run(cell: str, seed: int, folder: RunFolder, now: float) -> Run:
     summary = folder.summary()
     if summary is None:
-        return Run(cell, seed, status.row(folder, cell, seed, now)["state"], folder, None)
+        row = status.row(folder, cell, seed, now)
+        return Run(cell, seed, row["state"], folder, None, row["step"], row["max_steps"], row["note"])
     return Run(cell, seed, "done", folder, summary)

@@ -1,0 +1,49 @@
+"""Which finished runs are odd: those that a person should look at before believing a mean."""
+
+import math
+from statistics import median
+
+from lit_resnet.report.runs import GridRuns, Run
+
+SEEDS = 2  # other seeds, at least, that say what is usual
+TIMES = 5  # the usual distance
+POINTS = 1.0  # of error: nearer than this, seeds differ by chance
+LOST = 5.0  # points of error between the best model of a run and its last
+
+RULE = (
+    "Odd is a finished run that diverged (its loss is no number); or whose final {error} is further from the median of "
+    f"the other seeds of its cell than {POINTS:g} point and than {TIMES} times their median distance from it (if there "
+    f"are at least {SEEDS} others); or ended more than {LOST:g} points above the lowest in its own curve."
+)
+
+
+def odd(runs: GridRuns) -> list[str]:
+    """What is odd about each run of the grid, in a few words; an empty text where nothing is."""
+    cells = {cell.name: cell.runs for cell in runs.cells}
+    return [_word(run, cells[run.cell]) if run.summary else "" for run in runs.runs]
+
+
+def best(run: Run) -> float | None:
+    """The lowest test error in a run's curve."""
+    errors = [row["test_error"] for row in run.metrics if row["test_error"] is not None]
+    return min(filter(math.isfinite, errors), default=None)
+
+
+def far(value: float, others: list[float]) -> float | None:
+    """How far a value is from the median of the others, or None if no further than is usual among them."""
+    if len(others) < SEEDS:
+        return None
+    middle = median(others)
+    usual = median(abs(other - middle) for other in others)
+    return value - middle if abs(value - middle) > max(POINTS, TIMES * usual) else None
+
+
+def _word(run: Run, cell: tuple[Run, ...]) -> str:
+    if run.summary.get("diverged"):
+        return "diverged"
+    error, lowest = run.summary["test_error"], best(run)
+    if distance := far(error, [other.summary["test_error"] for other in cell if other.seed != run.seed]):
+        return f"{abs(distance):.2f} points {'above' if distance > 0 else 'below'} the median of the other seeds"
+    if lowest is not None and error - lowest > LOST:
+        return f"ended {error - lowest:.2f} points above its best"
+    return ""

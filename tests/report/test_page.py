@@ -1,0 +1,410 @@
+"""The page as a tool: its list of runs, its curves, and both in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from lit_resnet.report import explore, runs, write
+from lit_resnet.report.odd import best, far, odd
+from lit_resnet.report.thinned import thin
+from lit_resnet.runfolder import Status
+
+HOSTILE = "</script><!-- <script>alert('1')</script> & \u2028"
+DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def shared(new_lab):
+    """Two axes, three seeds: one run has failed, one is under way, one is far from its seeds, one diverged."""
+    lab = new_lab()
+    axes = {"model.net.shortcut": {"plain": "none", "res": "A"}, "model.net.depth": [20, 56, 110]}
+    lab.path = lab.grid({}, seeds=[0, 1, 2], matrix=axes)
+    for seed in range(3):
+        lab.finish("plain-20", seed, shortcut="none", test_error=9.0 + seed / 10)
+        lab.finish("plain-56", seed, shortcut="none", depth=56, test_error=12.0 + 4 * (seed == 1))
+        lab.finish("res-20", seed, test_error=8.0 + seed / 10)
+        lab.finish("res-110", seed, depth=110, test_error=6.5, diverged=seed == 2)
+    lab.finish("res-56", 0, depth=56, test_error=7.0, images_per_second=None)
+    lab.run("res-56", 1).write_status(Status(state="failed", error=HOSTILE, step=50, max_steps=600))
+    lab.curves(lab.run("res-56", 2), 300, 25, 90.0, 0.5, 8.0)
+    lab.run("res-56", 2).write_status(Status(step=300, max_steps=600, attempts=1))
+    return lab
+
+
+@pytest.fixture(scope="module")
+def found(shared):
+    return runs.read(shared.path, shared.root)
+
+
+@pytest.fixture(scope="module")
+def page(shared):
+    return write(shared.path, shared.root).page
+
+
+@pytest.fixture(scope="module")
+def columns(found):
+    return {column.name: column for column in explore.columns(found, odd(found))}
+
+
+def test_the_columns(columns):
+    errors = ["train error %", "test error %", "best test error %"]
+    names = ["cell", "shortcut", "depth", "seed", "state", "iterations", *errors, "wall time", "images/s", "note"]
+    assert list(columns) == names
+    assert [name for name, column in columns.items() if column.chosen] == ["shortcut", "depth", "seed", "state"]
+    assert columns["depth"].choices == ["20", "56", "110"]
+    assert columns["state"].choices == ["done", "failed", "queued", "stopped"]
+    assert columns["shortcut"].choices == ["A", "none"]
+
+
+def test_a_run_says_why_it_failed_or_how_far_it_is(columns):
+    notes = dict(
+        zip(zip(columns["cell"].texts, columns["seed"].values, strict=True), columns["note"].texts, strict=True)
+    )
+    assert notes["res-56", 1] == " ".join(HOSTILE.split())
+    assert notes["res-56", 2] == "300 of 600 iterations"
+    assert notes["res-20", 0] == notes["plain-110", 0] == ""
+    assert notes["res-110", 2] == "odd: diverged"
+
+
+def test_a_long_reason_is_cut(lab):
+    lab.finish("res-20")
+    lab.run("res-56").write_status(Status(state="failed", error="x" * 5000))
+    found = runs.read(lab.grid(["res-20", "res-56"]), lab.root)
+    assert explore.columns(found, odd(found))[-1].texts[1] == "x" * 299 + "…"
+
+
+def test_what_all_cells_share_is_no_column(lab):
+    lab.finish("a")
+    lab.finish("b")
+    optimizer = {"class_path": "torch.optim.Adam"}
+    cells = {"a": {"model.lr": 0.1, "data.batch_size": 64}, "b": {"data.batch_size": 64, "model.optimizer": optimizer}}
+    found = runs.read(lab.grid(cells), lab.root)
+    axes = {column.name: column.texts for column in explore.columns(found, odd(found)) if column.chosen}
+    assert axes == {"lr": ["0.1", "–"], "optimizer": ["–", "Adam"], "seed": ["0", "0"], "state": ["done", "done"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "others", "distance"),
+    [
+        (9.0, [8.0, 8.1, 8.2], None),  # a point at most is chance
+        (9.2, [8.0, 8.1, 8.2], 1.1),
+        (7.0, [8.0, 8.1, 8.2], -1.1),
+        (50.0, [40.0, 44.0, 48.0, 60.0], None),  # these spread
+        (90.0, [40.0, 44.0, 48.0, 60.0], 44.0),
+        (90.0, [8.0], None),  # of two, which one is odd?
+    ],
+)
+def test_far_from_the_other_seeds(value, others, distance):
+    assert far(value, others) == (distance and pytest.approx(distance))
+
+
+def test_the_odd_runs_are_named(found):
+    words = {(run.cell, run.seed): word for run, word in zip(found.runs, odd(found), strict=True) if word}
+    far_word = "4.00 points above the median of the other seeds"
+    assert words == {("plain-56", 1): far_word, ("res-110", 2): "diverged"}
+
+
+def test_a_run_that_got_lost_is_odd(lab):
+    lost = lab.finish("res-20", test_error=14.0)
+    rows = lost.metrics()
+    rows[-3]["test_error"] = 8.0
+    lost.write_metrics(rows)
+    found = runs.read(lab.grid(["res-20"]), lab.root)
+    assert best(found.runs[0]) == 8.0
+    assert odd(found) == ["ended 6.00 points above its best"]
+
+
+def test_curves_are_whole_where_they_fit(found):
+    thinned = thin(found)
+    assert thinned.strides == {"train": 1, "test": 1}
+    assert thinned.note() == "Every logged error is drawn."
+    for run, curves in zip(found.runs, thinned.curves, strict=True):
+        for kind, (steps, errors) in curves.items():
+            logged = [(row["step"], row[f"{kind}_error"]) for row in run.metrics if row[f"{kind}_error"] is not None]
+            assert list(zip(thinned.steps[steps], errors, strict=True)) == [(s, round(100 * e)) for s, e in logged]
+    assert len(thinned.steps) == 4, "runs that log alike share their steps; one has come half way"
+
+
+def test_curves_are_thinned_alike_and_keep_their_last_point(found):
+    thinned = thin(found, points=60)
+    logged = sum(len(run.metrics) for run in found.runs)
+    assert thinned.strides == {"train": -(-logged // 60), "test": -(-logged // 120)}
+    assert sum(len(errors) for run in thinned.curves for _, errors in run.values()) <= 120 + 2 * len(found.runs)
+    for run, curves in zip(found.runs, thinned.curves, strict=True):
+        for steps, _ in curves.values():
+            assert thinned.steps[steps][-1] == run.metrics[-1]["step"]
+    kept = "every 6th train error and every 3rd test error of a run is drawn, and the last"
+    assert thinned.note() == f"Thinned: of the logged errors only {kept}."
+
+
+def test_no_number_is_no_point(lab):
+    run = lab.finish("res-20")
+    rows = run.metrics()
+    rows[1]["test_error"], rows[2]["train_error"] = float("nan"), float("inf")
+    run.write_metrics(rows)
+    run.write_summary({**run.summary(), "train_error": float("nan")})
+    report = write(lab.grid(["res-20"]), lab.root)
+    data = json.loads(DATA.search(report.page.read_text())[1], parse_constant=pytest.fail)
+    (run,) = data["runs"]
+    assert (len(run["train"][1]), len(run["test"][1])) == (23, 11)
+
+
+def test_without_a_script_the_list_is_whole_and_there_are_no_controls(page, found):
+    shown = re.sub("<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
+    listed = shown[shown.index('id="runs"') :]
+    assert listed.count("<tr") == 1 + len(found.runs)
+    for block, after in (("explore", '<div class="scroll wide"'), ("curves", "</section>")):
+        hidden = shown.index(f'<div id="{block}" class="wide" hidden>')
+        shown = shown[:hidden] + shown[shown.index(after) :]
+    assert not re.search("<(button|input|select|canvas)", shown)
+
+
+def test_nothing_ends_the_script_early(page):
+    text = page.read_text()
+    assert text.count("</script>") == text.count("<script") == 2
+    assert "<!--" not in text
+    data = json.loads(DATA.search(text)[1])
+    notes = [run["values"][-1] for run in data["runs"] if run["values"][-1]]
+    assert " ".join(HOSTILE.split()) in notes
+
+
+def test_a_curve_looks_as_in_the_figures(page):
+    data = json.loads(DATA.search(page.read_text())[1])
+    looks = {run["cell"]: (run["colour"], run["plain"]) for run in data["runs"]}
+    assert looks["plain-20"] == (looks["res-20"][0], True)
+    assert looks["res-20"][1] is False
+    assert len({colour for colour, _ in looks.values()}) == 3
+    assert looks["plain-110"] == (looks["res-110"][0], True), "it has not begun: the grid says what it is"
+
+
+# -- in a browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+# What the tests' scripts have to hand; the last says what they found, as JSON in an element of its own.
+HELPERS = """
+const $ = (id) => document.getElementById(id);
+const set = (control, value) => { control.value = value; control.dispatchEvent(new Event("input")); };
+const head = (name) => [...document.querySelectorAll(".runs th button")].find((one) => one.textContent === name);
+const label = (name) => [...document.querySelectorAll("label")].find((one) => one.textContent.startsWith(name));
+const select = (name) => label(name).control;
+const rows = () => [...document.querySelectorAll(".runs tbody tr")].filter((row) => !row.hidden);
+const column = (number) => rows().map((row) => row.cells[number].textContent.trim());
+const drawn = () => new Promise((done) => setTimeout(done)); // behind the drawing that waits
+const ink = (id) => $(id).getContext("2d").getImageData(60, 0, $(id).width - 80, $(id).height - 50).data
+  .reduce((sum, value, i) => sum + (i % 4 < 3 && value ? 1 : 0), 0);
+const say = (found) => document.body.append(Object.assign(document.createElement("pre"),
+  { id: "found", textContent: JSON.stringify(found) }));
+window.onerror = (message) => say({ error: message });
+"""
+
+
+def browse(page: Path, folder: Path, script: str) -> dict:
+    """What the script says of the page in a browser."""
+    copy, profile = folder / "copy.html", folder / "profile"
+    added = (
+        f"<script>{HELPERS}(async () => {{ {script} }})().catch((error) => say({{ error: String(error) }}));</script>"
+    )
+    copy.write_text(page.read_text().replace("</body>", f"{added}</body>"))
+    quiet = ["no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
+    flags = ["headless", "no-sandbox", "disable-gpu", *quiet, f"user-data-dir={profile}", "window-size=1280,900"]
+    command = [CHROMIUM, *(f"--{flag}" for flag in flags), "--virtual-time-budget=20000", "--dump-dom", copy.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    answer = json.loads(unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
+    assert "error" not in answer, answer
+    return answer
+
+
+@in_browser
+def test_runs_are_sorted_and_chosen(page, tmp_path):
+    found = browse(
+        page,
+        tmp_path,
+        """
+        const found = { all: $("shown").textContent, order: column(0) };
+        head("images/s").click();
+        found.up = column(10);
+        found.sorted = head("images/s").parentElement.getAttribute("aria-sort");
+        head("images/s").click();
+        found.down = column(10);
+        found.sortedDown = head("images/s").parentElement.getAttribute("aria-sort");
+        head("cell").click();
+        found.cells = [...new Set(column(0))];
+        set(select("depth"), "56");
+        found.deep = $("shown").textContent;
+        set(select("shortcut"), "A");
+        set(select("seed"), "2");
+        found.one = [column(0), $("shown").textContent];
+        $("reset").click();
+        found.reset = [$("shown").textContent, column(0).join() === found.order.join(), select("depth").value];
+        set($("text"), "ALERT res");
+        found.words = column(0);
+        $("best").click();
+        found.best = [column(0)[0], column(7), $("text").value];
+        $("failed").click();
+        found.failed = [column(0), column(11)];
+        $("odd").click();
+        found.odd = [column(0), column(11)];
+        say(found);
+        """,
+    )
+    assert found["all"] == "18 of 18 runs shown, 14 drawn"
+    assert found["up"] == ["2,346"] * 12 + ["–"] * 6
+    assert found["down"] == found["up"], "what has no value is last in either order"
+    assert (found["sorted"], found["sortedDown"]) == ("ascending", "descending")
+    assert found["cells"] == ["plain-20", "plain-56", "plain-110", "res-20", "res-56", "res-110"]
+    assert found["deep"] == "6 of 18 runs shown, 5 drawn"
+    assert found["one"] == [["res-56"], "1 of 18 runs shown, 1 drawn"]
+    assert found["reset"] == ["18 of 18 runs shown, 14 drawn", True, ""]
+    assert found["words"] == ["res-56"]
+    errors = [float(error) for error in found["best"][1]]
+    assert errors == sorted(errors)
+    assert (found["best"][0], len(errors), found["best"][2]) == ("res-110", 13, "")
+    assert found["failed"][0] == ["res-56"]
+    assert found["odd"][0] == ["plain-56", "res-110"]
+    assert found["odd"][1][1] == "odd: diverged"
+
+
+@in_browser
+def test_curves_are_drawn_toggled_and_named(page, tmp_path):
+    found = browse(
+        page,
+        tmp_path,
+        """
+        const found = { whole: ink("lines") };
+        const legend = [...$("legend").children];
+        const pressed = () => legend.filter((one) => one.getAttribute("aria-pressed") === "true").length;
+        found.pressed = pressed();
+        legend.find((one) => one.textContent === "res-20").click();
+        found.off = [$("shown").textContent, pressed()];
+        rows().find((row) => row.cells[0].textContent.includes("plain-20")).querySelector("input").click();
+        found.tick = [$("shown").textContent, pressed()];
+        $("draw-none").click();
+        await drawn();
+        found.none = [$("shown").textContent, ink("lines") < found.whole];
+        $("draw-all").click();
+        set(select("shortcut"), "A");
+        set(select("depth"), "20");
+        $("train").click();
+        $("log").click();
+        await drawn();
+        const box = $("over").getBoundingClientRect();
+        const at = (x, y) => ({ clientX: box.left + x, clientY: box.top + y });
+        $("over").dispatchEvent(new PointerEvent("pointermove", at(box.width - 13, 80)));
+        found.mean = [$("tip").textContent, $("tip").hidden];
+        found.lit = rows().filter((row) => row.classList.contains("lit")).length;
+        $("over").dispatchEvent(new PointerEvent("pointerleave"));
+        found.gone = $("tip").hidden;
+        $("mean").click();
+        await drawn();
+        $("over").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+        found.key = [$("tip").textContent, $("tip").hidden];
+        say(found);
+        """,
+    )
+    assert found["whole"] > 0
+    assert found["pressed"] == 5, "one cell has not begun"
+    assert found["off"] == ["18 of 18 runs shown, 11 drawn", 4]
+    assert found["tick"] == ["18 of 18 runs shown, 10 drawn", 4]
+    assert found["none"] == ["18 of 18 runs shown, 0 drawn", True]
+    assert found["mean"] == ["res-20, mean of 3 seeds: test error 8.10 % at iteration 600", False]
+    assert (found["lit"], found["gone"]) == (3, True)
+    assert re.fullmatch(r"res-20, seed \d: (test|train) error \d+\.\d\d % at iteration \d+", found["key"][0])
+    assert not found["key"][1]
+
+
+@in_browser
+def test_hostile_words_stay_words(page, tmp_path):
+    found = browse(
+        page,
+        tmp_path,
+        """
+        $("failed").click();
+        say({ note: column(11)[0], scripts: document.scripts.length });
+        """,
+    )
+    assert found == {"note": " ".join(HOSTILE.split()), "scripts": 3}
+
+
+# -- many runs
+
+
+def many(lab, cells: int, seeds: int, log_every: int, figures: list[str]) -> Path:
+    """The page of so many runs of 64,000 iterations, one of a hundred failed."""
+    names = [f"{'plain' if i % 2 else 'res'}-{i}" for i in range(cells)]
+    grid = {name: {"model.lr": round(0.1 / (1 + i // 5), 5)} for i, name in enumerate(names)}
+    lines = None
+    for i, name in enumerate(names):
+        for seed in range(seeds):
+            if (i * seeds + seed) % 100 == 99:
+                lab.run(name, seed).write_status(Status(state="failed", error="CUDA out of memory"))
+                continue
+            net = {"depth": (20, 32, 44, 56, 110)[i % 5], "shortcut": "none" if i % 2 else "A"}
+            # One curve for all: they are long, and their writing is not what is tested.
+            run = lab.finish(name, seed, **net, test_error=7 + i / 100 + seed / 10, responses=False)
+            if lines is None:
+                lab.curves(run, 64_000, log_every, 90.0, 0.5, 8.0)
+                rows = run.metrics()
+                for row in rows:
+                    row["test_error"] = row["test_error"] if row["step"] % 400 == 0 else None
+                run.write_metrics(rows)
+                lines = run.metrics_file.read_bytes()
+            run.metrics_file.write_bytes(lines)
+    return write(lab.grid(grid, seeds=list(range(seeds)), report={"figures": figures}), lab.root).page
+
+
+def test_a_hundred_runs_are_a_small_page(lab):
+    page = many(lab, cells=20, seeds=5, log_every=100, figures=["fig6"])
+    size = page.stat().st_size
+    print(f"\n100 runs of 640 rows: {size / 1e6:.2f} MB")
+    assert size < 3e6
+    assert "Every logged error is drawn." in page.read_text()
+
+
+@in_browser
+def test_a_thousand_runs_do_not_freeze(lab, tmp_path):
+    page = many(lab, cells=200, seeds=5, log_every=800, figures=[])
+    found = browse(
+        page,
+        tmp_path,
+        """
+        const times = { loaded: performance.now() };
+        const timed = (name, act) => {
+          const began = performance.now();
+          act();
+          document.body.getBoundingClientRect();
+          times[name] = performance.now() - began;
+        };
+        const found = { all: $("shown").textContent };
+        timed("sort", () => head("test error %").click());
+        found.first = column(0)[0];
+        timed("filter", () => set(select("seed"), "3"));
+        found.seed = $("shown").textContent;
+        timed("failed", () => $("failed").click());
+        found.failed = $("shown").textContent;
+        timed("reset", () => $("reset").click());
+        $("mean").click();
+        $("train").click();
+        await drawn();
+        const box = $("over").getBoundingClientRect();
+        const at = { clientX: box.left + 600, clientY: box.top + 200 };
+        const drawing = performance.now();
+        $("log").click();
+        await drawn();
+        times.draw = performance.now() - drawing;
+        timed("hover", () => $("over").dispatchEvent(new PointerEvent("pointermove", at)));
+        say({ ...found, times });
+        """,
+    )
+    times = ", ".join(f"{name} {spent:.0f} ms" for name, spent in found["times"].items())
+    print(f"\n1,000 runs: {page.stat().st_size / 1e6:.2f} MB; {times}")
+    assert found["all"] == "1000 of 1000 runs shown, 990 drawn"
+    assert found["first"] == "res-0"
+    assert found["seed"] == "200 of 1000 runs shown, 200 drawn"
+    assert found["failed"] == "10 of 1000 runs shown, 0 drawn"
