@@ -327,3 +327,10 @@ def _check_value(where: str, key: str, value: Any) -> None:
     """Refuse a mapping, which would take the place of all that the base says."""
     if isinstance(value, dict) and "class_path" not in value:
         raise InputError(f"{where} is a mapping: write {key}.{next(iter(value), 'x')} and so on")
+
+
+def value_at(config: Any, key: str) -> Any:
+    """The value of `model.net.depth`, say, in a nested config; None where there is none."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, dict) else None
+    return config

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from lit_resnet.ablation.grid import value_at
 from lit_resnet.listing import count, duration, percent
 from lit_resnet.report import style
 from lit_resnet.report.odd import best
@@ -87,7 +88,7 @@ def _axes(runs: GridRuns) -> list[Column]:
     configs = _configs(runs)
     found = []
     for name, key in runs.grid.axes.items():
-        values = [_plain(_at(configs[run.cell], key)) for run in runs.runs]
+        values = [_plain(value_at(configs[run.cell], key)) for run in runs.runs]
         if len(set(values)) > 1:
             texts = [NONE if value is None else str(value) for value in values]
             word = any(isinstance(value, str) for value in values)
@@ -98,12 +99,6 @@ def _axes(runs: GridRuns) -> list[Column]:
 def _configs(runs: GridRuns) -> dict[str, dict[str, Any]]:
     """By cells: all but the seed is the same for its runs."""
     return {name: runs.grid.config(cell) for name, cell in {cell.name: cell for cell in runs.grid.cells}.items()}
-
-
-def _at(config: Any, key: str) -> Any:
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, dict) else None
-    return config
 
 
 def _plain(value: Any) -> float | int | str | None:
@@ -150,7 +145,7 @@ def _note(run: Run, oddity: str) -> str:
 def _looks(runs: GridRuns) -> list[dict[str, Any]]:
     """Colour by depth, and dashes for plain nets, as in the figures."""
     configs, nets = _configs(runs), {cell.name: cell.net for cell in runs.cells}
-    return [_look(nets.get(run.cell) or _at(configs[run.cell], "model.net") or {}) for run in runs.runs]
+    return [_look(nets.get(run.cell) or value_at(configs[run.cell], "model.net") or {}) for run in runs.runs]
 
 
 def _look(net: dict[str, Any]) -> dict[str, Any]:

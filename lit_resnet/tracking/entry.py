@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from lit_resnet.ablation.grid import Cell, Ensemble, Grid
+from lit_resnet.ablation.grid import Cell, Ensemble, Grid, value_at
 from lit_resnet.runfolder import RunFolder, read_yaml
 from lit_resnet.sameness import digest
 
@@ -74,11 +74,3 @@ def of_ensemble(grid: Grid, ensemble: Ensemble, found: dict[str, Any]) -> Entry:
 def _id(name: str, what: str) -> str:
     tail = hashlib.sha256(f"{name} {what}".encode()).hexdigest()[:8]
     return f"{re.sub('[^A-Za-z0-9._-]', '_', name)[: LONGEST_ID - 9]}-{tail}"
-
-
-def value_at(config: dict[str, Any], key: str) -> Any:
-    """The value of `model.net.depth`, say; None where there is none."""
-    value: Any = config
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
