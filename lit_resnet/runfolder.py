@@ -12,6 +12,7 @@
       scores/         what these were averaged from: one row of class scores for each image
       checkpoints/    last.ckpt and the one before it
       log.txt         what the run printed
+      wandb/          what W&B's client keeps of it
       stop            somebody has asked it to stop
       .lock           whose process trains it
 

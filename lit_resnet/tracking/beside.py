@@ -1,6 +1,7 @@
 """What a launch does for W&B: it starts the process that follows its runs, and ends it. Imports nothing of W&B."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -33,18 +34,12 @@ def mirrored(
         yield beside
         return
     log = root / Path(grid).stem / "wandb" / "log.txt"
-    log.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "lit_resnet.tracking.follow", grid, "--root", str(root)]
-    command += [part for setting in settings for part in ("--set", setting)] + cells
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the launch; and what the process starts can be ended with it
-        )
+    try:
+        process = _start([grid, "--root", str(root), *(f"--set={setting}" for setting in settings), *cells], log)
+    except OSError as error:  # the disk is full, say
+        say(f"W&B: {log}: {error.strerror}; {later(grid, root, settings)}")
+        yield beside
+        return
     reader = threading.Thread(target=_pass_on, args=(process, say), daemon=True)
     reader.start()
     try:
@@ -53,13 +48,34 @@ def mirrored(
         try:
             process.stdin.close()
             if process.wait(beside.patience):
-                say(f"W&B: was not told of everything ({log} says why); later: lit-resnet wandb sync {grid}")
+                say(f"W&B: was not told of everything ({log} says why); {later(grid, root, settings)}")
         except subprocess.TimeoutExpired:
-            say(f"W&B: takes too long, and is left; later: lit-resnet wandb sync {grid}")
+            say(f"W&B: takes too long, and is left; {later(grid, root, settings)}")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             reader.join(1)
+
+
+def later(grid: str, root: Path, settings: list[str]) -> str:
+    """What to do about all that W&B was not told."""
+    more = ["--root", str(root)] if root != Path("runs") else []
+    return "later: " + shlex.join(
+        ["lit-resnet", "wandb", "sync", grid, *more, *(f"--set={setting}" for setting in settings)]
+    )
+
+
+def _start(args: list[str], log: Path) -> subprocess.Popen:
+    log.parent.mkdir(exist_ok=True)
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lit_resnet.tracking.follow", *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the launch; and what the process starts can be ended with it
+        )
 
 
 def _pass_on(process: subprocess.Popen, say: Callable[[str], None]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from lit_resnet.ablation import grid, status
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import clock
-from lit_resnet.tracking import session
+from lit_resnet.tracking import beside, session
 from lit_resnet.tracking.mirror import Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("cells", nargs="+")
     args = parser.parse_args()
     whole = grid.load(args.grid, args.set)
-    later = f"later: lit-resnet wandb sync {args.grid}"
+    later = beside.later(args.grid, args.root, args.set)
     try:
         mode = session.wanted()
     except Unreachable as error:
@@ -55,7 +55,8 @@ class Follower:
 
     def __init__(self, whole: grid.Grid, root: Path, cells: list[str], reached: Session, later: str) -> None:
         self.grid, self.root, self.session, self.later = whole, root, reached, later
-        mirrors = [Mirror(whole, cell, root, reached) for cell in whole.cells if cell.folder in cells]
+        wanted = set(cells)
+        mirrors = [Mirror(whole, cell, root, reached) for cell in whole.cells if cell.folder in wanted]
         self.mirrors = [mirror for mirror in mirrors if not mirror.folder.summary_file.exists()]
 
     def follow(self) -> None:
@@ -69,7 +70,10 @@ class Follower:
         for mirror in list(self.mirrors):
             self._tell(mirror, mirror.leave)
         for ensemble in self.grid.ensembles:
-            tell_ensemble(self.grid, ensemble, self.root, self.session)
+            try:
+                tell_ensemble(self.grid, ensemble, self.root, self.session)
+            except (Unreachable, InputError) as error:
+                self._say(f"the ensemble {ensemble.name} is left out: {error}")
 
     def _look(self) -> None:
         now = clock(self.root)

@@ -15,12 +15,11 @@ from lit_resnet.lock import InUse, Lock
 from lit_resnet.report import paper
 from lit_resnet.runfolder import RESPONSES, SIGNALS, RunFolder
 from lit_resnet.tracking import entry
-from lit_resnet.tracking.session import Session, reaching
+from lit_resnet.tracking.session import STEP, Session, reaching
 
 if TYPE_CHECKING:
     import wandb
 
-STEP = "trainer/global_step"
 UNDER_WAY = ("running", "stalled")
 OVER = ("done", "failed")
 
@@ -146,8 +145,8 @@ class Mirror:
         if self.told == digest or not (self.run or self._open()):
             return
         summary = self.folder.summary() or {}
-        if (known := self.run.summary.get("mirror")) != digest:
-            self._rows(whole=state == "done", media=dict if known else self._media)
+        if (known := self.run.summary.get("mirror") or "") != digest:
+            self._rows(whole=state == "done", media=dict if known.startswith("done") else self._media)
             self.run.summary.update(self._summary(state, summary) | {"mirror": digest})
         self._close(0 if state == "done" else 1)
         self.told = digest

@@ -18,7 +18,7 @@ from lit_resnet.files import write_whole
 from lit_resnet.runfolder import METRICS, RunFolder, Status
 from lit_resnet.sameness import digest
 from lit_resnet.tracking import entry, session
-from lit_resnet.tracking.mirror import STEP
+from lit_resnet.tracking.session import STEP
 
 if TYPE_CHECKING:
     import wandb
@@ -127,7 +127,7 @@ def _row(row: dict[str, Any]) -> dict[str, float]:
 
 def _table(run: "wandb.Run", said: Any) -> list[dict[str, Any]]:
     """The rows of a table that was logged; none where there is no such."""
-    if not isinstance(said, dict) or not isinstance(said.get("path"), str):
+    if not isinstance(said, dict) or not re.fullmatch(r"media/table/[\w.-]+\.json", str(said.get("path"))):
         return []
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import wandb
 
 PROJECT = "lit-resnet"
+STEP = "trainer/global_step"  # what metrics are drawn against: the iteration, by Lightning's name
 # Seconds. What a person waits at the end of a launch whose server is away stays below a minute: see `beside.PATIENCE`.
 INIT_TIMEOUT, FINISH_TIMEOUT = 15.0, 20.0
 ANSWER_TIMEOUT, ANSWER_RETRIES = 10.0, 1
@@ -63,8 +64,8 @@ class Session:
                 reinit="create_new",
                 settings=self._settings(),
             )
-        run.define_metric("trainer/global_step", hidden=True)
-        run.define_metric("*", step_metric="trainer/global_step")
+        run.define_metric(STEP, hidden=True)
+        run.define_metric("*", step_metric=STEP)
         return run
 
     def give_up(self) -> None:

@@ -18,7 +18,7 @@ from lit_resnet.report import claims, figures, imagenet, tables
 from lit_resnet.report.drawing import Drawing
 from lit_resnet.report.runs import Cell, GridRuns
 from lit_resnet.tracking import session
-from lit_resnet.tracking.mirror import STEP
+from lit_resnet.tracking.session import STEP
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr

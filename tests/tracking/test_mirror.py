@@ -1,7 +1,6 @@
 """Run folders in W&B and back: the real client against a stand-in server; and what training may not feel of it."""
 
 import gzip
-import json
 import math
 import os
 import signal
@@ -180,7 +179,8 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
                 beside.communicate()
     finish_all(lab, grid)
     words, _ = beside.communicate("", timeout=60)
-    assert words == f"W&B: offline, its files are in the run folders; later: lit-resnet wandb sync {grid}\n"
+    sync = f"lit-resnet wandb sync {grid} --root {lab.root}"
+    assert words == f"W&B: offline, its files are in the run folders; later: {sync}\n"
     assert len(list(run.wandb.glob("offline-run-*"))) == 1
     assert wandb_server.runs == {}
     synced = lines.run("wandb", "sync", grid, "--root", lab.root, WANDB_MODE="offline")
@@ -229,7 +229,7 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     print(f"{trouble}: {time.monotonic() - ended:.1f} s after the end; {words}")
     (line,) = words.splitlines()
     assert line.startswith("W&B: ")
-    assert line.endswith(f"later: lit-resnet wandb sync {grid}")
+    assert line.endswith(f"later: lit-resnet wandb sync {grid} --root {lab.root}")
     assert list(run.wandb.glob("*run-*/*.wandb"))
     if trouble != "dies":
         assert list(run.wandb.glob("offline-run-*"))
@@ -238,6 +238,26 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     assert "1 uploaded" in synced.stderr
     (there,) = wandb_server.runs.values()
     assert [row["_step"] for row in there.history] == [row["step"] for row in run.metrics()]
+
+
+def test_an_ensemble_is_mirrored_too(lab, lines, wandb_server):
+    ensembles = {"six": {"cells": ["B", "deep"], "protocol": "multi-scale"}}
+    cells = {name: {"data.source": "imagenet", "model.net.depth": depth} for name, depth in (("B", 34), ("deep", 50))}
+    grid = lab.grid(cells, seeds=[0], report={"tables": ["table5"], "ensembles": ensembles})
+    for name, depth in (("B", 34), ("deep", 50)):
+        run = lab.photographs(name, depth=depth, shortcut="B", multi_scale=(21.0, 5.5), finished="2026-11-03T10:20:30")
+        begin(run, grid)
+    lab.ensemble("six", ["B-seed0", "deep-seed0"])
+    synced = lines.run("wandb", "sync", grid, "--root", lab.root)
+    assert "3 uploaded" in synced.stderr, synced.stderr
+    (there,) = (run for run in wandb_server.runs.values() if run.job_type == "eval")
+    assert (there.name, there.summary["top5_error"]) == ("six", 4.31)
+    assert "0 uploaded" in lines.run("wandb", "sync", grid, "--root", lab.root).stderr
+    theirs = lines.run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet")
+    assert theirs.returncode == 0, theirs.stderr
+    here, there = (root / "tiny" / "report" for root in (lab.root, lab.root / "from-wandb" / "lab" / "lit-resnet"))
+    assert files(there) == files(write(grid, lab.root).folder)
+    assert "4.31" in (here / "table5.csv").read_text()
 
 
 def test_sync_says_what_is_wrong(lab, grid, lines, wandb_server, tmp_path):
@@ -257,4 +277,3 @@ def test_sync_says_what_is_wrong(lab, grid, lines, wandb_server, tmp_path):
         made = lines.run("report", grid, "--root", lab.root, "--from", source)
         assert made.returncode == 2, made.stderr
         assert words in made.stderr.splitlines()[-1]
-    assert json.loads(json.dumps(wandb_server.requests))

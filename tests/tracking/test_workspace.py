@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import wandb
 
+from lit_resnet.cli import main
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.report import runs
 from lit_resnet.tracking import workspace
@@ -260,3 +261,12 @@ def test_without_a_key(lab, server, monkeypatch, tmp_path):
     made = report(lab, finished=NETS)
     with pytest.raises(InputError, match="not logged in: run wandb login"):
         workspace.publish(made)
+
+
+def test_the_command_prints_the_address(lab, server, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "resnets")
+    grid = lab.grid(list(NETS), seeds=[0])
+    for name, net in NETS.items():
+        lab.finish(name, 0, **net)
+    assert main(["wandb", "report", grid, "--root", str(lab.root)]) == 0
+    assert capsys.readouterr().out.endswith("/team/resnets/reports/tiny--view0\n")
