@@ -25,7 +25,7 @@ def odd(runs: GridRuns) -> list[str]:
 
 def best(run: Run) -> float | None:
     """The lowest test error in a run's curve."""
-    errors = [row["test_error"] for row in run.metrics if row["test_error"] is not None]
+    errors = [row["test_error"] for row in run.curve if row["test_error"] is not None]
     return min(filter(math.isfinite, errors), default=None)
 
 

@@ -43,6 +43,20 @@ class Run:
         return self.folder.metrics()
 
     @cached_property
+    def curve(self) -> list[dict[str, float | None]]:
+        """Rows of its metrics.csv to look at; none of an unfinished run whose file is damaged: no number is at stake.
+
+        Raises:
+            InputError: The file of a finished run is damaged.
+        """
+        try:
+            return self.metrics
+        except InputError:
+            if self.summary:
+                raise
+            return []
+
+    @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What its evaluation.json says by protocol, read once; without what was judged on another data set.
 

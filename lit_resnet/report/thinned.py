@@ -39,9 +39,9 @@ def thin(runs: GridRuns, points: int = POINTS) -> Thinned:
     Every run is thinned alike, so that seeds keep the same iterations and have a mean.
 
     Raises:
-        InputError: A metrics.csv is damaged.
+        InputError: A metrics.csv of a finished run is damaged.
     """
-    logged = [{kind: _logged(run.metrics, column) for kind, column in KINDS.items()} for run in runs.runs]
+    logged = [{kind: _logged(run.curve, column) for kind, column in KINDS.items()} for run in runs.runs]
     strides = {kind: _stride([len(run[kind]) for run in logged], points) for kind in KINDS}
     known: dict[tuple[int, ...], int] = {}
     curves = []

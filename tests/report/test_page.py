@@ -142,6 +142,12 @@ def test_curves_are_thinned_alike_and_keep_their_last_point(found):
     assert thinned.note() == f"Thinned: of the logged errors only {kept}."
 
 
+def test_a_damaged_curve_of_an_unfinished_run_stops_no_report(lab):
+    lab.finish("a")
+    lab.run("a", 1).metrics_file.write_text("step,what\n1,2\n")
+    assert "train" not in thin(runs.read(lab.grid(["a"], seeds=[0, 1]), lab.root)).curves[1]
+
+
 def test_no_number_is_no_point(lab):
     run = lab.finish("res-20")
     rows = run.metrics()
