@@ -63,7 +63,8 @@ def _runs(folders: list[RunFolder], args: argparse.Namespace) -> int:
     signal.signal(signal.SIGUSR1, warned)
     signal.signal(signal.SIGTERM, terminated)
     pool.start_server()
-    with mirrored(args.grid, args.root, args.set, console.print, [folder.path.name for folder in left]) as beside:
+    todo = [folder.path.name for folder in left if not folder.summary()]
+    with mirrored(args.grid, args.root, args.set, console.print, todo) as beside:
         outcome = work.work(lambda: None)
         if outcome.stopped:
             beside.patience = HURRY

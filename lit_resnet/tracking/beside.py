@@ -25,7 +25,7 @@ class Beside:
 def mirrored(
     grid: str, root: Path, settings: list[str], say: Callable[[str], None], cells: list[str]
 ) -> Iterator[Beside]:
-    """While it lasts, W&B is told of some of a grid's runs: `cells` are the names of their folders.
+    """While it lasts, W&B is told of some of a grid's runs: `cells` are the folders of those that are to be done.
 
     What goes wrong with W&B is said in a line, and that is all.
     """

@@ -26,7 +26,7 @@ SHARE = 0.02  # of the time that looks may take: there may be thousands of folde
 
 
 def main() -> None:
-    """Follow the runs that are not over yet."""
+    """Follow the runs of some cells."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # they are for the launch, which then ends this
         signal.signal(number, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="python -m lit_resnet.tracking.follow")
@@ -51,13 +51,12 @@ def main() -> None:
 
 
 class Follower:
-    """Keeps the mirrors of a launch's runs: of those that are not done when it begins."""
+    """Keeps the mirrors of a launch's runs, some of which may be done before this process has begun."""
 
     def __init__(self, whole: grid.Grid, root: Path, cells: list[str], reached: Session, later: str) -> None:
         self.grid, self.root, self.session, self.later = whole, root, reached, later
         wanted = set(cells)
-        mirrors = [Mirror(whole, cell, root, reached) for cell in whole.cells if cell.folder in wanted]
-        self.mirrors = [mirror for mirror in mirrors if not mirror.folder.summary_file.exists()]
+        self.mirrors = [Mirror(whole, cell, root, reached) for cell in whole.cells if cell.folder in wanted]
 
     def follow(self) -> None:
         """Look until stdin ends, and once more."""

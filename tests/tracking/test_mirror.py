@@ -153,6 +153,13 @@ def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_s
     assert [row.get("test_error") for row in there.history] == [row.get("test_error") for row in rows]
 
 
+def test_a_run_that_is_done_before_the_client_is_loaded_is_told_of(lab, grid, lines, wandb_server):
+    begin(lab.finish("plain-20", 0, shortcut="none"), grid)
+    beside = lines.follow(grid, lab.root, "plain-20-seed0")
+    _, words = beside.communicate("", timeout=60)
+    assert [run.state for run in wandb_server.runs.values()] == ["finished"], words
+
+
 def test_a_stopped_run_is_left_as_preempted(lab, grid, lines, wandb_server):
     run = begin(lab.run("plain-20", 0), grid)
     with run.locked():
