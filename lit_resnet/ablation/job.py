@@ -17,10 +17,10 @@ from pathlib import Path
 from rich.console import Console
 
 from lit_resnet.ablation import finish, grid, pool, status, worker
+from lit_resnet.ablation.beside import HURRY, mirrored
 from lit_resnet.ablation.pool import Place, Pool, Run
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder import RunFolder, read_yaml
-from lit_resnet.tracking.beside import HURRY, mirrored
 
 # Exit codes for the job's script.
 DONE, FAILED, AGAIN, TERMINATED = 0, 1, 75, 143

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from lit_resnet.ablation import pool, reuse, status, worker
+from lit_resnet.ablation.beside import HURRY, mirrored
 from lit_resnet.ablation.finish import judge_ensembles
 from lit_resnet.ablation.grid import Grid
 from lit_resnet.ablation.plan import Planned
@@ -18,7 +19,6 @@ from lit_resnet.ablation.pool import Outcome, Place, Pool, Run
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Row, duration
 from lit_resnet.runfolder import RunFolder
-from lit_resnet.tracking.beside import HURRY, mirrored
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
 
