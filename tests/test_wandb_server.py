@@ -211,8 +211,7 @@ def test_a_run_does_not_begin(tmp_path: Path):
         for trouble, (raised, seconds, after) in zip(troubles, pool.map(begin, troubles), strict=True):
             print(f"{trouble}: wandb.init raised {raised} after {seconds:.1f} s, the process ended {after:.1f} s later")
             assert raised == "CommError"
-            assert seconds < (4 if trouble == "wrong key" else 10)
-            assert after < 5
+            assert seconds + after < 60, "by default it is 90"
 
 
 def test_it_dies_in_a_run(server: Server, client: Client):
@@ -227,7 +226,7 @@ print(json.dumps(timed(run.finish)))
     print(f"the slowest log: {slowest}; finish: raised {raised} after {seconds:.1f} s")
     assert slowest[0] is None
     assert raised is None
-    assert 4 < seconds < 9
+    assert 4 < seconds < 60, "by default it is for ever"
     run = server.runs["one"]
     assert (len(run.history), run.state) == (10, "running")
     assert (server.dies_after, server.trouble) == (None, "refuse")

@@ -26,7 +26,7 @@ RECIPE = {
 }
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 150) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
@@ -145,7 +145,7 @@ def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_s
             run.append_metrics(row)
     begin(lab.finish("plain-20", 0, shortcut="none", responses=False), grid)
     run.write_metrics(rows)
-    _, words = beside.communicate("", timeout=60)
+    _, words = beside.communicate("", timeout=150)
     assert beside.returncode == 0, words
     assert sent() == [row["step"] for row in rows]
     (there,) = wandb_server.runs.values()
@@ -156,7 +156,7 @@ def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_s
 def test_a_run_that_is_done_before_the_client_is_loaded_is_told_of(lab, grid, lines, wandb_server):
     begin(lab.finish("plain-20", 0, shortcut="none"), grid)
     beside = lines.follow(grid, lab.root, "plain-20-seed0")
-    _, words = beside.communicate("", timeout=60)
+    _, words = beside.communicate("", timeout=150)
     assert [run.state for run in wandb_server.runs.values()] == ["finished"], words
 
 
@@ -167,7 +167,7 @@ def test_a_stopped_run_is_left_as_preempted(lab, grid, lines, wandb_server):
         beside = lines.follow(grid, lab.root, "plain-20-seed0")
         wait_until(lambda: len(wandb_server.runs) == 1)
     run.write_status(Status("queued", started=1e9, step=9, max_steps=600, attempts=1))
-    _, words = beside.communicate("", timeout=60)
+    _, words = beside.communicate("", timeout=150)
     (there,) = wandb_server.runs.values()
     assert there.summary["state"] == "stopped", words
     assert there.state != "finished"
@@ -185,7 +185,7 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
                 os.killpg(beside.pid, signal.SIGKILL)
                 beside.communicate()
     finish_all(lab, grid)
-    words, _ = beside.communicate("", timeout=60)
+    words, _ = beside.communicate("", timeout=150)
     sync = f"lit-resnet wandb sync {grid} --root {lab.root}"
     assert words == f"W&B: offline, its files are in the run folders; later: {sync}\n"
     assert len(list(run.wandb.glob("offline-run-*"))) == 1
@@ -231,7 +231,7 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
             wait_until(lambda: wandb_server.dies_after is None)
     begin(lab.finish("plain-20", 0, shortcut="none"), grid)
     ended = time.monotonic()
-    words, log = beside.communicate("", timeout=60)
+    words, log = beside.communicate("", timeout=150)
     assert beside.returncode == 0, log
     print(f"{trouble}: {time.monotonic() - ended:.1f} s after the end; {words}")
     (line,) = words.splitlines()
