@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
     root = argparse.ArgumentParser(add_help=False)
     root.add_argument("--root", type=Path, default=Path("runs"), help="where run folders live (default: runs)")
+    grid = argparse.ArgumentParser(add_help=False)
+    grid.add_argument("grid", metavar="GRID", help="path or shipped name")
     setting = argparse.ArgumentParser(add_help=False)
     setting.add_argument(
         "--set",
@@ -98,12 +100,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("folder", metavar="RUN", help="a run folder")
     verb.set_defaults(run=_responses)
 
-    verb = verbs.add_parser("plan", parents=[root, setting, form], help="what a grid would run, what is done, the cost")
-    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb = verbs.add_parser(
+        "plan", parents=[grid, root, setting, form], help="what a grid would run, what is done, the cost"
+    )
     verb.set_defaults(run=_plan)
 
-    verb = verbs.add_parser("launch", parents=[root, setting], help="run what is missing of a grid, then report it")
-    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
+    verb = verbs.add_parser(
+        "launch", parents=[grid, root, setting], help="run what is missing of a grid, then report it"
+    )
     verb.add_argument("--on", choices=("local", "slurm"), default="local", help="this machine (default), or a cluster")
     verb.add_argument("--jobs", type=int, metavar="N", help="here: runs at a time (default: all GPUs, or all cores)")
     verb.add_argument("--jobs-per-gpu", type=int, metavar="N", help="here: runs at a time on one GPU (default: 1)")
@@ -123,20 +127,18 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "cancel",
-        parents=[root, setting],
+        parents=[grid, root, setting],
         help="stop a grid or some of its cells, here or on the cluster",
         description="Every run saves where it is and ends; the next launch continues it.",
     )
-    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.add_argument(
         "cells", metavar="CELL", nargs="*", help="a cell with all its seeds, or a run folder (default: all)"
     )
     verb.set_defaults(run=_cancel)
 
     verb = verbs.add_parser(
-        "report", parents=[root, setting, form], help="tables, figures and a page from the finished runs"
+        "report", parents=[grid, root, setting, form], help="tables, figures and a page from the finished runs"
     )
-    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.add_argument(
         "--from",
         dest="source",
@@ -149,21 +151,19 @@ def _parser() -> argparse.ArgumentParser:
     tracking = verb.add_subparsers(title="what to do", metavar="WHAT", required=True)
     verb = tracking.add_parser(
         "sync",
-        parents=[root, setting],
+        parents=[grid, root, setting],
         help="upload the runs of a grid that are over and not there yet",
         description="From the run folders, so that it does not matter whether W&B could be reached while they trained. "
         "What W&B has already is not sent twice.",
     )
-    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_wandb_sync)
     verb = tracking.add_parser(
         "report",
-        parents=[root, setting],
+        parents=[grid, root, setting],
         help="make a W&B report of a grid, or make it anew",
         description="A section for each table and figure: the numbers of the run folders beside the paper's, and W&B's "
         "own panels over the uploaded runs. Needs wandb-workspaces.",
     )
-    verb.add_argument("grid", metavar="GRID", help="path or shipped name")
     verb.set_defaults(run=_wandb_report)
 
     verb = verbs.add_parser(

@@ -10,8 +10,7 @@ from typing import Any
 from lit_resnet.ablation.grid import value_at
 from lit_resnet.listing import count, duration, percent
 from lit_resnet.report import style
-from lit_resnet.report.odd import best
-from lit_resnet.report.runs import GridRuns, Run
+from lit_resnet.report.runs import GridRuns, Run, is_plain
 from lit_resnet.report.tables import NONE, error_names
 from lit_resnet.report.thinned import Thinned
 
@@ -52,7 +51,7 @@ def columns(runs: GridRuns, oddities: list[str]) -> list[Column]:
     """
     steps, wall, speed = (_summarised(runs, key) for key in ("steps", "wall_seconds", "images_per_second"))
     words = [_note(run, word) for run, word in zip(runs.runs, oddities, strict=True)]
-    errors = {**_errors(runs), f"best {error_names(runs)['test_error']}": [best(run) for run in runs.runs]}
+    errors = {**_errors(runs), f"best {error_names(runs)['test_error']}": [run.best_test_error for run in runs.runs]}
     return [
         _words("cell", [run.cell for run in runs.runs]),
         *_axes(runs),
@@ -153,8 +152,7 @@ def _look(net: dict[str, Any]) -> dict[str, Any]:
 
     depth = net.get("depth")
     known = isinstance(depth, int) and depth > 0
-    plain = net.get("shortcut") == "none" and net.get("family") != "vgg"
-    return {"colour": to_hex(style.colour(depth)) if known else UNKNOWN, "plain": plain}
+    return {"colour": to_hex(style.colour(depth)) if known else UNKNOWN, "plain": is_plain(net)}
 
 
 def _words(name: str, values: list[str], *, chosen: bool = False) -> Column:

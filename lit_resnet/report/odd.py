@@ -1,6 +1,5 @@
 """Which finished runs are odd: those that a person should look at before believing a mean."""
 
-import math
 from statistics import median
 
 from lit_resnet.report.runs import GridRuns, Run
@@ -23,12 +22,6 @@ def odd(runs: GridRuns) -> list[str]:
     return [_word(run, cells[run.cell]) if run.summary else "" for run in runs.runs]
 
 
-def best(run: Run) -> float | None:
-    """The lowest test error in a run's curve."""
-    errors = [row["test_error"] for row in run.curve if row["test_error"] is not None]
-    return min(filter(math.isfinite, errors), default=None)
-
-
 def far(value: float, others: list[float]) -> float | None:
     """How far a value is from the median of the others, or None if no further than is usual among them."""
     if len(others) < SEEDS:
@@ -41,7 +34,7 @@ def far(value: float, others: list[float]) -> float | None:
 def _word(run: Run, cell: tuple[Run, ...]) -> str:
     if run.summary.get("diverged"):
         return "diverged"
-    error, lowest = run.summary["test_error"], best(run)
+    error, lowest = run.summary["test_error"], run.best_test_error
     if distance := far(error, [other.summary["test_error"] for other in cell if other.seed != run.seed]):
         return f"{abs(distance):.2f} points {'above' if distance > 0 else 'below'} the median of the other seeds"
     if lowest is not None and error - lowest > LOST:

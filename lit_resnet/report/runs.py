@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -56,6 +57,16 @@ class Run:
                 raise
             return []
 
+    @property
+    def best_test_error(self) -> float | None:
+        """The lowest test error in its curve.
+
+        Raises:
+            InputError: The file of a finished run is damaged.
+        """
+        errors = [row["test_error"] for row in self.curve if row["test_error"] is not None]
+        return min(filter(isfinite, errors), default=None)
+
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What its evaluation.json says by protocol, read once; without what was judged on another data set.
@@ -98,8 +109,8 @@ class Cell:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a plain net. VGG, which the paper's nets follow, is no twin of a residual one."""
-        return self.net["shortcut"] == "none" and self.net["family"] != "vgg"
+        """Whether it is a plain net."""
+        return is_plain(self.net)
 
     @property
     def residual(self) -> bool:
@@ -155,6 +166,12 @@ class GridRuns:
         others = Counter(run.state for run in self.runs if not run.summary)
         left_out = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
+
+
+def is_plain(net: dict[str, Any]) -> bool:
+    """Whether a net, of a config or a summary, is plain. VGG, which the paper's nets follow, is no twin of a residual
+    one."""
+    return net.get("shortcut") == "none" and net.get("family") != "vgg"
 
 
 def read(grid_name: str, root: Path, settings: Sequence[str] = ()) -> GridRuns:

@@ -13,6 +13,8 @@ from lit_resnet.ablation.status import folder as folder_of
 from lit_resnet.errors import InputError
 from lit_resnet.lock import InUse, Lock
 from lit_resnet.report import paper
+from lit_resnet.report.runs import Cell as Finished
+from lit_resnet.report.runs import Run
 from lit_resnet.runfolder import RESPONSES, SIGNALS, RunFolder
 from lit_resnet.tracking import entry
 from lit_resnet.tracking.session import STEP, Session, reaching
@@ -104,7 +106,7 @@ class Mirror:
             run = self.session.start(known, self.folder.path)
             other = run.config.get("started", known.config["started"])
             if run.resumed and other != known.config["started"]:
-                self.session.finish(run, 0)
+                run.finish(exit_code=0)
                 raise InputError(
                     f"{run.url} is of another training of the same cell; delete it there, or set WANDB_PROJECT"
                 )
@@ -153,9 +155,9 @@ class Mirror:
 
     def _summary(self, state: str, summary: dict[str, Any]) -> dict[str, Any]:
         """Final numbers, those of summary.json by their names; beside them what they are compared with."""
-        status, errors = self.folder.status(), [row["test_error"] for row in self.folder.metrics()]
+        status = self.folder.status()
         found = {"state": state, "attempts": status.attempts, "error": status.error, **summary}
-        found["best_test_error"] = min((error for error in errors if error is not None), default=None)
+        found["best_test_error"] = Run(self.cell.name, self.cell.seed, state, self.folder, summary).best_test_error
         if summary:
             found["gflops"] = summary["macs"] / 1e9
             found |= {f"paper/{name}": value for name, value in paper_numbers(summary).items()}
@@ -178,7 +180,7 @@ class Mirror:
         return media
 
     def _close(self, code: int) -> None:
-        self.session.finish(self.run, code)
+        self.run.finish(exit_code=code)
         self.drop()
 
 
@@ -204,11 +206,12 @@ def tell_ensemble(
     found = ensembles.found(grid, ensemble, root)
     if not found or (what := entry.of_ensemble(grid, ensemble, found)).id in known:
         return None
-    run = session.start(what, root / grid.name / "ensembles")
-    run.config.update(what.config, allow_val_change=True)
-    url = run.url if session.online else None
-    run.summary.update(found | {"state": "done"})
-    session.finish(run, 0)
+    with reaching():
+        run = session.start(what, root / grid.name / "ensembles")
+        run.config.update(what.config, allow_val_change=True)
+        url = run.url if session.online else None
+        run.summary.update(found | {"state": "done"})
+        run.finish(exit_code=0)
     return url
 
 
@@ -236,8 +239,6 @@ def _fig7(cell: Cell, folder: RunFolder) -> Any:
     from lit_resnet.report import style
     from lit_resnet.report.drawing import render
     from lit_resnet.report.layers import fig7
-    from lit_resnet.report.runs import Cell as Finished
-    from lit_resnet.report.runs import Run
 
     run = Run(cell.name, cell.seed, "done", folder, folder.summary())
     with rc_context(style.RC):

@@ -70,7 +70,7 @@ def _chosen(grid: Grid, cell: Cell, runs: list["wandb.Run"]) -> "wandb.Run | Non
 def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
     """The folder of a run, as training would have left it, as far as a report reads it."""
     mark = folder.path / "wandb.txt"
-    summary = _floats(run.summary_metrics) if run else {}
+    summary = _summary(run) if run else {}
     now = f"{run.id} {summary.get('mirror')} {run.lastHistoryStep}" if run else ""
     if run and mark.exists() and mark.read_text() == now:
         return
@@ -100,7 +100,7 @@ def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
         )
     )
     if state == "done":
-        folder.write_summary({key: value for key, value in summary.items() if not key.startswith("_")})
+        folder.write_summary(summary)
     write_whole(mark, now)
 
 
@@ -108,8 +108,12 @@ def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["wandb.Run"], root
     """What the newest ensemble of that name errs; a report takes it if it is of the runs that the grid has now."""
     fitting = [run for run in runs if run.config.get("ensemble") == ensemble.name]
     if newest := max(fitting, key=lambda run: run.created_at, default=None):
-        found = {key: value for key, value in newest.summary_metrics.items() if not key.startswith("_")}
-        ensembles.write(grid, ensemble, root, found)
+        ensembles.write(grid, ensemble, root, _summary(newest))
+
+
+def _summary(run: "wandb.Run") -> dict[str, Any]:
+    """A run's summary without what W&B's client adds of its own."""
+    return _floats({key: value for key, value in run.summary_metrics.items() if not key.startswith("_")})
 
 
 def _floats(value: Any, key: str = "") -> Any:

@@ -23,7 +23,7 @@ ANSWER_TIMEOUT, ANSWER_RETRIES = 10.0, 1
 
 
 class Session:
-    """Starts and ends runs of W&B.
+    """Starts runs of W&B.
 
     Args:
         online: Whether to reach for the server, or to write files for it.
@@ -40,30 +40,26 @@ class Session:
     def start(self, entry: Entry, folder: Path) -> "wandb.Run":
         """A run whose files lie in `folder`; if the server has it, it goes on there after its last row.
 
-        Its config is what the server knows, for who asks to compare and replace.
-
-        Raises:
-            Unreachable: The server does not take it.
+        Its config is what the server knows, for who asks to compare and replace. Raises whatever W&B's client does.
         """
         import wandb
 
         for old in folder.glob(f"wandb/*run-*-{entry.id}"):  # of earlier attempts: all that they said is said again
             shutil.rmtree(old)
         folder.mkdir(exist_ok=True)
-        with reaching():
-            run = wandb.init(
-                id=entry.id,
-                group=entry.group,
-                name=entry.name,
-                job_type=entry.job_type,
-                tags=entry.tags,
-                project=project(),
-                dir=folder,
-                mode="online" if self.online else "offline",
-                resume="allow" if self.online else None,
-                reinit="create_new",
-                settings=self._settings(),
-            )
+        run = wandb.init(
+            id=entry.id,
+            group=entry.group,
+            name=entry.name,
+            job_type=entry.job_type,
+            tags=entry.tags,
+            project=project(),
+            dir=folder,
+            mode="online" if self.online else "offline",
+            resume="allow" if self.online else None,
+            reinit="create_new",
+            settings=self._settings(),
+        )
         run.define_metric(STEP, hidden=True)
         run.define_metric("*", step_metric=STEP)
         return run
@@ -88,15 +84,6 @@ class Session:
             disable_git=True,
             x_disable_meta=True,
         )
-
-    def finish(self, run: "wandb.Run", code: int) -> None:
-        """End it; a `code` other than 0 for one that is not done.
-
-        Raises:
-            Unreachable: The server has not taken all of it.
-        """
-        with reaching():
-            run.finish(exit_code=code)
 
 
 @contextmanager

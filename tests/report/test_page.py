@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lit_resnet.report import explore, runs, write
-from lit_resnet.report.odd import best, far, odd
+from lit_resnet.report.odd import far, odd
 from lit_resnet.report.thinned import thin
 from lit_resnet.runfolder import Status
 
@@ -115,7 +115,7 @@ def test_a_run_that_got_lost_is_odd(lab):
     rows[-3]["test_error"] = 8.0
     lost.write_metrics(rows)
     found = runs.read(lab.grid(["res-20"]), lab.root)
-    assert best(found.runs[0]) == 8.0
+    assert found.runs[0].best_test_error == 8.0
     assert odd(found) == ["ended 6.00 points above its best"]
 
 
