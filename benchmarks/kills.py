@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder.folder import RunFolder
 
 
 def write_images(root: Path) -> None:

@@ -40,9 +40,9 @@ from torchvision.datasets import CIFAR10
 from lit_resnet.data import sources
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.limits import hardware, least_work
-from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.bench import DTYPES, RunOfImages, alone, end_with_parent
-from lit_resnet.training.run import device_name, train
+from lit_resnet.run.bench import DTYPES, RunOfImages, alone, end_with_parent
+from lit_resnet.run.run import device_name, train
+from lit_resnet.runfolder.folder import RunFolder
 
 BATCH = 128
 WINDOWS = 3  # of a round; the first one warms up

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import yaml
 
-from lit_resnet.ablation.grid import Grid, load
-from lit_resnet.runfolder import RunFolder, Status
+from lit_resnet.grid.grid import Grid, load
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
 
 PLAN_SECONDS, STATUS_SECONDS = 5, 3
@@ -31,10 +32,10 @@ SOME = 100  # runs under way, and as many that died
 TIMED_PLAN = """
 import sys, time
 from pathlib import Path
-from lit_resnet.ablation import plan
-from lit_resnet.ablation.grid import load
+from lit_resnet.launch import plan
+from lit_resnet.grid.grid import load
 from lit_resnet.probes import complexity
-from lit_resnet.training import config
+from lit_resnet.run import config
 started = time.perf_counter()
 plan.rows(load(sys.argv[1]), Path(sys.argv[2]))
 print(time.perf_counter() - started)

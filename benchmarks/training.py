@@ -23,10 +23,10 @@ from lit_resnet.data.augment import CropFlip, pixel_mean
 from lit_resnet.data.sources import Splits
 from lit_resnet.data.stream import BatchStream
 from lit_resnet.probes.timing import synchronize
-from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.bench import RunOfImages
+from lit_resnet.run.bench import RunOfImages
+from lit_resnet.run.run import keep_freed_memory, train
+from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.module import LitResNet
-from lit_resnet.training.run import keep_freed_memory, train
 
 WINDOWS = 2  # that count
 

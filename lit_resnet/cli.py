@@ -16,7 +16,7 @@ from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.listing import FORMATS, print_table
 
 if TYPE_CHECKING:
-    from lit_resnet.ablation.grid import Grid
+    from lit_resnet.grid.grid import Grid
     from lit_resnet.listing import Columns, Row
 
 TRAINING = {
@@ -226,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _training(verb: str, args: list[str]) -> int:
-    from lit_resnet.ablation.grid import find, shipped
+    from lit_resnet.grid.grid import find, shipped
 
     # A recipe's name serves as well as its path.
     args = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
@@ -234,7 +234,7 @@ def _training(verb: str, args: list[str]) -> int:
         if arg in ("--config", "-c"):
             args[i + 1] = str(find(args[i + 1], shipped() / "recipes", "config"))
     with _spinner("loading torch and lightning"):
-        from lit_resnet.training import run
+        from lit_resnet.run import run
     return run.fit(args) if verb == "fit" else run.evaluate(verb, args)
 
 
@@ -242,7 +242,7 @@ def _nets(args: argparse.Namespace) -> int:
     from lit_resnet.listing import show
 
     with _spinner("loading torch, counting every net"):
-        from lit_resnet.probes import catalogue
+        from lit_resnet.report import catalogue
 
         files = catalogue.write(args.to) if args.to else []
         rows = catalogue.rows()
@@ -257,7 +257,7 @@ def _responses(args: argparse.Namespace) -> int:
     from lit_resnet.listing import show
 
     with _spinner("loading torch, measuring"):
-        from lit_resnet.training.run import responses_of
+        from lit_resnet.run.run import responses_of
 
         measured = responses_of(args.folder)
     rows = [{"layer": i, "name": name, "std": std} for i, (name, std) in enumerate(measured, start=1)]
@@ -271,12 +271,12 @@ def _responses(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from lit_resnet.ablation.grid import load
+    from lit_resnet.grid.grid import load
     from lit_resnet.listing import duration
 
     grid = load(args.grid, args.set)
     with _spinner("loading torch and lightning, checking every cell, timing two nets"):
-        from lit_resnet.ablation import plan
+        from lit_resnet.launch import plan
 
         rows = plan.rows(grid, args.root)
     _show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title)
@@ -291,7 +291,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _launch(args: argparse.Namespace) -> int:
-    from lit_resnet.ablation.grid import load
+    from lit_resnet.grid.grid import load
 
     for key in ("jobs", "jobs_per_gpu"):
         if (value := getattr(args, key)) is not None and value < 1:
@@ -304,7 +304,7 @@ def _launch(args: argparse.Namespace) -> int:
     grid = load(args.grid, args.set)
     if args.on == "slurm":
         return _launch_on_slurm(args, grid)
-    from lit_resnet.ablation.local import Launcher
+    from lit_resnet.launch.local import Launcher
 
     outcome = Launcher(grid, args.grid, args.set, args.root, args.jobs, args.jobs_per_gpu).launch()
     if outcome.stopped:
@@ -314,8 +314,9 @@ def _launch(args: argparse.Namespace) -> int:
 
 
 def _launch_on_slurm(args: argparse.Namespace, grid: "Grid") -> int:
-    from lit_resnet.ablation import cluster, jobs, slurm
-    from lit_resnet.ablation.grid import find, shipped
+    from lit_resnet.grid import cluster
+    from lit_resnet.grid.grid import find, shipped
+    from lit_resnet.launch import jobs, slurm
 
     asked = grid.cluster
     if args.cluster:
@@ -353,8 +354,8 @@ def _ended(args: argparse.Namespace, grid: "Grid", failed: list[str], cancelled:
 
 
 def _cancel(args: argparse.Namespace) -> int:
-    from lit_resnet.ablation.cancel import cancel
-    from lit_resnet.ablation.grid import load
+    from lit_resnet.grid.grid import load
+    from lit_resnet.launch.cancel import cancel
 
     asked = cancel(load(args.grid, args.set), args.cells, args.root)
     for name in asked:
@@ -369,8 +370,8 @@ def _cancel(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from lit_resnet.ablation import status
-    from lit_resnet.ablation.grid import load
+    from lit_resnet.grid import status
+    from lit_resnet.grid.grid import load
 
     grid = load(args.grid, args.set) if args.grid else None
     if args.watch:
@@ -395,7 +396,8 @@ def _show_some(rows: list["Row"], some: list["Row"], columns: "Columns", form: s
 
 def _look(args: argparse.Namespace, grid: "Grid | None") -> list["Row"]:
     """The runs as they are now, in their folders and in Slurm's queue."""
-    from lit_resnet.ablation import jobs, status
+    from lit_resnet.grid import status
+    from lit_resnet.launch import jobs
 
     if grid:
         return status.rows(grid, args.root, jobs.queue_of(grid.name, args.root))
@@ -407,7 +409,7 @@ def _watch(args: argparse.Namespace, grid: "Grid | None", over: Callable[[], boo
     """Show the runs anew each second until all have ended, or nothing is under way any more; how they then are."""
     from rich.live import Live
 
-    from lit_resnet.ablation import status
+    from lit_resnet.grid import status
 
     with Live(auto_refresh=False) as live:
         while True:
@@ -475,7 +477,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from lit_resnet.listing import show
 
     with _spinner("loading torch and lightning"):
-        from lit_resnet.evaluation import verb
+        from lit_resnet.run import evaluate as verb
     rows = verb.evaluate(
         args.models,
         args.protocol,
@@ -502,7 +504,7 @@ def _bench(args: argparse.Namespace) -> int:
     from lit_resnet.listing import show
 
     with _spinner("loading torch and lightning") as spinner:
-        from lit_resnet.training import bench
+        from lit_resnet.run import bench
 
         rows = bench.rows(args.depths, args.batch_size, args.precision, args.seconds, say=spinner.update)
     show(rows, bench.COLUMNS, args.format, bench.title(rows))

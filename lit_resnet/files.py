@@ -1,11 +1,17 @@
-"""Files that are never half there, whatever happens to the process, the machine or the disk."""
+"""Files: written whole whatever happens to the process, the machine or the disk; YAML and JSON read in one place."""
 
 import errno
+import json
 import os
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lit_resnet.errors import InputError
 
 # What a full disk says, and a network's file system that is away for a while: to be tried again.
 FOR_A_WHILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
@@ -50,3 +56,46 @@ def clock(folder: Path) -> float:
             return os.fstat(file.fileno()).st_mtime
     except OSError:
         return time.time()
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Refuses a key that stands twice, of which YAML would take the second without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"key {twice} stands twice (line {node.start_mark.line + 1} and on)")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        InputError: It is not YAML, or no mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a mapping of keys to values")
+    return content
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None where there is no file.
+
+    Raises:
+        InputError: It is not JSON, or no object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: damaged; move it away")
+    return value

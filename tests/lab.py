@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lit_resnet.runfolder import METRICS, RunFolder, Status
+from lit_resnet.runfolder.folder import METRICS, RunFolder
+from lit_resnet.runfolder.status import Status
 
 # Parameters and conv+fc multiply-adds: of 6n+2 layers for a 32x32 image, of the others for one of 224x224.
 NETS = {

@@ -10,7 +10,7 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from lit_resnet.data import sources
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder.folder import RunFolder
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
 

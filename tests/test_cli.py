@@ -14,11 +14,11 @@ import torch
 import yaml
 from PIL import Image
 
-from lit_resnet.ablation.grid import load
 from lit_resnet.cli import main
-from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.config import RunCLI
-from lit_resnet.training.run import train
+from lit_resnet.grid.grid import load
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import train
+from lit_resnet.runfolder.folder import RunFolder
 
 TINY = {
     "model": {"net": {"depth": 8}},

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lit_resnet.ablation import cluster
-from lit_resnet.ablation.grid import find, load, shipped
-from lit_resnet.ablation.plan import check
-from lit_resnet.training.config import RunCLI
+from lit_resnet.grid import cluster
+from lit_resnet.grid.grid import find, load, shipped
+from lit_resnet.launch.plan import check
+from lit_resnet.run.config import RunCLI
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 GRID, CLUSTER = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)

@@ -18,8 +18,7 @@ from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, split_folde
 from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_side
 from lit_resnet.data.reading import default_workers, in_order
 from lit_resnet.errors import InputError
-from lit_resnet.files import write_whole
-from lit_resnet.runfolder import read_json
+from lit_resnet.files import read_json, write_whole
 
 PORTION = 32  # images that a worker does in one go
 

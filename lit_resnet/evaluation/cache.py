@@ -10,8 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from lit_resnet.errors import InputError
-from lit_resnet.files import FOR_A_WHILE, write_whole
-from lit_resnet.runfolder import read_json
+from lit_resnet.files import FOR_A_WHILE, read_json, write_whole
 
 BLOCK = 16  # images that are read, and whose rows are written, at once: what a kill loses at most
 

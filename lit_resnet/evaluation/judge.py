@@ -15,14 +15,14 @@ from torch import Tensor
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
 from lit_resnet.evaluation.cache import ScoresFile
-from lit_resnet.evaluation.errors import TopError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.progress import progress
 from lit_resnet.evaluation.scores import scores
+from lit_resnet.evaluation.topk import TopError
 from lit_resnet.evaluation.views import View
 from lit_resnet.files import write_whole
 from lit_resnet.nets import Net
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder.folder import RunFolder
 
 BATCH_SIZE = 64  # crops of a forward pass
 CHUNK = 1024  # images whose scores are averaged at a time

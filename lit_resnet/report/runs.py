@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from lit_resnet.ablation import ensembles, status
-from lit_resnet.ablation.grid import Ensemble, Grid, load
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
 from lit_resnet.files import clock
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.grid import ensembles, status
+from lit_resnet.grid.grid import Ensemble, Grid, load
+from lit_resnet.runfolder.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from lit_resnet.ablation.grid import Cell, Ensemble, Grid, value_at
-from lit_resnet.runfolder import RunFolder, read_yaml
+from lit_resnet.files import read_yaml
+from lit_resnet.grid.grid import Cell, Ensemble, Grid, value_at
+from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import digest
 
 LONGEST_ID, LONGEST_TAG = 64, 64  # characters that W&B takes

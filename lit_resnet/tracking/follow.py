@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lit_resnet.ablation import beside, grid, status
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import clock
+from lit_resnet.grid import grid, status
+from lit_resnet.launch import follower as beside
 from lit_resnet.tracking import session
 from lit_resnet.tracking.mirror import Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session

@@ -7,15 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from lit_resnet.ablation import ensembles
-from lit_resnet.ablation.grid import Cell, Ensemble, Grid
-from lit_resnet.ablation.status import folder as folder_of
+from lit_resnet import paper
 from lit_resnet.errors import InputError
-from lit_resnet.lock import InUse, Lock
-from lit_resnet.report import paper
+from lit_resnet.grid import ensembles
+from lit_resnet.grid.grid import Cell, Ensemble, Grid
+from lit_resnet.grid.status import folder as folder_of
 from lit_resnet.report.runs import Cell as Finished
 from lit_resnet.report.runs import Run
-from lit_resnet.runfolder import RESPONSES, SIGNALS, RunFolder
+from lit_resnet.runfolder.folder import RESPONSES, SIGNALS, RunFolder
+from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.tracking import entry
 from lit_resnet.tracking.session import STEP, Session, reaching
 
@@ -236,9 +236,9 @@ def _fig7(cell: Cell, folder: RunFolder) -> Any:
     from matplotlib import rc_context
     from PIL import Image
 
-    from lit_resnet.report import style
-    from lit_resnet.report.drawing import render
-    from lit_resnet.report.layers import fig7
+    from lit_resnet.report.figures import style
+    from lit_resnet.report.figures.drawing import render
+    from lit_resnet.report.figures.layers import fig7
 
     run = Run(cell.name, cell.seed, "done", folder, folder.summary())
     with rc_context(style.RC):

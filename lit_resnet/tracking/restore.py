@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lit_resnet.ablation import ensembles
-from lit_resnet.ablation.grid import Cell, Ensemble, Grid, load
 from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
-from lit_resnet.runfolder import METRICS, RunFolder, Status
+from lit_resnet.grid import ensembles
+from lit_resnet.grid.grid import Cell, Ensemble, Grid, load
+from lit_resnet.runfolder.folder import METRICS, RunFolder
+from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
 from lit_resnet.tracking import entry, session
 from lit_resnet.tracking.session import STEP

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lit_resnet.ablation import status
-from lit_resnet.ablation.grid import load
 from lit_resnet.errors import InputError
+from lit_resnet.grid import status
+from lit_resnet.grid.grid import load
 from lit_resnet.tracking import session
 from lit_resnet.tracking.mirror import OVER, Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session

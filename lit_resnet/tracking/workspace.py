@@ -3,8 +3,8 @@
     found = runs.read("fig6", Path("runs"))
     url = publish(build(found, "my-team", "lit-resnet", "fig6"))
 
-Numbers in the text are of the run folders, and the paper's of paper.yaml; curves, images and the list of runs are drawn
-by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
+Numbers in the text are of the run folders, and the paper's of printed.yaml; curves, images and the list of runs are
+drawn by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
 """
 
 import re
@@ -14,9 +14,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.errors import InputError
-from lit_resnet.report import claims, figures, imagenet, tables
-from lit_resnet.report.drawing import Drawing
+from lit_resnet.report.claims import check as claims
+from lit_resnet.report.figures import draw as figures
+from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.report.tables import imagenet
+from lit_resnet.report.tables import table as tables
 from lit_resnet.tracking import session
 from lit_resnet.tracking.session import STEP
 

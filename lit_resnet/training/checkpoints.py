@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.disk import Disk
 
 

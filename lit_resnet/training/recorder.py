@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lit_resnet.probes.signals import Signal
-from lit_resnet.runfolder import METRICS, RunFolder, Status
+from lit_resnet.runfolder.folder import METRICS, RunFolder
+from lit_resnet.runfolder.status import Status
 from lit_resnet.training.checkpoints import CheckpointFiles
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.stop import Stopped, StopRequest

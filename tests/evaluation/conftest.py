@@ -9,8 +9,8 @@ from PIL import Image
 
 from lit_resnet.evaluation.images import test_images
 from lit_resnet.nets import Net, NetConfig, build
-from lit_resnet.runfolder import SUMMARY_NUMBERS, SUMMARY_WORDS, RunFolder
-from lit_resnet.training.config import RunCLI
+from lit_resnet.run.config import RunCLI
+from lit_resnet.runfolder.folder import SUMMARY_NUMBERS, SUMMARY_WORDS, RunFolder
 
 SIZES = ((40, 50), (50, 40), (44, 44))
 CLASSES = 6

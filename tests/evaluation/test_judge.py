@@ -15,8 +15,10 @@ from filelock import FileLock
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import images, judge, models, progress, verb
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.evaluation import images, judge, progress
+from lit_resnet.run import evaluate as verb
+from lit_resnet.run import models
+from lit_resnet.runfolder.folder import RunFolder
 
 N, CLASSES = 24, 6
 LABELS = np.repeat(np.arange(CLASSES), 4)

@@ -12,8 +12,8 @@ from lit_resnet.cli import main
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes import complexity as module
-from lit_resnet.probes.catalogue import agrees, write
 from lit_resnet.probes.complexity import complexity
+from lit_resnet.report.catalogue import agrees, write
 
 
 @pytest.fixture(scope="module")

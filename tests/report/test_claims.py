@@ -8,10 +8,13 @@ from dataclasses import asdict
 import pytest
 from rich.console import Console
 
+from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig
-from lit_resnet.report import alike, claims, paper, runs, sentences
-from lit_resnet.runfolder import METRICS
+from lit_resnet.report import runs
+from lit_resnet.report.claims import alike, sentences
+from lit_resnet.report.claims import check as claims
+from lit_resnet.runfolder.folder import METRICS
 
 PAPERS = {"steps": 64_000, "log_every": 3200}
 PLAIN = {"shortcut": "none"}

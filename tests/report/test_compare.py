@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from lit_resnet.report.compare import Pair, Sample, verdict, words
+from lit_resnet.report.claims.compare import Pair, Sample, verdict, words
 
 LOW, HIGH = (6.4, 6.6, 6.5, 6.7, 6.3), (6.9, 7.4, 7.0, 7.1, 7.6)
 

@@ -12,8 +12,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.anatomy import Anatomy, Layer, anatomy
-from lit_resnet.report.drawing import Drawing, render
-from lit_resnet.report.fig3 import fig3, words
+from lit_resnet.report.figures.drawing import Drawing, render
+from lit_resnet.report.figures.fig3 import fig3, words
 
 NETS = {
     "VGG-19": NetConfig("vgg", 19, "none", num_classes=1000),
@@ -143,5 +143,5 @@ def test_both_formats(drawing):
 
 
 def test_drawing_needs_no_torch():
-    code = "import sys, lit_resnet.report.fig3, lit_resnet.report.table1; print('torch' in sys.modules)"
+    code = "import sys, lit_resnet.report.figures.fig3, lit_resnet.report.tables.table1; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -6,7 +6,8 @@ import io
 import pytest
 
 from lit_resnet.errors import InputError
-from lit_resnet.report import imagenet, runs
+from lit_resnet.report import runs
+from lit_resnet.report.tables import imagenet
 
 NETS = {
     "plain-18": {"depth": 18, "shortcut": "none"},

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lit_resnet.report import explore, runs, write
-from lit_resnet.report.odd import far, odd
-from lit_resnet.report.thinned import thin
-from lit_resnet.runfolder import Status
+from lit_resnet.report import runs, write
+from lit_resnet.report.page import explore
+from lit_resnet.report.page.odd import far, odd
+from lit_resnet.report.page.thinned import thin
+from lit_resnet.runfolder.status import Status
 
 HOSTILE = "</script><!-- <script>alert('1')</script> & \u2028"
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)

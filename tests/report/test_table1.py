@@ -9,11 +9,11 @@ import pytest
 import torch
 from rich.console import Console
 
+from lit_resnet import paper
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.anatomy import Anatomy, anatomy
-from lit_resnet.report import paper
-from lit_resnet.report.table1 import table1
-from lit_resnet.report.tables import Table
+from lit_resnet.report.tables.table import Table
+from lit_resnet.report.tables.table1 import table1
 
 
 def read(depth: int, shortcut: str, without: Sequence[int] = (), **options) -> Anatomy:

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from lit_resnet.errors import InputError
-from lit_resnet.report import runs, tables
-from lit_resnet.runfolder import Status
+from lit_resnet.report import runs
+from lit_resnet.report.tables import table as tables
+from lit_resnet.runfolder.status import Status
 
 
 def table_of(lab, grid):

@@ -13,7 +13,8 @@ import pytest
 
 from lit_resnet.errors import InputError
 from lit_resnet.report import write
-from lit_resnet.runfolder import METRICS, Status
+from lit_resnet.runfolder.folder import METRICS
+from lit_resnet.runfolder.status import Status
 
 HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
 
@@ -218,7 +219,7 @@ def test_reports_need_no_network_library(lab):
     lab.finish("res-20")
     grid = lab.grid(["res-20"], report={"figures": ["fig6"]})
     code = (
-        "import sys; from pathlib import Path; import lit_resnet.report.paper as paper; paper.load()\n"
+        "import sys; from pathlib import Path; from lit_resnet import paper; paper.load()\n"
         "assert not {'pandas', 'matplotlib', 'jinja2', 'numpy'} & set(sys.modules), 'paper is to cost yaml alone'\n"
         "from lit_resnet.report import write; write(sys.argv[1], Path(sys.argv[2]))\n"
         "assert 'matplotlib' in sys.modules\n"

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lit_resnet.ablation.grid import load
+from lit_resnet.grid.grid import load
 from lit_resnet.report import write
-from lit_resnet.runfolder import RunFolder, Status
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.status import Status
 
 CELLS = {
     "plain-20": {"model.net.depth": 20, "model.net.shortcut": "none"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.runfolder.folder import RunFolder
 
 RECIPE = {
     "model": {"net": {"depth": 8}, "milestones": [400, 500]},

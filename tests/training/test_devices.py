@@ -11,10 +11,10 @@ from slurm_rig import Rig
 
 from lit_resnet.cli import main
 from lit_resnet.nets import build
-from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.config import RunCLI
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import train
+from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.module import load_weights
-from lit_resnet.training.run import train
 
 STEPS = 12
 

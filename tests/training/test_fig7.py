@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, pad, relu
 
-from lit_resnet.runfolder import RunFolder
-from lit_resnet.training.config import RunCLI
-from lit_resnet.training.run import responses_of, train
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import responses_of, train
+from lit_resnet.runfolder.folder import RunFolder
 
 
 def slow_responses(weights: dict[str, Tensor], images: Tensor, plain: bool) -> list[float]:

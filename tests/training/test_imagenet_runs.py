@@ -11,11 +11,11 @@ import yaml
 from PIL import Image
 
 from lit_resnet.nets import build
-from lit_resnet.runfolder import RunFolder
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import train
+from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training import recorder
-from lit_resnet.training.config import RunCLI
 from lit_resnet.training.module import load_weights
-from lit_resnet.training.run import train
 
 STEPS, VAL = 16, 4
 

@@ -6,9 +6,9 @@ import signal
 import pytest
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 
-from lit_resnet.runfolder import DEATHS, Status
-from lit_resnet.training.config import RunCLI
-from lit_resnet.training.environment import slurm_job
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.environment import slurm_job
+from lit_resnet.runfolder.status import DEATHS, Status
 from lit_resnet.training.stop import Stopped, StopRequest
 
 

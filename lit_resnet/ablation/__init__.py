@@ -1,1 +1,0 @@
-"""Many runs: grid, plan, launchers. Knows run folders, not networks."""

@@ -1,0 +1,172 @@
+"""How far the runs are, read from their folders: quick enough for a login node, and without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rich.table import Table
+
+from lit_resnet.errors import InputError
+from lit_resnet.files import clock, read_yaml
+from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.listing import Columns, Row, duration, percent, table
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.status import Status
+from lit_resnet.sameness import difference, digest, placeless
+
+STALLED_SECONDS = 300  # without a sign of life
+SKEW_SECONDS = 60  # between the clocks of two machines
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Slurm's queue says of the task that has a run: its id (`123_4`), state, node, and why it waits."""
+
+    id: str
+    state: str
+    node: str
+    reason: str
+
+
+def folder(grid: Grid, cell: Cell, root: Path) -> RunFolder:
+    """The run folder of one cell."""
+    return RunFolder(root / grid.name / cell.folder)
+
+
+def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
+    """Refuse a run that was made with other values than the grid says now: a table would mix the two.
+
+    Raises:
+        InputError: The first key that differs, with both values.
+    """
+    if not run.begun() or not run.cell_file.exists():
+        return
+    if key := _differs(grid, cell, run):
+        raise InputError(
+            f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
+            "write the grid as it was"
+        )
+
+
+def says(grid: Grid, cell: Cell, run: RunFolder) -> bool:
+    """Whether a run was made with what the grid says of this cell."""
+    return not _differs(grid, cell, run)
+
+
+def _differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
+    config = grid.config(cell)
+    if run.status().digest == digest(config):  # quicker than YAML
+        return ""
+    return difference(placeless(read_yaml(run.cell_file)), placeless(config))
+
+
+def known_memory(found: list[Row]) -> list[int | None]:
+    """Peak bytes that each cell is known to need: what it needed before, else the most of its other seeds, or None."""
+    most: dict[str, int] = {}
+    for r in found:
+        most[r["cell"]] = max(most.get(r["cell"], 0), r["memory"] or 0)
+    return [r["memory"] or most[r["cell"]] or None for r in found]
+
+
+def row(run: RunFolder, name: str, seed: int, now: float, job: Job | None = None) -> Row:
+    """One run's line, `now` being the file system's `clock`.
+
+    A run that says `running` while nobody holds its lock died: it is `stopped`, and goes on with the next launch, or
+    with its job's next turn.
+
+    Raises:
+        InputError: Its status.json is damaged.
+    """
+    status = run.status()
+    state, note, left, silent = str(status.state), status.error or "", None, run.silent(now)
+    if run.summary_file.exists():
+        state, note = "done", ""
+    elif state == "running" and run.in_use():
+        if 0 < status.step < status.max_steps:
+            left = status.elapsed / status.step * (status.max_steps - status.step)
+            state = "stalled" if silent > STALLED_SECONDS else state
+        note = _clock_note(status, now - silent)
+    elif state != "failed":
+        state = "cancelled" if run.cancelled else "stopped" if status.attempts or state == "running" else "queued"
+        if job:
+            state = "starting" if job.state == "RUNNING" else "queued"
+            note = f"job {job.id} {job.state.lower()}" + (f" ({job.reason})" if job.reason != "None" else "")
+    return {
+        "cell": name,
+        "seed": seed,
+        "state": state,
+        "step": status.step,
+        "max_steps": status.max_steps,
+        "train_error": status.train_error,
+        "test_error": status.test_error,
+        "elapsed": status.elapsed,
+        "seconds_left": left,
+        "attempts": status.attempts,
+        "silent": None if silent is None else round(silent, 1),
+        "host": job.node if job and job.node else status.host,
+        "job": job.id if job else status.job,
+        "memory": status.peak_memory_bytes,
+        "note": note,
+    }
+
+
+def _clock_note(status: Status, written: float) -> str:
+    """Says so where the clock of a run's machine is not that of the file system."""
+    ahead = (status.heartbeat or written) - written
+    if abs(ahead) < SKEW_SECONDS:
+        return ""
+    return f"the clock of {status.host} is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
+
+
+def rows(grid: Grid, root: Path, jobs: Mapping[str, Job] = MappingProxyType({})) -> list[Row]:
+    """A line for every cell of the grid, in its order; `jobs` are Slurm's, by the names of run folders."""
+    now = clock(root)
+    return [row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder)) for cell in grid.cells]
+
+
+def runs_below(root: Path, jobs: Mapping[tuple[str, str], Job] = MappingProxyType({})) -> list[Row]:
+    """A line for every run folder below `root`, whatever grid it came from; `jobs` by the names of grid and folder."""
+    now, found = clock(root), []
+    for path in sorted(root.glob("*/*/status.json")):
+        name, _, seed = path.parent.name.rpartition("-seed")
+        grid = path.parent.parent.name
+        number = int(seed) if seed.isdigit() else 0
+        found.append(row(RunFolder(path.parent), f"{grid}/{name}", number, now, jobs.get((grid, path.parent.name))))
+    return found
+
+
+COLUMNS: Columns = {
+    "cell": lambda r: r["cell"],
+    "seed": lambda r: str(r["seed"]),
+    "state": lambda r: r["state"],
+    "where": lambda r: (r["host"] or "") if r["state"] in ("running", "stalled", "starting") else "",
+    "iteration": lambda r: f"{r['step']:,}/{r['max_steps']:,}" if r["max_steps"] else "–",
+    "train error %": lambda r: percent(r["train_error"]),
+    "test error %": lambda r: percent(r["test_error"]),
+    "time": lambda r: duration(r["elapsed"]) if r["elapsed"] else "–",
+    "left": lambda r: duration(r["seconds_left"]),
+    "note": lambda r: r["note"],
+}
+
+
+# What to look at first.
+STATES = ("stalled", "failed", "running", "starting", "stopped", "cancelled", "queued", "done")
+
+
+def overview(found: list[Row]) -> str:
+    """`3 of 4 done, 1 running`."""
+    states = [r["state"] for r in found]
+    others = {state: states.count(state) for state in STATES[:-1]}
+    return ", ".join([f"{states.count('done')} of {len(states)} done"] + [f"{n} {s}" for s, n in others.items() if n])
+
+
+def foremost(found: list[Row], most: int) -> list[Row]:
+    """Of many runs those to look at first: under way or failed before the rest; else all, in their order."""
+    return found if len(found) <= most else sorted(found, key=lambda r: STATES.index(r["state"]))[:most]
+
+
+def live_table(title: str, found: list[Row], most: int = 30) -> Table:
+    """The table to watch."""
+    more = f" (the first {most} of {len(found)})" if len(found) > most else ""
+    return table(foremost(found, most), COLUMNS, f"{title}{more}")

@@ -1,0 +1,95 @@
+"""Slurm's jobs of a grid: its commands sbatch, squeue and scancel."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from lit_resnet.errors import InputError
+from lit_resnet.grid.status import Job
+
+MOST_TASKS = 1000  # of an array, where the cluster does not say otherwise
+
+
+def job_name(grid: str) -> str:
+    """The name by which squeue finds the jobs of a grid."""
+    return f"lit-resnet-{grid}"
+
+
+def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Job]:
+    """Slurm's jobs of some grids under `root`, by the names of grid and run folder.
+
+    Empty where there is no Slurm, or nothing was submitted.
+
+    Raises:
+        InputError: squeue fails.
+    """
+    grids = [name for name in grids if (root / name / "slurm").is_dir()]
+    if not grids or not shutil.which("squeue"):
+        return {}
+    names = ",".join(map(job_name, grids))
+    listed = _run(["squeue", "--noheader", "--array", f"--name={names}", "--format=%i|%T|%N|%r|%o"])
+    found: dict[tuple[str, str], Job] = {}
+    tasks: dict[Path, list[str]] = {}  # of each array: the runs of its tasks
+    for line in listed.splitlines():
+        number, state, node, reason, script = line.split("|", 4)
+        folder = Path(script).parent  # <root>/<grid>/slurm/<when>
+        if folder.parent.parent.parent != root.resolve():
+            continue
+        if folder not in tasks:
+            cells = folder / "cells.txt"
+            tasks[folder] = cells.read_text().splitlines() if cells.is_file() else []
+        index = number.partition("_")[2]
+        if index.isdigit() and int(index) < len(tasks[folder]):
+            for cell in tasks[folder][int(index)].split():
+                found[folder.parent.parent.name, cell] = Job(id=number, state=state, node=node, reason=reason)
+    return found
+
+
+def queue_of(grid: str, root: Path) -> dict[str, Job]:
+    """Slurm's jobs of one grid, by the names of its run folders."""
+    return {folder: job for (_, folder), job in queue(root, [grid]).items()}
+
+
+def most_tasks() -> int:
+    """The most tasks that an array may have here."""
+    if not shutil.which("scontrol"):
+        return MOST_TASKS
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _run(["scontrol", "show", "config"]))
+    return int(found[1]) - 1 if found and int(found[1]) > 1 else MOST_TASKS
+
+
+def sbatch(script: Path) -> str:
+    """Submit a script; the job's id."""
+    return _run(["sbatch", "--parsable", str(script.resolve())]).strip().partition(";")[0]
+
+
+def scancel(ids: list[str]) -> None:
+    """Cancel jobs: what runs saves where it is."""
+    for start in range(0, len(ids), 500):  # a command line has its limits
+        _run(["scancel", *ids[start : start + 500]])
+
+
+def release(ids: list[str]) -> None:
+    """Let jobs start that Slurm holds back."""
+    _run(["scontrol", "release", *ids])
+
+
+def _run(command: list[str]) -> str:
+    """What a command of Slurm prints.
+
+    Raises:
+        InputError: It fails; with what it said, in one line.
+    """
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | {"LC_ALL": "C"}
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        said = [
+            re.sub(r"^\w+: (?:error|fatal): (?:Batch job submission failed: )?", "", line)
+            for line in error.stderr.splitlines()
+        ]
+        raise InputError(f"{command[0]} refuses: {'; '.join(said) or f'exit code {error.returncode}'}") from None

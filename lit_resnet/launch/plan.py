@@ -1,0 +1,262 @@
+"""What a grid would run, checked for real: nets, parameters, multiply-adds, and how long it may take."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lit_resnet.errors import InputError
+from lit_resnet.files import clock
+from lit_resnet.grid import status
+from lit_resnet.grid.grid import SEED, Cell, Grid
+from lit_resnet.launch import reuse
+from lit_resnet.listing import Columns, Row, count, duration, memory
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from lit_resnet.run.config import RunCLI
+
+CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
+CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell whose config is right.
+
+    `macs` are multiply-adds of one image's forward pass; a training step makes `passes` such: forward once, backward
+    twice that, and forward once more where activations are recomputed.
+    """
+
+    cell: Cell
+    net: str
+    net_config: dict[str, Any]  # plain values, so that who launches need not import torch
+    data: str
+    params: int
+    macs: int
+    passes: int
+    max_steps: int
+    batch_size: int
+    image_shape: tuple[int, int, int]
+    devices: int  # of each node
+    num_nodes: int
+    gpu: bool  # whether it may train on one
+
+    @property
+    def step_macs(self) -> int:
+        """Multiply-adds of one training step."""
+        return self.passes * self.macs * self.batch_size
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of the whole training."""
+        return self.step_macs * self.max_steps
+
+
+def check(grid: Grid) -> list[Planned]:
+    """Parse and check the config of every cell. Imports torch and lightning (15 s of CPU).
+
+    Raises:
+        InputError: The first cell that is wrong, the key, and what to write instead.
+    """
+    from lit_resnet.run.config import RunCLI
+
+    configs = Configs(grid, RunCLI({}))
+    planned: list[Planned] = []
+    for cell in grid.cells:
+        if planned and planned[-1].cell.name == cell.name:  # it differs in its seed alone
+            planned.append(replace(planned[-1], cell=cell))
+            continue
+        try:
+            planned.append(_planned(cell, configs.read(cell)))
+        except InputError as error:
+            raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
+    return planned
+
+
+def _planned(cell: Cell, cli: "RunCLI") -> Planned:
+    """A cell, whose config `cli` has read, checked."""
+    from lit_resnet.probes.complexity import complexity_of
+
+    data, net = cli.check()
+    devices, num_nodes = cli.devices()
+    counted = complexity_of(net, data.image_shape)
+    return Planned(
+        cell=cell,
+        net=str(net),
+        net_config=asdict(net),
+        data=data.name,
+        params=counted.params,
+        macs=counted.macs,
+        passes=4 if cli.config.model.recompute else 3,
+        max_steps=cli.config.trainer.max_steps,
+        batch_size=data.batch_size,
+        image_shape=data.image_shape,
+        devices=devices,
+        num_nodes=num_nodes,
+        gpu=cli.config.trainer.accelerator != "cpu",
+    )
+
+
+class Configs:
+    """The parsed configs of a grid's cells, one at a time.
+
+    A whole config takes the parser 15 ms, too long for each of ten thousand. It looks at every key by itself: so the
+    base is parsed once, each value of a key once, and a cell's values take the places of the base's.
+    """
+
+    def __init__(self, grid: Grid, cli: "RunCLI") -> None:
+        self.grid, self.cli = grid, cli
+        self.values: dict[str, Any] = {}
+        try:
+            self.base = self._whole({})
+            self.config = self.base.clone()
+        except InputError:  # it may be right with what the cells say
+            self.base = None
+        self.own: set[str] = set()  # keys whose values in `config` are not the base's
+
+    def read(self, cell: Cell) -> "RunCLI":
+        """The command line with this cell's config, until the next one is read.
+
+        Raises:
+            InputError: A key or a value is wrong.
+        """
+        if self.base is not None and all(key in self.cli.keys for key in cell.overrides):
+            with suppress(InputError):  # how that is said of the whole config is for the parser to tell
+                self._compose(cell)
+                return self.cli
+        self.cli.read(self.grid.config(cell))
+        return self.cli
+
+    def _compose(self, cell: Cell) -> None:
+        values = {key: self._value(key, value) for key, value in cell.overrides.items()} | {SEED: cell.seed}
+        for key in self.own - values.keys():
+            self.config[key] = self.base[key]
+        for key, value in values.items():
+            self.config[key] = value
+        self.own, self.cli.config = set(values), self.config
+
+    def _value(self, key: str, value: Any) -> Any:
+        name = f"{key}={value!r}"
+        if name not in self.values:
+            read = self.cli.value(key, value)
+            self.values[name] = read if _plain(read) else self._whole({key: value})[key]
+        return self.values[name]
+
+    def _whole(self, overrides: dict[str, Any]) -> "Namespace":
+        self.cli.read(self.grid.config(Cell("", 0, overrides)))
+        return self.cli.config
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value says all: an object of one's choice has defaults, which come with a whole config alone."""
+    return (
+        all(map(_plain, value)) if isinstance(value, list) else value is None or type(value) in (bool, int, float, str)
+    )
+
+
+def rows(grid: Grid, root: Path) -> list[Row]:
+    """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done).
+
+    A cell that another grid has finished counts as done: a launch will take it from there.
+    """
+    runs = [status.folder(grid, cell, root) for cell in grid.cells]
+    missing = (cell for cell, run in zip(grid.cells, runs, strict=True) if not run.path.exists())
+    elsewhere = reuse.finished_elsewhere(grid, missing, root)
+    runs = [elsewhere.get(run.path.name, run) for run in runs]
+    for cell, run in zip(grid.cells, runs, strict=True):
+        status.check_config(grid, cell, run)
+    planned = check(grid)
+    took = [run.summary() for run in runs]
+    seconds = step_seconds(planned, took)
+    now = clock(root)
+    found = [status.row(run, cell.name, cell.seed, now) for run, cell in zip(runs, grid.cells, strict=True)]
+    return [
+        {
+            "cell": p.cell.name,
+            "seed": p.cell.seed,
+            "params": p.params,
+            "macs": p.macs,
+            "max_steps": p.max_steps,
+            "state": row["state"],
+            "net": p.net,
+            "data": p.data,
+            "batch_size": p.batch_size,
+            "devices": p.devices * p.num_nodes,
+            "training_macs": p.training_macs,
+            "memory": memory,
+            "seconds": round(summary["wall_seconds"] if summary else seconds(p) * p.max_steps, 1),
+        }
+        for p, row, memory, summary in zip(planned, found, status.known_memory(found), took, strict=True)
+    ]
+
+
+def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callable[[Planned], float]:
+    """Seconds of one iteration for each cell: a straight line in its multiply-adds.
+
+    Through the finished runs of the grid if there are any, else through the smallest and the largest net, timed here.
+    A net's layers cost a fixed time each besides their arithmetic, and both grow with depth: hence a line.
+    """
+    points = {
+        p.step_macs: summary["wall_seconds"] / summary["steps"]
+        for p, summary in zip(planned, summaries, strict=True)
+        if summary
+    }
+    if not points:
+        within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
+        by_size = sorted(within, key=lambda p: p.step_macs)
+        points = {p.step_macs: _time_step(p) for p in (by_size[0], by_size[-1])}
+    work, seconds = np.array(list(points)), np.array(list(points.values()))
+    slope, start = np.polyfit(work, seconds, 1) if len(points) > 1 else (0.0, 0.0)
+    if slope <= 0 or start < 0:  # one point, or points that differ in more than their size: in proportion, then
+        slope, start = (seconds / work).mean(), 0.0
+    return lambda p: float(slope * p.step_macs + start)
+
+
+def _time_step(planned: Planned) -> float:
+    """Seconds of a training step of this net here, on random images: the quickest of a few, as others may be about.
+
+    On a CPU with one thread, which is what a run gets where as many run as there are cores. Of a large net a part of
+    the batch is enough, and spares the time and the memory of all of it.
+    """
+    import torch
+
+    from lit_resnet.nets import NetConfig, build
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
+    net.recompute = planned.passes == 4
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    part = min(planned.batch_size, max(2, CALIBRATED_MACS[device.type] // (planned.passes * planned.macs)))
+    images = torch.randn(part, *planned.image_shape, device=device)
+    labels = torch.zeros(part, dtype=torch.long, device=device)
+    times: list[float] = []
+    while len(times) < 3 or (len(times) < 20 and sum(times) < 0.5):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times) * planned.batch_size / part
+
+
+COLUMNS: Columns = {
+    "cell": lambda r: r["cell"],
+    "seed": lambda r: str(r["seed"]),
+    "net": lambda r: r["net"],
+    "parameters": lambda r: count(r["params"]),
+    "MFLOPs/image": lambda r: f"{r['macs'] / 1e6:,.2f}",
+    "iterations": lambda r: count(r["max_steps"]),
+    "training PFLOPs": lambda r: f"{r['training_macs'] / 1e15:,.3g}",
+    "memory": lambda r: memory(r["memory"]),
+    "state": lambda r: r["state"],
+    "time": lambda r: duration(r["seconds"]),
+}

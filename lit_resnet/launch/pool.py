@@ -1,0 +1,254 @@
+"""Runs side by side on this machine: each in a process of its own, in a place of its own.
+
+A fork server imports torch and lightning once (15 s of CPU); each run is forked from it, so that it starts at once and
+cannot hurt the others, whatever kills it. A run that dies goes on from its last checkpoint, until it has died three
+times at the same iteration. This process needs neither torch nor lightning: it only watches the run folders.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from lit_resnet.errors import InputError
+from lit_resnet.launch import worker
+from lit_resnet.listing import duration, percent
+from lit_resnet.runfolder.folder import RunFolder
+
+LOOK_SECONDS = 0.3  # between two looks at the run folders
+FULL_SECONDS = 10.0  # between two tries where the disk is full
+TAIL_LINES = 12
+# What a process on a GPU holds there besides its tensors: CUDA's context and libraries.
+CONTEXT_BYTES = 600 * 2**20
+
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+@dataclass
+class Run:
+    """A run to do.
+
+    Args:
+        folder: Its folder.
+        config: Its config.
+        memory: Bytes that it is known to need, on its GPU if there is one.
+        alone: Whether it must have its GPU for itself, since it found too little memory beside others.
+        not_before: When it may be started, by the monotonic clock: a full disk is not worth a try each second.
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    memory: int | None = None
+    alone: bool = False
+    not_before: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one run at a time is: its threads, the cores that it keeps to, if it must, and its GPU, if there is one."""
+
+    threads: int
+    cores: tuple[int, ...] | None
+    gpu: int | None
+
+
+@dataclass
+class Outcome:
+    """What became of the runs."""
+
+    failed: list[str] = field(default_factory=list)  # runs and ensembles, by name
+    cancelled: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+
+@dataclass
+class _Running:
+    run: Run
+    process: BaseProcess
+    place: Place
+    attempts: int  # made before this one
+
+
+class Pool:
+    """Does `todo`, as many runs at a time as there are `places`.
+
+    Args:
+        todo: In the order in which they start.
+        places: Where.
+        capacity: Bytes of memory of each GPU, or of the machine if there is none: runs that are known to need more
+            together are not started together. None where unknown.
+        console: For a line about each end.
+    """
+
+    def __init__(self, todo: list[Run], places: list[Place], capacity: int | None, console: Console) -> None:
+        self.todo, self.free, self.capacity, self.console = list(todo), list(places), capacity, console
+        self.running: list[_Running] = []
+        self.stopping = False
+        self.outcome = Outcome()
+
+    def work(self, look: Callable[[], None]) -> Outcome:
+        """Do all runs; `look` is called several times a second meanwhile."""
+        while self.running or (self.todo and not self.stopping):
+            if not self.stopping:
+                self._start()
+            wait([r.process.sentinel for r in self.running], timeout=LOOK_SECONDS)
+            self._reap()
+            look()
+        return self.outcome
+
+    def stop(self) -> None:
+        """Let every run save where it is and end; the second time, end them at once. For a signal's handler."""
+        for running in self.running:
+            if self.stopping:
+                running.process.kill()
+            else:
+                running.process.terminate()
+        self.stopping = self.outcome.stopped = True
+
+    def _start(self) -> None:
+        """Fill the free places; a run that another launcher is at stays in `todo` until that one lets go."""
+        for run in list(self.todo):
+            if not self.free:
+                return
+            if run.folder.cancelled:
+                self.todo.remove(run)
+                self.outcome.cancelled.append(run.name)
+                continue
+            if time.monotonic() < run.not_before:
+                continue
+            place = next((place for place in self.free if self._fits(run, place)), None)
+            if place is None or run.folder.in_use():
+                continue
+            self.todo.remove(run)
+            if run.folder.summary():  # another launcher has finished it
+                continue
+            self.free.remove(place)
+            attempts = run.folder.status().attempts
+            process = CONTEXT.Process(
+                target=worker.run, args=(run.config, run.folder.path, place.threads, place.cores, place.gpu)
+            )
+            process.start()
+            self.running.append(_Running(run, process, place, attempts))
+            if self.stopping:  # the signal came while it was started
+                process.terminate()
+
+    def _fits(self, run: Run, place: Place) -> bool:
+        """Whether there is room for it beside the runs on the same GPU. Alone it must do: there is no better place."""
+        there = [r.run for r in self.running if r.place.gpu == place.gpu]
+        together = (*there, run)
+        if not there or any(r.alone for r in together):
+            return not there
+        context = 0 if place.gpu is None else CONTEXT_BYTES
+        return self.capacity is None or sum((r.memory or 0) + context for r in together) <= self.capacity
+
+    def _reap(self) -> None:
+        """Take note of the runs that have ended."""
+        for ended in [r for r in self.running if r.process.exitcode is not None]:
+            self.running.remove(ended)
+            self.free.append(ended.place)
+            run, code = ended.run, ended.process.exitcode
+            if code == worker.IN_USE:
+                self.todo.append(run)
+            elif code == worker.DISK_FULL:
+                if not run.not_before:
+                    self.say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
+                run.not_before = time.monotonic() + FULL_SECONDS
+                self.todo.append(run)
+            elif code == worker.DONE:
+                self._say_done(run)
+            elif run.folder.cancelled:
+                self.outcome.cancelled.append(run.name)
+                self.say(f"{run.name}: cancelled; the next launch continues it")
+            elif code in (worker.STOPPED, -signal.SIGTERM) or self.stopping:
+                self.outcome.stopped = True
+                self.say(f"{run.name}: stopped by a signal; the next launch continues it")
+            else:
+                self._died(ended, code)
+
+    def _say_done(self, run: Run) -> None:
+        found = run.folder.summary()
+        self.say(
+            f"{run.name}: {'diverged' if found.get('diverged') else 'done'} in {duration(found['wall_seconds'])}, "
+            f"train error {percent(found['train_error'])} %, test error {percent(found['test_error'])} %"
+        )
+
+    def _died(self, ended: _Running, code: int) -> None:
+        """Write down a death, which a run that was killed could not do itself; then it tries again, or has failed."""
+        run, failed = ended.run, code == worker.FAILED
+        reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        lines: list[str] = []
+        try:
+            if run.folder.log_file.exists():
+                lines = run.folder.log_file.read_text(errors="replace").splitlines()
+            with run.folder.locked(timeout=5):
+                status = run.folder.status()
+                if failed:
+                    status.state, status.error = "failed", lines[-1].removeprefix("error: ") if lines else reason
+                elif status.state == "running" or status.attempts == ended.attempts:
+                    status.died(reason)
+                run.folder.write_status(status)
+            failed, reason = status.state == "failed", status.error or reason
+        except (OSError, InputError) as error:  # a full disk, say, which must not end the others
+            failed, reason = True, f"{reason}; its folder cannot be used: {error}"
+        if not failed:
+            run.alone = run.alone or code == worker.OUT_OF_MEMORY
+            self.todo.append(run)
+            self.say(f"{run.name}: {escape(reason)}; it is tried again")
+            return
+        self.outcome.failed.append(run.name)
+        self.say(f"[red]{run.name}: failed:[/red] {escape(reason)}")
+        for line in lines[-TAIL_LINES:]:
+            self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+        self.say(f"    (the whole log: {escape(str(run.folder.log_file))})")
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def start_server() -> None:
+    """Start the fork server. It ignores what a terminal or Slurm sends to all processes: that is for this one."""
+    CONTEXT.set_forkserver_preload(worker.PRELOAD)
+    numbers = (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        forkserver.ensure_running()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def answer_of(target: Callable, *args: Any) -> Any:
+    """What `target(*args, sender)`, run in a process forked from the server, sends; an InputError is raised here."""
+    answer, sender = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=target, args=(*args, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        found = answer.recv()
+    except EOFError:
+        raise RuntimeError(f"the process of {target.__name__} died; what it said is above") from None
+    process.join()
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def cores() -> tuple[int, ...]:
+    """The cores that this process may use."""
+    with suppress(AttributeError):  # where the system knows no affinity
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))

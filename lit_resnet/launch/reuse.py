@@ -1,0 +1,53 @@
+"""Grids have nets in common: a run that another grid has finished is not made again, but linked to."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from lit_resnet.errors import InputError
+from lit_resnet.grid import status
+from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.runfolder.folder import RunFolder
+
+
+def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[str, RunFolder]:
+    """Finished runs of other grids below `root` with the name, seed and config of these cells, by their folders."""
+    wanted = {cell.folder: cell for cell in cells}
+    found: dict[str, RunFolder] = {}
+    for other in sorted(root.iterdir()) if wanted and root.is_dir() else ():
+        if other.name == grid.name or not other.is_dir():
+            continue
+        for name in (wanted.keys() - found.keys()).intersection(os.listdir(other)):
+            run = RunFolder(other / name)
+            if run.path.is_symlink() or not run.cell_file.exists():
+                continue
+            with suppress(InputError):  # a damaged folder of another grid is for that one to tell of
+                if run.summary() and status.says(grid, wanted[name], run):
+                    found[name] = run
+    return found
+
+
+def adopt(grid: Grid, root: Path) -> list[str]:
+    """Link the folders of the cells that have none to runs that other grids have finished.
+
+    Returns:
+        `<cell's folder>: taken from <grid>` for each.
+    """
+    missing = {}
+    for cell in grid.cells:
+        folder = status.folder(grid, cell, root).path
+        if folder.is_symlink() and not folder.exists():  # that run was moved away since
+            folder.unlink()
+        if not folder.exists():
+            missing[folder] = cell
+    elsewhere = finished_elsewhere(grid, missing.values(), root)
+    taken = []
+    for folder in missing:
+        if not (other := elsewhere.get(folder.name)):
+            continue
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # another launcher is about it too
+            folder.symlink_to(os.path.relpath(other.path, folder.parent), target_is_directory=True)
+            taken.append(f"{folder.name}: taken from {other.path.parent.name}")
+    return taken

@@ -1,0 +1,139 @@
+"""What runs in processes forked from the pool's server, which has imported `PRELOAD` once, and in the ranks of a job.
+
+The imports inside the functions are done there already; at the top they would reach the launcher, which needs no torch.
+"""
+
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from lit_resnet.errors import InputError
+from lit_resnet.files import FOR_A_WHILE
+from lit_resnet.grid import ensembles
+from lit_resnet.grid.grid import Ensemble, Grid
+from lit_resnet.launch.plan import check
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.lock import LOST, InUse
+
+PRELOAD = ["lit_resnet.run.run", "lit_resnet.run.evaluate"]
+# How a run's process ends. FAILED: there is something wrong that trying again does not mend; DIED: anything else.
+# IN_USE: another process trains the run, or has taken it over.
+DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY, DISK_FULL = 0, 1, 70, 75, LOST, 77, 78
+
+
+def check_grid(grid: Grid, answer: Connection) -> None:
+    """Check every cell for real; answers with the planned cells and the bytes of each GPU, or with an InputError."""
+    import torch
+
+    try:
+        gpus = [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
+        answer.send((check(grid), gpus))
+    except InputError as error:
+        answer.send(error)
+
+
+def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
+    """Judge ensembles of finished runs, in a process forked for it; ends the process with 0 or 1."""
+    from lit_resnet.run.evaluate import ensemble_of
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the server ignores
+    threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
+    for ensemble in wanted:
+        try:
+            errors = ensemble_of(ensembles.members(grid, ensemble, root), ensemble.protocol)
+            ensembles.keep(grid, ensemble, root, errors)
+        except InputError as error:
+            print(f"ensemble {ensemble.name}: {error}", file=sys.stderr)
+            sys.exit(FAILED)
+
+
+def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...] | None, gpu: int | None) -> None:
+    """One cell, in a process forked for it; ends the process with one of the exit codes above.
+
+    Where it is given cores it keeps to them, and so do the processes that read images for it.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the server ignores
+    if gpu is not None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
+    code, _ = train(config, path, threads, f"GPU {gpu}" if gpu is not None else "no GPU")
+    sys.exit(code)
+
+
+def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple[int, int | None]:
+    """Train a cell in this process, which from here on prints to the run's log.
+
+    Returns:
+        The exit code, and the signal that stopped it, if one did.
+    """
+    import torch
+
+    from lit_resnet.run.config import RunCLI
+    from lit_resnet.run.run import train
+    from lit_resnet.training.stop import StopRequest
+
+    torch.set_num_threads(threads)
+    folder, stop = RunFolder(path), StopRequest()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _print_to(folder.log_file)
+        print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, {place}", file=sys.stderr)
+        return (DONE if train(RunCLI(config), folder, stop) else STOPPED), stop.signal
+    except InUse:
+        return IN_USE, None
+    except InputError as error:
+        if folder.summary():  # another launcher has finished it meanwhile
+            return DONE, None
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED, None
+    except torch.OutOfMemoryError:
+        traceback.print_exc()
+        return OUT_OF_MEMORY, None
+    except OSError as error:
+        traceback.print_exc()
+        return (DISK_FULL if error.errno in FOR_A_WHILE else DIED), None
+    except Exception:
+        traceback.print_exc()
+        return DIED, None
+
+
+class _Log(io.TextIOWrapper):
+    """Waits with its lines while the disk is full, which must not end a run."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def _print_to(path: Path) -> None:
+    """Let all that this process prints go to the end of a file: C libraries' words, too."""
+    with path.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    sys.stdout, sys.stderr = (
+        _Log(os.fdopen(number, "wb", closefd=False), encoding="utf-8", errors="replace", line_buffering=True)
+        for number in (1, 2)
+    )
+
+
+def _stop_with_the_launcher() -> None:
+    """When the launcher dies, by kill -9 too, the run saves where it is and stops."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,129 @@
+"""Every net of the paper: parameters and multiply-adds, counted from the modules, beside the paper's figures."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from lit_resnet import paper
+from lit_resnet.errors import InputError
+from lit_resnet.files import write_whole
+from lit_resnet.listing import Columns, Row, count
+from lit_resnet.nets import NetConfig, build
+from lit_resnet.probes.anatomy import Anatomy, anatomy
+from lit_resnet.probes.complexity import complexity_of
+
+TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
+NOTE = "The paper's figure for VGG-16 leaves its fc layers out, that for VGG-19 has them in; ours have them in."
+IMAGE = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224), "vgg": (3, 224, 224)}
+
+
+def configs() -> Iterator[NetConfig]:
+    """Plain and residual nets of Sec. 4.2 and Table 1, all shortcut options, and the bottleneck nets' v1.5 too."""
+    for depth in (20, 32, 44, 56, 110):
+        for shortcut in ("none", "A", "B", "C"):
+            yield NetConfig(depth=depth, shortcut=shortcut)
+    yield NetConfig(depth=1202)
+    for depth in (18, 34):
+        for shortcut in ("none", "A", "B", "C"):
+            yield NetConfig(family="imagenet", depth=depth, shortcut=shortcut, num_classes=1000)
+    for depth in (50, 101, 152):
+        yield NetConfig(family="imagenet", depth=depth, shortcut="none", num_classes=1000)
+        for stride_on in ("1x1", "3x3"):
+            yield NetConfig(family="imagenet", depth=depth, shortcut="B", stride_on=stride_on, num_classes=1000)
+    for depth in (16, 19):
+        yield NetConfig(family="vgg", depth=depth, shortcut="none", num_classes=1000)
+
+
+def rows() -> list[Row]:
+    """A row for each net; `agrees` is whether every figure that the paper has for it is ours at its precision."""
+    return [_row(config) for config in configs()]
+
+
+def write(folder: Path) -> list[Path]:
+    """Write Table 1 (table1.md, .csv and .tex) and Fig. 3 (fig3.png and .svg), read from the nets' modules.
+
+    Raises:
+        InputError: `folder` is not there and cannot be made.
+    """
+    from lit_resnet.report.figures.drawing import render
+    from lit_resnet.report.figures.fig3 import fig3
+    from lit_resnet.report.tables.table1 import table1
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; give a folder, or a path at which to make one") from None
+    nets = {
+        depth: _anatomy(NetConfig("imagenet", depth, "B" if depth >= 50 else "A", num_classes=1000))
+        for depth in (18, 34, 50, 101, 152)
+    }
+    table = table1(list(nets.values()))
+    drawing = fig3(
+        {
+            "VGG-19": _anatomy(NetConfig("vgg", 19, "none", num_classes=1000)),
+            "34-layer plain": _anatomy(NetConfig("imagenet", 34, "none", num_classes=1000)),
+            "34-layer residual": nets[34],
+        }
+    )
+    contents: dict[str, str | bytes] = {
+        "table1.md": table.markdown(),
+        "table1.csv": table.csv(),
+        "table1.tex": table.latex(),
+        "fig3.png": render(drawing, "png"),
+        "fig3.svg": render(drawing, "svg"),
+    }
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def _anatomy(config: NetConfig) -> Anatomy:
+    with torch.device("meta"):  # weights are not needed
+        net = build(config)
+    return anatomy(net, IMAGE[config.family])
+
+
+def _row(config: NetConfig) -> Row:
+    counted = complexity_of(config, IMAGE[config.family])
+    paper_params = paper.params(config.family, config.depth, config.shortcut)
+    paper_gflops = _paper_gflops(config)
+    checks = [(counted.params / 1e6, paper_params), (counted.macs / 1e9, paper_gflops)]
+    verdicts = [agrees(ours, theirs) for ours, theirs in checks if theirs is not None]
+    return {
+        "net": str(config),
+        "family": config.family,
+        "depth": config.depth,
+        "shortcut": config.shortcut,
+        "stride_on": config.stride_on,
+        "params": counted.params,
+        "macs": counted.macs,
+        "paper_gflops": paper_gflops,
+        "paper_params_millions": paper_params,
+        "agrees": all(verdicts) if verdicts else None,
+    }
+
+
+def _paper_gflops(config: NetConfig) -> float | None:
+    if config.family == "vgg":  # a net of others, which the paper knows by name
+        return next(row["gflops"] for row in paper.load()["table1"]["rows"] if row["net"] == str(config))
+    return paper.gflops(config.family, config.depth, config.shortcut, stride_on=config.stride_on)
+
+
+def agrees(ours: float, theirs: float) -> bool:
+    """Whether the paper's figure is ours at its precision, rounded (7.570 -> 7.6) or cut off (3.858 -> 3.8)."""
+    digits = len(str(theirs).partition(".")[2])
+    return theirs in (round(ours, digits), math.floor(ours * 10**digits) / 10**digits)
+
+
+COLUMNS: Columns = {
+    "net": lambda r: r["net"],
+    "family": lambda r: r["family"],
+    "layers": lambda r: str(r["depth"]),
+    "parameters": lambda r: count(r["params"]),
+    "paper": lambda r: "–" if r["paper_params_millions"] is None else f"{r['paper_params_millions']} M",
+    "GFLOPs": lambda r: f"{r['macs'] / 1e9:.3f}" if r["macs"] >= 1e9 else f"{r['macs'] / 1e9:.5f}",
+    "paper ": lambda r: "–" if r["paper_gflops"] is None else str(r["paper_gflops"]),
+    "agrees": lambda r: {True: "yes", False: "no", None: "–"}[r["agrees"]],
+}

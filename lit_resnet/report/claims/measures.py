@@ -1,0 +1,102 @@
+"""What the paper's sentences are about: one number of a finished run each."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+
+from lit_resnet.report.claims.alike import Net
+from lit_resnet.report.claims.compare import Sample
+from lit_resnet.report.runs import Run
+
+FLOAT_ORDERS = 83.0  # from the smallest to the largest 32-bit float
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a finished run: what it is called, its digits after the point, and how it is read (None: not there).
+
+    Raises:
+        InputError: `of` finds a file of the run damaged.
+    """
+
+    label: str
+    digits: int
+    read: Callable[[Run], float | None]
+
+    def known(self, net: Net) -> bool:
+        """Whether all finished runs of a net have measured it."""
+        return all(self.read(run) is not None for run in net.runs)
+
+    def of(self, net: Net) -> Sample:
+        """The number over the runs of a net, without those that have not measured it."""
+        values = map(self.read, net.runs)
+        return Sample(net.name, tuple(value for value in values if value is not None))
+
+
+def _error(key: str, run: Run) -> float:
+    """In percent."""
+    return _number(run.summary[key], run)
+
+
+def _number(error: float, run: Run) -> float:
+    """A run that diverged and has no number guesses."""
+    return error if math.isfinite(error) else 100 * (1 - 1 / run.summary.get("num_classes", 10))
+
+
+def _ten_crop(run: Run) -> float | None:
+    return run.evaluations.get("ten-crop", {}).get("top1_error")
+
+
+def _train_error_of_quarter(quarter: int, run: Run) -> float | None:
+    """Mean over the logged windows of that quarter of the training, from 1 to 4."""
+    end = quarter * run.summary["steps"] / 4
+    start = end - run.summary["steps"] / 4
+    logged = [
+        row["train_error"] for row in run.metrics if start < row["step"] <= end and row["train_error"] is not None
+    ]
+    return fmean(_number(error, run) for error in logged) if logged else None
+
+
+def _response(run: Run) -> float | None:
+    responses = [row["std"] for row in run.folder.responses()]
+    return fmean(responses) if responses and all(map(math.isfinite, responses)) else None
+
+
+def _iterations(column: str, run: Run) -> list[list[float]]:
+    """A signal of all layers, for each sampled iteration."""
+    iterations: dict[int, list[float]] = defaultdict(list)
+    for row in run.folder.signals():
+        iterations[row["step"]].append(row[column])
+    return list(iterations.values())
+
+
+def _least_variance(run: Run) -> float | None:
+    variances = [variance for layers in _iterations("variance", run) for variance in layers]
+    return min((variance if math.isfinite(variance) else 0.0 for variance in variances), default=None)
+
+
+def _gradients_apart(run: Run) -> float | None:
+    """At the sampled iteration where the layers are farthest apart."""
+    return max(map(_orders, _iterations("gradient", run)), default=None)
+
+
+def _orders(layers: list[float]) -> float:
+    """Orders of magnitude from the smallest to the largest; where one is zero or no number, all that a float has."""
+    sound = all(0 < signal < math.inf for signal in layers)
+    return math.log10(max(layers) / min(layers)) if sound else FLOAT_ORDERS
+
+
+TRAIN = Measure("train error %", 2, partial(_error, "train_error"))
+TEST = Measure("test error %", 2, partial(_error, "test_error"))
+CENTER = Measure("validation error % (centre crop)", 2, partial(_error, "test_error"))
+TEN_CROP = Measure("validation error % (ten crops)", 2, _ten_crop)
+QUARTERS = tuple(
+    Measure(f"train error %, {name} quarter", 2, partial(_train_error_of_quarter, i))
+    for i, name in enumerate(("first", "second", "third", "last"), start=1)
+)
+RESPONSE = Measure("mean std of the layers' responses", 3, _response)
+VARIANCE = Measure("smallest variance of a layer at any sampled iteration", 3, _least_variance)
+GRADIENT = Measure("orders of magnitude from the smallest to the largest gradient of the layers", 1, _gradients_apart)

@@ -1,0 +1,1 @@
+"""Figures of a report, in the manner of the paper's."""

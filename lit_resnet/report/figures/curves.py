@@ -1,0 +1,63 @@
+"""Error over iterations: the metrics of a cell's seeds become one line with a band."""
+
+import csv
+import gzip
+import io
+from dataclasses import dataclass
+
+from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.runfolder.folder import METRICS
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Error in percent at each step: mean over the seeds, and the lowest and highest of them."""
+
+    steps: list[int]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a cell's runs logged; None where nothing was measured."""
+
+    cell: Cell
+    train: Curve | None
+    test: Curve | None
+
+
+def read(cell: Cell) -> Curves:
+    """The curves of a cell's finished runs.
+
+    Raises:
+        InputError: A metrics.csv is damaged.
+    """
+    metrics = [run.metrics for run in cell.runs]
+    return Curves(cell, *(_curve(metrics, column) for column in ("train_error", "test_error")))
+
+
+def archive(runs: GridRuns) -> bytes:
+    """Every row of every finished run's metrics.csv, with its cell and seed, as one compressed CSV file.
+
+    The same runs give the same bytes.
+
+    Raises:
+        InputError: A metrics.csv is damaged.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ("cell", "seed", *METRICS), lineterminator="\n")
+    writer.writeheader()
+    for run in runs.finished:
+        writer.writerows({"cell": run.cell, "seed": run.seed, **row} for row in run.metrics)
+    return gzip.compress(text.getvalue().encode(), mtime=0)
+
+
+def _curve(metrics: list[list[dict[str, float | None]]], column: str) -> Curve | None:
+    seeds = [{row["step"]: row[column] for row in rows if row[column] is not None} for rows in metrics]
+    steps = sorted(set.intersection(*map(set, seeds)))  # a mean over other seeds at each step would jump
+    if not steps:
+        return None
+    values = [[seed[step] for seed in seeds] for step in steps]
+    return Curve(steps, [sum(v) / len(v) for v in values], [min(v) for v in values], [max(v) for v in values])

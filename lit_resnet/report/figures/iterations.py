@@ -1,0 +1,215 @@
+"""Error over the iterations, in the manner of Figs. 1, 4 and 6."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lit_resnet.report.figures import style
+from lit_resnet.report.figures.curves import Curve, Curves
+from lit_resnet.report.figures.drawing import Drawing, labels_of, look_of
+from lit_resnet.report.runs import Cell
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# From a line's end to its label, left of the words: other labels stand above and below them.
+LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 1}
+
+
+def fig1(curves: list[Curves]) -> Drawing:
+    """Plain nets alone: training error left, test error right."""
+    title = "Plain nets, in the manner of Fig. 1"
+    plain = [c for c in curves if c.cell.plain and (c.train or c.test)]
+    if not plain:
+        return Drawing("fig1", title, "No finished run of a plain net left a curve.", None)
+    scale = _from_zero(plain)
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    _frame(left, "training error", scale)
+    _frame(right, "test error", scale)
+    left.set_ylabel(scale.ylabel)
+    for c, (label, marker) in zip(plain, labels_of([c.cell for c in plain], by_depth=True), strict=True):
+        _line(left, c.train, c.cell, marker, style.TRAIN, label)
+        _line(right, c.test, c.cell, marker, style.TEST, label)
+    _label_ends(left)
+    _label_ends(right)
+    caption = (
+        "Plain nets alone: training error (left) and test error (right) over the iterations; darker is deeper. Look "
+        "at the left panel first: a net that ends high there was not trained well, whereas overfitting would show on "
+        "the right only."
+    )
+    return Drawing("fig1", title, caption + scale.words + _band(plain), figure)
+
+
+def fig6(curves: list[Curves]) -> Drawing:
+    """Plain nets beside residual nets on one scale; those of over 1000 layers apart, beside the one of 110."""
+    title = "Plain and residual nets, in the manner of Fig. 6"
+    drawn = [c for c in curves if c.train or c.test]
+    if not drawn:
+        return Drawing("fig6", title, "No finished run left a curve.", None)
+    scale = _from_zero(drawn)
+    residual = [c for c in drawn if c.cell.residual]
+    huge = {c.cell.net["depth"] for c in residual if c.cell.net["depth"] >= 1000}
+    beside = [c for c in residual if huge and c.cell.net["depth"] in {110, *huge}]
+    depths = sorted({c.cell.net["depth"] for c in beside})
+    panels = {
+        "plain nets": [c for c in drawn if c.cell.plain],
+        "residual nets": [c for c in residual if c.cell.net["depth"] not in huge],
+        f"residual nets of {' and '.join(map(str, depths))} layers": beside,
+    }
+    figure = _panels(panels, scale, {"training error": style.TRAIN, "test error": style.TEST})
+    caption = "Training error (dashed) and test error (bold) over the iterations, all on one scale; darker is deeper."
+    if len(figure.axes) > 1:
+        caption += " Compare the order of the depths among the plain nets with that among the residual nets."
+    return Drawing("fig6", title, caption + scale.words + _band(drawn), figure)
+
+
+def fig4(curves: list[Curves]) -> Drawing:
+    """Plain nets left, residual nets right: training error thin, validation error of the centre crop bold."""
+    title = "Plain and residual nets, in the manner of Fig. 4"
+    drawn = [c for c in curves if c.train or c.test]
+    if not drawn:
+        return Drawing("fig4", title, "No finished run left a curve.", None)
+    panels = {
+        "plain nets": [c for c in drawn if c.cell.plain],
+        "residual nets": [c for c in drawn if c.cell.residual],
+    }
+    scale = _around_the_plateaus(drawn)
+    figure = _panels(panels, scale, {"training error": style.THIN, "validation error": style.TEST})
+    caption = (
+        "Training error (thin) and validation error of the centre crop (bold) over the iterations, on one scale, which "
+        "leaves out the first descent; darker is deeper. The training error is of images as they are augmented, which "
+        "are harder than those to validate on. Compare the order of the depths on the left with that on the right."
+    )
+    return Drawing("fig4", title, caption + _band(drawn), figure)
+
+
+def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, dict[str, Any]]) -> Figure:
+    """Panels that have curves, side by side, with one legend: the look of the training error, and of the other."""
+    panels = {name: group for name, group in panels.items() if group}
+    train, test = looks.values()
+    figure = Figure(figsize=(2 + 3 * len(panels), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    axes[0].set_ylabel(scale.ylabel)
+    for ax, (name, group) in zip(axes, panels.items(), strict=True):
+        _frame(ax, name, scale)
+        for c, (label, marker) in zip(group, labels_of([c.cell for c in group], by_depth=True), strict=True):
+            _line(ax, c.train, c.cell, marker, train, "" if c.test else label)
+            _line(ax, c.test, c.cell, marker, test, label)
+        _label_ends(ax)
+    handles = [Line2D([], [], color="#444444", label=name, **look) for name, look in looks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Axes that all panels of a figure share, so that every net's end can be read."""
+
+    last_step: int
+    top: float
+    bottom: float = 0.0
+    logarithmic: bool = False
+
+    @property
+    def ylabel(self) -> str:
+        return "error (%), logarithmic above 1" if self.logarithmic else "error (%)"
+
+    @property
+    def words(self) -> str:
+        return " The error axis is logarithmic above 1 %: the nets end far apart." if self.logarithmic else ""
+
+    @property
+    def unit(self) -> int:
+        return 10_000 if self.last_step > 20_000 else 1
+
+    @property
+    def xlabel(self) -> str:
+        return "iter. (1e4)" if self.unit > 1 else "iteration"
+
+
+def _from_zero(curves: list[Curves]) -> _Scale:
+    """As Fig. 6, which draws 0 to 20 % and leaves out a net above it. Here one that never trained is drawn as well."""
+    ends = [(c.test or c.train).mean[-1] for c in curves]
+    logarithmic = max(ends) > 5 * max(min(ends), 1.0)
+    fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not logarithmic)
+    return _Scale(_last_step(curves), next(fitting, 100), logarithmic=logarithmic)
+
+
+def _around_the_plateaus(curves: list[Curves]) -> _Scale:
+    """As Fig. 4, which draws 20 to 60 %: whole tens, from the lowest error to those of the second tenth of training."""
+    last_step = _last_step(curves)
+    lowest, early = [], []
+    for curve in _lines(curves):
+        errors = {step: error for step, error in zip(curve.steps, curve.mean, strict=True) if math.isfinite(error)}
+        second_tenth = [error for step, error in errors.items() if 0.1 <= step / last_step <= 0.2]
+        lowest.append(min(errors.values(), default=0.0))
+        early.append(median(second_tenth or errors.values() or [100.0]))  # of a single one, noise would decide
+    bottom = 10 * (min(lowest) // 10)
+    return _Scale(last_step, min(100, max(10 * math.ceil(max(early) / 10), bottom + 20)), bottom)
+
+
+def _lines(curves: list[Curves]) -> Iterator[Curve]:
+    return (curve for c in curves for curve in (c.train, c.test) if curve)
+
+
+def _last_step(curves: list[Curves]) -> int:
+    return max(curve.steps[-1] for curve in _lines(curves))
+
+
+def _frame(ax: "Axes", title: str, scale: _Scale) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+    ax.set_title(title)
+    ax.set_xlabel(scale.xlabel)
+    ax.set_xlim(0, scale.last_step)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / scale.unit:g}"))
+    if scale.logarithmic:
+        ax.set_yscale("symlog", linthresh=1, linscale=0.5)
+        ax.set_yticks([0, 1, 2, 5, 10, 20, 50, 100], labels=["0", "1", "2", "5", "10", "20", "50", "100"])
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.set_ylim(scale.bottom, scale.top)
+
+
+def _line(ax: "Axes", curve: Curve | None, cell: Cell, marker: str, kind: dict, label: str) -> None:
+    if curve is None:
+        return
+    look = look_of(cell, marker, len(curve.steps)) | kind
+    ax.plot(curve.steps, curve.mean, label=label, **look)
+    if len(cell.runs) > 1:
+        ax.fill_between(curve.steps, curve.low, curve.high, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _label_ends(ax: "Axes") -> None:
+    """Write each labelled line's name at its right end, as the paper does, none over another."""
+    lines = [line for line in ax.get_lines() if line.get_label() and not line.get_label().startswith("_")]
+    to_axes = ax.transData + ax.transAxes.inverted()
+    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
+    for line, (x, y), place in zip(lines, ends, style.spread([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
+        ax.annotate(
+            line.get_label(),
+            xy=(x, y),
+            xytext=(1.05, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            color=line.get_color(),
+            fontweight="bold",
+            fontsize=8.5,
+            parse_math=False,
+            annotation_clip=False,
+            arrowprops=LEADER | {"color": line.get_color()},
+        )
+
+
+def _band(curves: list[Curves]) -> str:
+    if all(len(c.cell.runs) == 1 for c in curves):
+        return ""
+    return " Lines are means over the seeds; bands reach from the lowest to the highest seed."

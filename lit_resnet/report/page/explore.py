@@ -1,0 +1,168 @@
+"""The runs as the page lists them: a column for all that one may sort or choose them by."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from lit_resnet.grid.grid import value_at
+from lit_resnet.listing import count, duration, percent
+from lit_resnet.report.figures import style
+from lit_resnet.report.page.thinned import Thinned
+from lit_resnet.report.runs import GridRuns, Run, is_plain
+from lit_resnet.report.tables.table import NONE, error_names
+
+LONGEST = 300  # letters of a note: an error may hold a whole log
+UNKNOWN = "#777777"  # of a curve whose net nobody has told the depth of
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the list of runs.
+
+    Args:
+        name: Its head.
+        values: One a run, for sorting: a number or a word; None where there is none.
+        texts: The same for people.
+        word: Whether it is to the left, as words are.
+        chosen: Whether runs are chosen by it.
+    """
+
+    name: str
+    values: list[Any]
+    texts: list[str]
+    word: bool = False
+    chosen: bool = False
+
+    @property
+    def choices(self) -> list[str]:
+        """The texts there are, numbers by size before words."""
+        pairs = zip(self.values, self.texts, strict=True)
+        return list(dict.fromkeys(text for _, text in sorted(pairs, key=lambda pair: _rank(*pair))))
+
+
+def columns(runs: GridRuns, oddities: list[str]) -> list[Column]:
+    """The columns, in the order of the page; `oddities` say what is odd about each run.
+
+    Raises:
+        InputError: A metrics.csv or an evaluation.json is damaged.
+    """
+    steps, wall, speed = (_summarised(runs, key) for key in ("steps", "wall_seconds", "images_per_second"))
+    words = [_note(run, word) for run, word in zip(runs.runs, oddities, strict=True)]
+    errors = {**_errors(runs), f"best {error_names(runs)['test_error']}": [run.best_test_error for run in runs.runs]}
+    return [
+        _words("cell", [run.cell for run in runs.runs]),
+        *_axes(runs),
+        _numbers("seed", [run.seed for run in runs.runs], str, chosen=True),
+        _words("state", [run.state for run in runs.runs], chosen=True),
+        _numbers("iterations", steps, count),
+        *(_numbers(f"{name} %", values, percent) for name, values in errors.items()),
+        _numbers("wall time", wall, duration),
+        _numbers("images/s", speed, count),
+        _words("note", words),
+    ]
+
+
+def data(runs: GridRuns, oddities: list[str], listed: list[Column], thinned: Thinned) -> dict[str, Any]:
+    """What the page's script is given: the values of the columns, and the curves and how they look."""
+    values = zip(*(column.values for column in listed), strict=True)
+    names = [column.name for column in listed]
+    return {
+        "state": names.index("state"),
+        "judged": names.index(f"{error_names(runs)['test_error']} %"),
+        "steps": thinned.steps,
+        "runs": [
+            {"cell": run.cell, "seed": run.seed, "values": row, "odd": bool(oddity), **look, **curves}
+            for run, row, oddity, look, curves in zip(
+                runs.runs, values, oddities, _looks(runs), thinned.curves, strict=True
+            )
+        ],
+    }
+
+
+def _axes(runs: GridRuns) -> list[Column]:
+    """The config keys in which its cells do differ."""
+    configs = _configs(runs)
+    found = []
+    for name, key in runs.grid.axes.items():
+        values = [_plain(value_at(configs[run.cell], key)) for run in runs.runs]
+        if len(set(values)) > 1:
+            texts = [NONE if value is None else str(value) for value in values]
+            word = any(isinstance(value, str) for value in values)
+            found.append(Column(name, values, texts, word, chosen=True))
+    return found
+
+
+def _configs(runs: GridRuns) -> dict[str, dict[str, Any]]:
+    """By cells: all but the seed is the same for its runs."""
+    return {name: runs.grid.config(cell) for name, cell in {cell.name: cell for cell in runs.grid.cells}.items()}
+
+
+def _plain(value: Any) -> float | int | str | None:
+    """A config's value as a number or a word; a class by its name alone."""
+    if isinstance(value, dict) and isinstance(value.get("class_path"), str):
+        return value["class_path"].rpartition(".")[2]
+    if value is None or isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    return json.dumps(value, default=str)
+
+
+def _rank(value: Any, text: str) -> tuple[bool, float, str]:
+    number = isinstance(value, int | float)
+    return not number, value if number else 0.0, text
+
+
+def _summarised(runs: GridRuns, key: str) -> list[Any]:
+    return [(run.summary or {}).get(key) for run in runs.runs]
+
+
+def _errors(runs: GridRuns) -> dict[str, list[float | None]]:
+    """The errors in the summaries, and those by ten crops or many scales if there are."""
+    found = {name: _summarised(runs, key) for key, name in error_names(runs).items()}
+    for protocol, k in product(("ten-crop", "multi-scale"), (1, 5)):
+        judged = [run.evaluations.get(protocol, {}) if run.summary else {} for run in runs.runs]
+        errors = [evaluation.get(f"top{k}_error") for evaluation in judged]
+        if any(error is not None for error in errors):
+            found[f"{protocol} top-{k}"] = errors
+    return found
+
+
+def _note(run: Run, oddity: str) -> str:
+    """What is odd about it, why it failed, or how far it is."""
+    said, far = " ".join(run.note.split()), f"{run.step:,} of {run.max_steps:,} iterations"
+    if oddity:
+        text = f"odd: {oddity}"
+    elif run.summary or run.state == "failed" or not run.max_steps:
+        text = said
+    else:
+        text = f"{far}; {said}" if said else far
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _looks(runs: GridRuns) -> list[dict[str, Any]]:
+    """Colour by depth, and dashes for plain nets, as in the figures."""
+    configs, nets = _configs(runs), {cell.name: cell.net for cell in runs.cells}
+    return [_look(nets.get(run.cell) or value_at(configs[run.cell], "model.net") or {}) for run in runs.runs]
+
+
+def _look(net: dict[str, Any]) -> dict[str, Any]:
+    from matplotlib.colors import to_hex
+
+    depth = net.get("depth")
+    known = isinstance(depth, int) and depth > 0
+    return {"colour": to_hex(style.colour(depth)) if known else UNKNOWN, "plain": is_plain(net)}
+
+
+def _words(name: str, values: list[str], *, chosen: bool = False) -> Column:
+    return Column(name, [value or None for value in values], values, word=True, chosen=chosen)
+
+
+def _numbers(name: str, values: list[Any], text: Callable[[Any], str], *, chosen: bool = False) -> Column:
+    texts = [NONE if value is None else text(value) for value in values]
+    return Column(name, [value if _finite(value) else None for value in values], texts, chosen=chosen)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""Tables of a report, in the paper's shape."""

@@ -1,0 +1,136 @@
+"""`lit-resnet evaluate`: errors of runs and of published weights, alone and as an ensemble; and what others ask for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lit_resnet.errors import InputError
+from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation.images import TestImages
+from lit_resnet.evaluation.judge import BATCH_SIZE, Errors, Judged, judge
+from lit_resnet.listing import Columns, Row, count, percent
+from lit_resnet.nets import Net
+from lit_resnet.run import models
+from lit_resnet.runfolder.folder import RunFolder
+
+TITLE = "Error on the test images (%)"
+NOTE = """\
+center: the crop in the middle. ten-crop: it, the corners, and their mirror images. multi-scale: the fully-convolutional
+form and mirror images at several sizes. Averaged are the scores after softmax; a tie counts against the net."""
+
+
+def evaluate(
+    runs: Sequence[Path],
+    protocols: Sequence[Protocol],
+    scales: Sequence[int] | None = None,
+    ensemble: bool = False,
+    weights: Sequence[float] | None = None,
+    root: Path | None = None,
+    workers: int | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> list[Row]:
+    """A row for each run and protocol, and for the ensemble of all.
+
+    Args:
+        runs: Run folders, and files of weights that torchvision published.
+        protocols: How they are judged.
+        scales: Shorter sides for `multi-scale`; None for the paper's.
+        ensemble: Whether they also make an ensemble.
+        weights: How much of each run's scores the ensemble takes, in proportion; None for as much of each.
+        root: Folder of the images; None for those of the runs' configs.
+        workers: Processes that read photographs; None for as many as pay.
+        batch_size: Crops of a forward pass.
+
+    Raises:
+        InputError: The arguments do not fit each other or the runs, or a file is missing or damaged.
+    """
+    _check(runs, protocols, scales, ensemble, weights, workers, batch_size)
+    nets = [models.model(run, root) for run in runs]
+    shares = (weights or [1.0] * len(nets)) if ensemble else None
+    found = judge(nets, protocols, device(), scales, shares, batch_size, workers)
+    names = [(str(run), str(net.net.config)) for run, net in zip(runs, nets, strict=True)]
+    names += [("ensemble", " + ".join(name for _, name in names))]
+    return [
+        {"run": run, "net": net, "protocol": protocol, **entry}
+        for protocol, entries in found.items()
+        for (run, net), entry in zip(names, entries, strict=False)
+    ]
+
+
+def judge_run(
+    folder: RunFolder,
+    net: Net,
+    mean: Tensor,
+    images: TestImages,
+    protocols: Sequence[Protocol],
+    device: torch.device,
+) -> dict[Protocol, Errors]:
+    """Judge a run that has just been trained, with the weights of its newest checkpoint, into its evaluation.json.
+
+    Returns:
+        By protocol: top1_error, top5_error (percent, or None) and images.
+
+    Raises:
+        InputError: As `judge`.
+    """
+    judged = Judged(folder, net, mean, models.checkpoint_digest(folder), images)
+    return {protocol: entries[0] for protocol, entries in judge([judged], protocols, device).items()}
+
+
+def ensemble_of(folders: Sequence[RunFolder], protocol: Protocol) -> Errors:
+    """Errors of the mean of these runs' scores (Table 5): top1_error, top5_error (percent, or None) and images.
+
+    From the caches; what is missing there is evaluated first.
+
+    Raises:
+        InputError: As `evaluate`.
+    """
+    nets = [models.of_run(folder) for folder in folders]
+    return judge(nets, [protocol], device(), weights=[1.0] * len(nets))[protocol][-1]
+
+
+def device() -> torch.device:
+    """The GPU, where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _check(
+    runs: Sequence[Path],
+    protocols: Sequence[Protocol],
+    scales: Sequence[int] | None,
+    ensemble: bool,
+    weights: Sequence[float] | None,
+    workers: int | None,
+    batch_size: int,
+) -> None:
+    """Refuse arguments that do not fit each other, before anything is loaded."""
+    paths = [run.resolve() for run in runs]
+    for run, path in zip(runs, paths, strict=True):
+        if not path.exists():
+            raise InputError(f"{run}: no such run folder, nor file of weights")
+        if paths.count(path) > 1:
+            raise InputError(f"{run}: is there twice; write every run once (--weights says how much each one counts)")
+    if scales and "multi-scale" not in protocols:
+        raise InputError("--scales: they are for --protocol multi-scale; leave them out, or write it")
+    if ensemble and len(runs) < 2:
+        raise InputError("--ensemble: one run makes none; write two or more")
+    if weights and not ensemble:
+        raise InputError("--weights: they are for --ensemble; leave them out, or write it")
+    if weights and (len(weights) != len(runs) or not all(0 < weight < float("inf") for weight in weights)):
+        raise InputError(f"--weights: write {len(runs)} numbers above 0, one for each run")
+    if workers is not None and workers < 0:
+        raise InputError(f"--workers is {workers}: write 0 or more")
+    if batch_size < 1:
+        raise InputError(f"--batch-size is {batch_size}: write 1 or more")
+
+
+COLUMNS: Columns = {
+    "net": lambda r: r["net"],
+    "run": lambda r: r["run"],
+    "protocol": lambda r: r["protocol"],
+    "top-1": lambda r: percent(r["top1_error"]),
+    "top-5": lambda r: percent(r["top5_error"]),
+    "images": lambda r: count(r["images"]),
+}

@@ -1,0 +1,160 @@
+"""Nets to judge: the newest checkpoint of a run folder, or a file of the weights that torchvision publishes."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lit_resnet.data.module import ImageData
+from lit_resnet.errors import InputError
+from lit_resnet.evaluation.images import test_images
+from lit_resnet.evaluation.judge import Judged
+from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
+from lit_resnet.run.config import RunCLI
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.training.checkpoints import newest_checkpoint
+from lit_resnet.training.module import net_weights
+
+# What torchvision subtracts from RGB images in [0, 1], and divides by.
+TORCHVISION_MEAN = (0.485, 0.456, 0.406)
+TORCHVISION_STD = (0.229, 0.224, 0.225)
+
+
+def model(path: Path, root: Path | None = None) -> Judged:
+    """The net of a run folder, or of a file of torchvision's, and what it is judged on.
+
+    Args:
+        path: The folder of a run, or the file.
+        root: The folder of the images; None for the one in the run's config. A file needs it. What other images than
+            the run's own give is kept apart, in a folder below the run's.
+
+    Raises:
+        InputError: There is no such net there, or its files or images are missing or damaged.
+    """
+    return published(path, root) if path.is_file() else of_run(RunFolder(path), root)
+
+
+def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
+    """The net of a run's newest checkpoint.
+
+    Raises:
+        InputError: No run, no whole checkpoint, weights of another net, or images that are missing or damaged.
+    """
+    config = folder.config()
+    if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
+        raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
+    # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
+    source = config["data"] | ({"root": str(root)} if root else {})
+    cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": source})
+    data = cli.data()
+    net = build(cli.net(data))
+    checkpoint, digest = read(_newest(folder))
+    net.load_state_dict(net_weights(net, checkpoint))
+    if "mean" not in checkpoint:  # one of before they had it: the mean of the images that were trained on
+        data.setup("test")
+    mean = checkpoint.get("mean", data.mean)
+    shapes = ((data.in_channels, 1, 1), data.image_shape)
+    if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
+        raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
+    images = test_images(data)
+    if root and images.digest != (folder.summary() or {}).get("test_images"):  # not what its tables are about
+        folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
+    return Judged(folder, net, mean, digest, images)
+
+
+def published(path: Path, root: Path | None) -> Judged:
+    """A net in a file as torchvision publishes them, `resnet50-0676ba61.pth`; judged on ImageNet.
+
+    Which net it is shows in its names and shapes; it may have other classes than ImageNet's, as many as the images. Its
+    images are divided by a standard deviation: here its first layer's weights are, which is the same.
+
+    Raises:
+        InputError: It is not a state dict of such a net, `root` is not given, or its images are not for that net.
+    """
+    if root is None:
+        raise InputError(f"{path}: weights alone do not say what images they are for; give the folder with --data")
+    weights, digest = read(path)
+    config = recognised(path, weights)
+    data = ImageData(source="imagenet", root=str(root))
+    if data.num_classes != config.num_classes:
+        raise InputError(f"{path}: is for {config.num_classes} classes, but {root} has {data.num_classes}")
+    net = build(config)
+    first = "features.0.weight" if config.family == "vgg" else "conv1.weight"
+    weights[first] = weights[first] / torch.tensor(TORCHVISION_STD)[:, None, None]
+    net.load_state_dict(weights, strict=False)  # early files lack BN's counts of batches, which nothing needs
+    mean = 255 * torch.tensor(TORCHVISION_MEAN)[:, None, None]
+    return Judged(RunFolder(f"{path}.evaluation"), net, mean, digest, test_images(data))
+
+
+def checkpoint_digest(folder: RunFolder) -> str:
+    """SHA-256 of a run's newest checkpoint.
+
+    Raises:
+        InputError: It has none.
+    """
+    with _newest(folder).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(path: Path) -> tuple[dict[str, Any], str]:
+    """The mapping in a file of torch's, and the file's SHA-256.
+
+    Raises:
+        InputError: It is not such a file, or has more in it than tensors and plain values.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load has as many as there are ways to damage a file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not weights that can be read ({reason})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not weights: write a run folder, or a state dict as torchvision publishes them")
+    return content, digest
+
+
+def recognised(path: Path, weights: dict[str, Any]) -> NetConfig:
+    """The net of torchvision's whose names and shapes a state dict has.
+
+    Raises:
+        InputError: There is none.
+    """
+    given = _shapes(weights)
+    last = given.get("fc.weight") or given.get("classifier.6.weight") or ()
+    for config in _candidates(last[0]) if last else ():
+        with torch.device("meta"):
+            wanted = _shapes(build(config).state_dict())
+        if given == wanted:
+            return config
+    raise InputError(
+        f"{path}: not a state dict of torchvision's resnet18, 34, 50, 101, 152, vgg16 or vgg19 (without BN); "
+        "write such a file, or a run folder"
+    )
+
+
+def _newest(folder: RunFolder) -> Path:
+    path = newest_checkpoint(folder)
+    if path is None:
+        raise InputError(f"{folder.checkpoints}: no whole checkpoint here; only trained nets can be judged")
+    return path
+
+
+def _candidates(num_classes: int) -> Iterator[NetConfig]:
+    for depth in IMAGENET_BLOCKS:
+        yield NetConfig("imagenet", depth, "B", stride_on="3x3", num_classes=num_classes)
+    for depth in VGG_CONVOLUTIONS:
+        yield NetConfig("vgg", depth, "none", num_classes=num_classes)
+
+
+def _shapes(weights: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(weight.shape)
+        for name, weight in weights.items()
+        if isinstance(weight, Tensor) and not name.endswith("num_batches_tracked")
+    }

@@ -1,0 +1,280 @@
+"""One run from its config to its finished folder, and the verbs `fit`, `validate`, `test` and `responses`."""
+
+import ctypes
+import math
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+import yaml
+from lightning.pytorch.utilities import rank_zero_only
+
+import lit_resnet
+from lit_resnet.errors import InputError
+from lit_resnet.evaluation.images import test_images
+from lit_resnet.files import FOR_A_WHILE, write_whole
+from lit_resnet.nets import build
+from lit_resnet.probes.complexity import complexity
+from lit_resnet.probes.responses import responses
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.environment import slurm_job
+from lit_resnet.run.evaluate import judge_run
+from lit_resnet.runfolder.folder import GivenUp, RunFolder
+from lit_resnet.runfolder.status import Status
+from lit_resnet.sameness import difference, digest, resumable
+from lit_resnet.training.checkpoints import newest_checkpoint
+from lit_resnet.training.disk import Disk, say
+from lit_resnet.training.module import load_weights
+from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
+from lit_resnet.training.stop import Stopped, StopRequest
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
+
+
+# -- one run
+
+
+def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bool:
+    """Train the run of `cli` to its end in `folder`, from where an earlier attempt stopped if there was one.
+
+    Args:
+        cli: Its config.
+        folder: Its folder.
+        stop: For who wants to know which signal stopped it.
+
+    Returns:
+        Whether it is done; False where it was asked to stop, to be continued by another call.
+
+    Raises:
+        InputError: The folder holds a finished run, or one with another config.
+        InUse: Another process trains in it.
+        GivenUp: It has died three times without getting any further.
+    """
+    keep_freed_memory()
+    stop = stop or StopRequest()
+    disk = Disk(stop)
+    metrics = MetricsFile(folder, disk)
+    recorder = Recorder(folder, metrics, disk, stop)
+    # Before the folder is touched: a value out of range is refused here.
+    cli.instantiate(
+        default_root_dir=folder.path,
+        logger=[metrics],
+        callbacks=[recorder, ProgressBar(metrics)],
+        plugins=[recorder.files],
+    )
+    with stop.heeded(), ExitStack() as held:
+        if rank_zero_only.rank == 0:  # with several devices this is called once for each; the first one owns the folder
+            disk.insist(str(folder.path), lambda: held.enter_context(folder.locked(timeout=5)))
+            disk.insist(str(folder.path), lambda: _prepare(cli, folder))
+        status = recorder.status = folder.status()
+        _count_death(status, folder)
+        status.state, status.attempts, status.error = "running", status.attempts + 1, None
+        status.started = status.started or time.time()
+        status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
+        status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
+        status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+        status.git_commit = _git_commit()
+        recorder.write_status()
+        try:
+            cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=newest_checkpoint(folder), weights_only=True)
+            _finish(cli, folder, recorder)
+            status.state = "done"
+        except Stopped:
+            status.state = "queued"
+        except InputError as error:
+            status.state, status.error = "failed", str(error)
+            raise
+        except BaseException as error:
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            if isinstance(error, OSError) and error.errno in FOR_A_WHILE:
+                status.state, status.error = "queued", words
+            else:
+                status.died(words)
+            raise
+        finally:
+            try:
+                recorder.write_status()
+            except OSError as error:  # which must not hide why it ended
+                say(f"{folder.status_file}: {error.strerror}")
+    return recorder.status.state == "done"
+
+
+@rank_zero_only
+def _count_death(status: Status, folder: RunFolder) -> None:
+    """If the attempt before this one died without a word: it still says `running`, though it holds no lock.
+
+    Raises:
+        GivenUp: It was the third that got no further.
+    """
+    if status.state == "failed":  # somebody asks anew
+        status.deaths = 0
+    if status.state != "running":
+        return
+    status.died("its process was killed, or its machine vanished")
+    if status.state == "failed":
+        folder.write_status(status)
+        raise GivenUp(
+            f"{folder.path}: {status.error}; see its log, mend the cause (memory, most often), and start it again"
+        )
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what an iteration frees: giving memory back and asking anew takes up to a tenth of its time."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc takes
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _prepare(cli: RunCLI, folder: RunFolder) -> None:
+    """Refuse a folder that is not this run's, else put the config there."""
+    if folder.summary():
+        raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
+    text = cli.config_text()
+    if folder.begun() and (key := difference(resumable(folder.config()), resumable(yaml.safe_load(text)))):
+        raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
+    folder.checkpoints.mkdir(exist_ok=True)
+    write_whole(folder.config_file, text)
+    if isinstance(cli.given, dict):  # a cell of a grid
+        write_whole(folder.cell_file, yaml.safe_dump(cli.given, sort_keys=False))
+
+
+def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
+    """Measure what is left to measure; write summary.json last."""
+    trainer, model, data, metrics = cli.trainer, cli.model, cli.datamodule, recorder.metrics
+    wall_seconds = recorder.elapsed
+    metrics.resume(trainer.global_step)  # an attempt that found all iterations done knows its figures from here
+    if not trainer.is_global_zero:
+        return
+    device = trainer.strategy.root_device
+    net = build(model.config)  # its own copy: a compiled one passes hooks by
+    net.load_state_dict(model.net.state_dict())
+    counted = complexity(net, data.image_shape)
+    measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
+    recorder.disk.insist(str(folder.responses_file), lambda: folder.write_responses(measured))
+    images = test_images(data)
+    if cli.config.evaluate:
+        judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
+    recorder.note_memory(device)
+    if model.rate.warming_up:
+        print(
+            f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
+            file=sys.stderr,
+        )
+    if damaged := len(data.damaged_files):
+        print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
+    speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
+    summary = {
+        "net": str(model.config),
+        **asdict(model.config),
+        "data": data.name,
+        "test_images": images.digest,
+        "seed": cli.config.seed_everything,
+        "test_error": metrics.last["test_error"],
+        "train_error": metrics.last["train_error"],
+        "val_error": metrics.last.get("val_error"),
+        "damaged_images": damaged,
+        "diverged": not math.isfinite(metrics.last["train_loss"]),
+        **asdict(counted),
+        "steps": trainer.global_step,
+        "warmup_lr": model.rate.warmup_lr,
+        "warmup_steps": model.rate.warmup_steps,
+        "plateaus": model.rate.drops,
+        "batch_size": data.batch_size,
+        "wall_seconds": round(wall_seconds, 3),
+        "images_per_second": statistics.median(speeds) if speeds else None,
+        "peak_memory_bytes": recorder.status.peak_memory_bytes,
+        "device": device_name(device),
+        "host": platform.node(),
+        "precision": str(trainer.precision),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": recorder.status.versions,
+    }
+    recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: `NVIDIA H100 80GB HBM3`, or `AMD EPYC 9B14, 1 thread`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        name = found[1] if found else name
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _git_commit() -> str | None:
+    """The commit of this checkout; None where the package is not run from one."""
+    checkout = Path(lit_resnet.__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", checkout, "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+# -- verbs
+
+
+def fit(args: list[str]) -> int:
+    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`, by default runs/fit/<net>-<data>-seed<k>."""
+    cli = RunCLI(args)
+    data, net = cli.check()
+    folder = cli.config.trainer.default_root_dir
+    if folder is None:
+        name = f"{net}-{data.name}-seed{cli.config.seed_everything}"
+        folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
+    done = train(cli, RunFolder(folder))
+    print(f"{folder}: {'done' if done else 'stopped; the same command continues it'}", file=sys.stderr)
+    return 0 if done else 130
+
+
+def evaluate(verb: str, args: list[str]) -> int:
+    """`lit-resnet validate | test`: errors of a checkpoint, to stdout; writes nothing."""
+    cli = RunCLI(args, verb)
+    cli.instantiate(logger=[], callbacks=[])
+    load_weights(cli.model.net, Path(cli.config.ckpt_path))
+    run = cli.trainer.validate if verb == "validate" else cli.trainer.test
+    run(cli.model, datamodule=cli.datamodule, verbose=False)
+    for name, value in cli.trainer.callback_metrics.items():
+        print(f"{name} {value:.4f} %")
+    return 0
+
+
+def responses_of(run: str) -> list[tuple[str, float]]:
+    """`lit-resnet responses RUN`: layer responses of a run's newest checkpoint; also replaces its responses.csv.
+
+    Raises:
+        InputError: No run, no whole checkpoint, or weights of another net.
+    """
+    folder = RunFolder(run)
+    config = folder.config()
+    if not isinstance(config.get("model"), dict):
+        raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
+    # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
+    cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
+    data = cli.data()
+    net = build(cli.net(data))
+    checkpoint = newest_checkpoint(folder)
+    if checkpoint is None:
+        raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
+    load_weights(net, checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data.setup("test")
+    measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
+    folder.write_responses(measured)
+    return measured

@@ -1,0 +1,55 @@
+"""What status.json holds: how far a run is, and how its attempts ended."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["queued", "running", "done", "failed"]
+
+DEATHS = 3  # at the same iteration, and a run has failed
+
+
+@dataclass
+class Status:
+    """What status.json holds. Times are seconds since the epoch; errors are the newest known, in percent.
+
+    `saved` is the iteration of the newest checkpoint; `deaths` counts those in a row that left `saved` at `died_at`;
+    `started` is when the first attempt began; `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
+    """
+
+    state: State = "queued"
+    step: int = 0
+    max_steps: int = 0
+    saved: int = 0
+    attempts: int = 0
+    started: float | None = None
+    deaths: int = 0
+    died_at: int | None = None
+    heartbeat: float | None = None
+    elapsed: float = 0.0
+    train_error: float | None = None
+    test_error: float | None = None
+    error: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    job: str | None = None
+    peak_memory_bytes: int | None = None
+    digest: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+
+    def died(self, reason: str) -> None:
+        """Count a death: the run is to go on from its checkpoint, or has failed if it never gets any further."""
+        self.deaths = self.deaths + 1 if self.died_at == self.saved else 1
+        self.died_at = self.saved
+        self.state, self.error = "queued", reason
+        if self.deaths >= DEATHS:
+            self.state, self.error = "failed", f"{reason}; died {self.deaths} times from iteration {self.saved} on"
+
+
+# What others calculate with and print; a folder may come from strangers.
+STATUS_KINDS = {
+    int | float: ("step", "max_steps", "saved", "attempts", "deaths", "elapsed"),
+    int | float | None: ("started", "died_at", "heartbeat", "train_error", "test_error", "pid", "peak_memory_bytes"),
+    str | None: ("error", "host", "job", "digest", "git_commit"),
+    dict: ("versions",),
+}

@@ -1,0 +1,153 @@
+"""Every grid that ships: it plans, and each of its cells trains and reports; two iterations, on tiny images."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from lit_resnet import report
+from lit_resnet.grid import ensembles, status
+from lit_resnet.grid.grid import load, shipped
+from lit_resnet.launch.plan import check
+from lit_resnet.probes.complexity import Complexity
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.evaluate import ensemble_of
+from lit_resnet.run.run import train
+from lit_resnet.runfolder.folder import RunFolder
+
+GRIDS = sorted(path.stem for path in shipped().glob("*.yaml"))
+SMALL = {"source": "folder", "image_size": 8, "pad": 1, "batch_size": 4}
+PHOTOGRAPHS = {
+    "source": "imagenet",
+    "batch_size": 4,
+    "photographs": {"short_side": [36, 40], "crop": 32, "test_short_side": 36, "workers": 0},
+}
+TINY = {
+    "trainer": {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, RunFolder]:
+    """The runs that one grid has trained, by their config: other grids have cells like them."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> str:
+    """Six classes, two images to train on and one to test on of each."""
+    root = tmp_path_factory.mktemp("photographs")
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 2), ("val", 1)):
+        for name in range(6):
+            folder = root / split / f"n{name:08}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(noise.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / f"{i}.JPEG")
+    return str(root)
+
+
+@pytest.fixture
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every net has 2 weights and 10 multiply-adds: nets are counted in tests/probes."""
+    monkeypatch.setattr("lit_resnet.probes.complexity.complexity_of", lambda *_: Complexity(2, 10))
+    monkeypatch.setattr("lit_resnet.run.run.complexity", lambda *_: Complexity(2, 10))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_cell_trains_and_the_grid_reports(
+    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, uncounted, monkeypatch
+):
+    monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 4, 4, 4))  # 138 M weights would take half a minute
+    grid = load(name)
+    # One seed, without the deepest nets (tests/nets trains 1202 layers), and the base on tiny data for two iterations.
+    deep = (101, 152, 1202)
+    first = {cell.name: cell for cell in reversed(grid.cells) if cell.overrides.get("model.net.depth") not in deep}
+    cells = []
+    for cell in reversed(first.values()):
+        overrides = {key: value for key, value in cell.overrides.items() if key != "trainer.max_steps"}
+        if "model.signals_every" in overrides:
+            overrides["model.signals_every"] = 1
+        cells.append(replace(cell, overrides=overrides))
+    data = PHOTOGRAPHS if grid.base["data"]["source"] == "imagenet" else SMALL
+    base = {**grid.base, **TINY, "data": data | {"root": photographs}}
+    base["model"] = {key: 1 if key == "signals_every" else value for key, value in grid.base["model"].items()}
+    names = {cell.name for cell in cells}
+    together = tuple(replace(one, cells=tuple(c for c in one.cells if c in names)) for one in grid.ensembles)
+    grid = replace(grid, base=base, cells=tuple(cells), ensembles=together)
+    assert [planned.max_steps for planned in check(grid)] == [2] * len(cells)
+    for cell in cells:
+        run = status.folder(grid, cell, tmp_path)
+        key = yaml.safe_dump(grid.config(cell))
+        if key in trained:
+            shutil.copytree(trained[key].path, run.path, copy_function=os.link)
+        else:
+            assert train(RunCLI(grid.config(cell)), run)
+            trained[key] = run
+        assert run.summary()["steps"] == 2
+        assert set(run.evaluations()) == set(base.get("evaluate", []))
+    for ensemble in ensembles.ready(grid, tmp_path):
+        ensembles.keep(
+            grid, ensemble, tmp_path, ensemble_of(ensembles.members(grid, ensemble, tmp_path), ensemble.protocol)
+        )
+    assert not ensembles.ready(grid, tmp_path)
+    written = _report(grid, tmp_path)
+    assert not written.not_drawn
+    assert len(written.table.rows) == len(cells)
+    for name in grid.tables:
+        ours = [record.get("top1_error_mean", record.get("top1_error")) for record in written.tables[name].records]
+        assert any(error is not None for error in ours)
+
+
+def _report(grid, root: Path) -> report.Report:
+    """The report of the changed grid, from a file of its own."""
+    folder = root / "grids"
+    folder.mkdir()
+    (folder / "base.yaml").write_text(yaml.safe_dump(grid.base))
+    content = {
+        "title": grid.title,
+        "base": "base.yaml",
+        "include": {cell.name: cell.overrides | {"seeds": [cell.seed]} for cell in grid.cells},
+        "report": {
+            "figures": list(grid.figures),
+            "tables": list(grid.tables),
+            "ensembles": {one.name: {"cells": list(one.cells), "protocol": one.protocol} for one in grid.ensembles},
+        },
+    }
+    (folder / f"{grid.name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return report.write(str(folder / f"{grid.name}.yaml"), root)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_it_is_right_as_it_ships(name: str, photographs: str, uncounted):
+    of_photographs = load(name).base["data"]["source"] == "imagenet"
+    grid = load(name, [f"data.root={photographs}"] if of_photographs else [])
+    assert len(check(grid)) == len(grid.cells)
+
+
+def test_a_plan_counts_the_arithmetic_of_a_training(uncounted):
+    """Forward once and backward twice that; 1202 layers compute their activations once more."""
+    planned = {p.net_config["depth"]: p.training_macs for p in check(load("table6"))}
+    step = 10 * 128 * 64_000
+    assert planned == {20: 3 * step, 32: 3 * step, 44: 3 * step, 56: 3 * step, 110: 3 * step, 1202: 4 * step}
+
+
+def test_the_papers_grids_are_there():
+    assert {"table2", "fig4", "table3", "table4", "table5", "bottleneck-plain", "imagenette"} <= set(GRIDS)
+    six = load("table5")
+    assert sorted(cell.overrides["model.net.depth"] for cell in six.cells) == [34, 34, 50, 101, 152, 152]
+    assert set(six.ensembles[0].cells) == {cell.name for cell in six.cells}
+    assert {"fig1", "fig6", "table6", "fig7", "warmup", "longer", "single-layer", "options", "gradients"} <= set(GRIDS)
+    five = [cell.seed for cell in load("table6").cells if cell.overrides["model.net.depth"] == 110]
+    assert five == [0, 1, 2, 3, 4]
+    for cell in load("fig6").cells:
+        config = RunCLI(load("fig6").config(cell)).config
+        deep = config.model.net.depth >= 110
+        assert config.model.warmup_lr == (0.01 if deep else None)
+        assert (config.model.warmup_error, config.trainer.max_steps) == (80, 64_000)

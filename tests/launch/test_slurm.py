@@ -1,0 +1,227 @@
+"""What is submitted to Slurm, what its queue says, and what it refuses; that runs survive it, see test_launch.py."""
+
+import errno
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm_rig import Rig
+
+from lit_resnet.cli import main
+from lit_resnet.grid.cluster import Cluster
+from lit_resnet.grid.grid import load
+from lit_resnet.grid.status import Job
+from lit_resnet.launch import job, jobs
+from lit_resnet.launch import slurm as slurm_launcher
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.status import Status
+from lit_resnet.sameness import digest
+
+RECIPE = {
+    "model": {"net": {"depth": 8}, "milestones": [10]},
+    "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
+    "trainer": {"max_steps": 20, "val_check_interval": 10, "log_every_n_steps": 10},
+}
+
+
+def write_grid(folder: Path, **content) -> str:
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump({"base": "recipe.yaml"} | content, sort_keys=False))
+    return str(folder / "tiny.yaml")
+
+
+def launcher(path: str, root: Path, **cluster) -> slurm_launcher.Launcher:
+    return slurm_launcher.Launcher(load(path), path, [], root, Cluster(**cluster))
+
+
+def finish(run: RunFolder, hours: float, config: dict) -> None:
+    """Let a run be done, as far as a launcher can tell."""
+    words = {"net": "n", "family": "cifar", "shortcut": "A", "data": "digits"}
+    numbers = {"depth": 8, "params": 1, "macs": 1, "steps": 20, "batch_size": 16, "test_error": 1.0, "train_error": 1.0}
+    run.path.mkdir(parents=True)
+    run.cell_file.write_text(yaml.safe_dump(config))
+    run.write_summary({**words, **numbers, "wall_seconds": hours * 3600})
+    status = run.status()
+    status.state, status.digest = "done", digest(config)
+    run.write_status(status)
+
+
+def test_cells_that_need_the_same_are_an_array(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")  # without Slurm
+    grid = write_grid(
+        tmp_path,
+        seeds=[0, 1],
+        include={
+            "short": {},
+            "long": {"trainer.max_steps": 40},
+            "cpu": {"trainer.accelerator": "cpu"},
+            "two": {"trainer.devices": 2, "trainer.num_nodes": 3, "data.batch_size": 12},
+        },
+    )
+    found = launcher(grid, tmp_path, gres="gpu:a100", cpus=8, hours=6.0, parallel=5, runs_per_job=3, runs_per_gpu=2)
+    text = found.dry_run()
+    lists = [part.split("\n\n")[0].splitlines() for part in text.split("(cells.txt)\n")[1:]]
+    assert lists == [
+        ["# 0: long-seed0 long-seed1 short-seed0", "# 1: short-seed1"],
+        ["# 0: cpu-seed0 cpu-seed1"],
+        ["# 0: two-seed0", "# 1: two-seed1"],
+    ]
+    gpus, cpus, two = (part.splitlines() for part in text.split("#!/bin/bash")[1:])
+    for option in ("gres=gpu:a100:1", "cpus-per-task=8", "time=6:00:00", "array=0-1%5", "requeue", "signal=USR1@120"):
+        assert f"#SBATCH --{option}" in gpus
+    assert not any("gres" in line for line in cpus)
+    assert {"#SBATCH --nodes=3", "#SBATCH --ntasks-per-node=2", "#SBATCH --gres=gpu:a100:2"} <= set(two)
+    assert not list(tmp_path.glob("tiny/*")), "a dry run leaves nothing"
+
+
+def test_the_time_that_a_job_asks_for(tmp_path: Path, monkeypatch):
+    """Of a finished run by the line through it, with a margin, in steps; at most what the file says."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    path = write_grid(tmp_path, seeds=[0, 1], include={"a": {}, "b": {"trainer.max_steps": 60}})
+    grid = load(path)
+    finish(RunFolder(tmp_path / "tiny" / "a-seed0"), 1.0, grid.config(grid.cells[0]))
+
+    def asked(**cluster) -> list[str]:
+        return [line[15:] for line in launcher(path, tmp_path, **cluster).dry_run().splitlines() if "--time=" in line]
+
+    assert asked(hours=24.0) == ["8:00:00", "2:00:00"], "3 h and 1 h, half as much again and a quarter"
+    assert asked(hours=24.0, runs_per_job=3) == ["12:00:00"], "7 h, one after the other"
+    assert asked(hours=24.0, runs_per_job=3, runs_per_gpu=3) == ["8:00:00"], "no less than the longest"
+    assert asked(hours=1.5) == ["1:30:00"]
+    assert asked() == []
+
+
+def test_large_arrays_are_cut(tmp_path: Path, monkeypatch):
+    path = write_grid(tmp_path, seeds=list(range(5)), include={"a": {}})
+    monkeypatch.setattr(slurm_launcher, "most_tasks", lambda: 2)
+    monkeypatch.setenv("PATH", "/nowhere")
+    text = launcher(path, tmp_path).dry_run()
+    assert [line[16:] for line in text.splitlines() if "--array=" in line] == ["0-1", "0-1", "0-0"]
+
+
+def test_queued_cancelled_and_launched_again(slurm: Rig, tmp_path: Path, capsys, monkeypatch):
+    later = {"options": {"begin": "now+1hour"}, "runs_per_job": 2}
+    grid = write_grid(tmp_path, seeds=[0, 1], include={"a": {}, "b": {}}, cluster=later)
+    root = tmp_path / "ru ns"
+    args = [grid, "--root", str(root)]
+
+    def status() -> dict[str, list[str]]:
+        capsys.readouterr()
+        assert main(["status", *args, "--format", "csv"]) == 0
+        rows = [line.split(",") for line in capsys.readouterr().out.splitlines()[1:]]
+        return {f"{row[0]}{row[1]}": [row[2], row[-1]] for row in rows}
+
+    assert main(["launch", *args, "--on", "slurm"]) == 0
+    number = capsys.readouterr().out.strip()
+    state, note = status()["a0"]
+    assert (state, note.split(" (")[0]) == ("queued", f"job {number}_0 pending")
+    assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
+    # Beside the jobs another value would make two runs of one name.
+    assert main(["launch", *args, "--on", "slurm", "--set", "model.lr=0.5"]) == 2
+    assert f"is queued (job {number}_0) with another model.lr (None, not 0.5)" in capsys.readouterr().err
+    # A task that has another run to do stays.
+    assert main(["cancel", *args, "a-seed0"]) == 0
+    assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
+    assert RunFolder(root / "tiny" / "a-seed0").cancelled
+    assert main(["cancel", *args]) == 0
+    assert "4 asked to stop" in capsys.readouterr().err
+    assert slurm.run("squeue", "-h", "-r") == ""
+    assert {state for state, _ in status().values()} == {"cancelled"}
+    assert main(["launch", *args, "--on", "slurm"]) == 0
+    assert {state for state, _ in status().values()} == {"queued"}
+    assert main(["cancel", *args, "a", "b"]) == 0
+    assert main(["cancel", *args, "c"]) == 2
+    assert "c: no cell of tiny" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        ({"partition": "nope"}, "sbatch refuses: invalid partition specified: nope; Invalid partition name specified"),
+        ({"gres": "tpu"}, "sbatch refuses: Invalid generic resource (gres) specification"),
+        ({"constraint": "v100"}, "sbatch refuses: Invalid feature specification"),
+        ({"options": {"nonsense": 1}}, "sbatch refuses: "),
+    ],
+)
+def test_what_sbatch_refuses(slurm: Rig, tmp_path: Path, capsys, cluster: dict, message: str):
+    grid = write_grid(tmp_path, include={"a": {}}, cluster=cluster)
+    assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith(f"lit-resnet: {message}")
+    assert not list((tmp_path / "tiny" / "slurm").glob("*")), "nothing is left of what was not submitted"
+    assert slurm.run("squeue", "-h") == ""
+
+
+def test_a_controller_that_does_not_answer(tmp_path: Path, monkeypatch):
+    def failing(*_, **__):
+        raise subprocess.CalledProcessError(
+            1, "squeue", "", "slurm_load_jobs error: Unable to contact slurm controller\n"
+        )
+
+    monkeypatch.setattr(jobs.shutil, "which", lambda _: "/usr/bin/squeue")
+    monkeypatch.setattr(jobs.subprocess, "run", failing)
+    (tmp_path / "tiny" / "slurm").mkdir(parents=True)
+    with pytest.raises(
+        jobs.InputError, match="squeue refuses: slurm_load_jobs error: Unable to contact slurm controller"
+    ):
+        jobs.queue(tmp_path, ["tiny"])
+
+
+def test_without_slurm(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")
+    grid = write_grid(tmp_path, include={"a": {}})
+    assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 2
+    assert "--on slurm: no sbatch on this machine; use a login node of the cluster" in capsys.readouterr().err
+    assert main(["launch", grid, "--wait", "--root", str(tmp_path)]) == 2
+    assert "--wait is for launch --on slurm; leave it out" in capsys.readouterr().err
+    assert main(["launch", grid, "--on", "slurm", "--jobs", "2", "--root", str(tmp_path)]) == 2
+    assert "--jobs is for launch --on local; leave it out" in capsys.readouterr().err
+
+
+def test_a_root_that_cannot_be_written(slurm: Rig, tmp_path: Path, capsys):
+    grid = write_grid(tmp_path, include={"a": {}})
+    assert main(["launch", grid, "--on", "slurm", "--root", "/proc/runs"]) == 2
+    assert "--root /proc/runs: cannot be written" in capsys.readouterr().err
+
+
+def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path):
+    """Its job may have been requeued while another one finished it."""
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    run.ask_to_stop()
+    assert job._rank(run, None) == job.DONE
+    status = run.status()
+    status.state = "failed"
+    run.write_status(status)
+    assert job._rank(run, None) == job.FAILED
+
+
+def test_what_slurm_holds_back_since_a_node_failed_is_released(tmp_path: Path, monkeypatch, capsys):
+    path = write_grid(tmp_path, include={"a": {}})
+    grid = load(path)
+    run = RunFolder(tmp_path / "tiny" / "a-seed0")
+    run.path.mkdir(parents=True)
+    run.write_status(Status(digest=digest(grid.config(grid.cells[0]))))
+    held, released = Job("7_0", "PENDING", "", "launch failed requeued held"), []
+    monkeypatch.setattr(slurm_launcher.shutil, "which", lambda _: "/usr/bin/sbatch")
+    monkeypatch.setattr(slurm_launcher, "queue_of", lambda *_: {"a-seed0": held})
+    monkeypatch.setattr(slurm_launcher, "most_tasks", lambda: 1000)
+    monkeypatch.setattr(slurm_launcher, "release", released.extend)
+    said = []
+    assert launcher(path, tmp_path).launch(said.append) == []
+    assert released == ["7_0"]
+    assert said == ["released: 7_0, which a node had failed to start", "0 of 1 done, 1 under way, 0 to submit"]
+
+
+def test_a_full_disk_is_told_in_a_line(slurm: Rig, tmp_path: Path, monkeypatch, capsys):
+    def full(path: Path, *_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    grid = write_grid(tmp_path, include={"a": {}})
+    monkeypatch.setattr(slurm_launcher, "write_whole", full)
+    assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 1
+    assert "cell.yaml: No space left on device; make room, then the same again" in capsys.readouterr().err.replace(
+        "\n", ""
+    )
+    assert slurm.run("squeue", "-h") == ""

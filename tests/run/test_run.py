@@ -1,0 +1,691 @@
+"""One run: its folder, its learning rate, and that a run that was stopped or killed ends as one that was not."""
+
+import csv
+import errno
+import io
+import json
+import os
+import pickle
+import signal
+import time
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
+
+from lit_resnet.data import sources
+from lit_resnet.data.module import ImageData
+from lit_resnet.errors import InputError
+from lit_resnet.nets import NetConfig, build
+from lit_resnet.run import run
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import train
+from lit_resnet.runfolder.folder import GivenUp, RunFolder
+from lit_resnet.runfolder.status import Status
+from lit_resnet.training import disk, recorder
+from lit_resnet.training.module import LitResNet, load_weights
+
+STEPS, VAL, LOG = 24, 8, 6
+
+
+WARM_UP = {"warmup_lr": 0.02, "warmup_window": 5, "warmup_error": 85}
+
+
+def config(**model) -> dict:
+    return {
+        "seed_everything": 1,
+        "model": {"net": {"depth": 8}, "milestones": [14, 20], **WARM_UP, "signals_every": 7, **model},
+        "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 32},
+        "trainer": {"max_steps": STEPS, "val_check_interval": VAL, "log_every_n_steps": LOG, "accelerator": "cpu"},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(one_thread):
+    """For all tests here."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> RunFolder:
+    """A run that nobody disturbed."""
+    torch.set_num_threads(1)
+    folder = RunFolder(tmp_path_factory.mktemp("whole") / "run")
+    assert train(RunCLI(config()), folder)
+    return folder
+
+
+def outcome(folder: RunFolder) -> dict:
+    """All numbers that must not depend on when a run was interrupted: those but times."""
+    rows = folder.metrics()
+    for row in rows:
+        row.pop("images_per_second")
+    summary = {k: v for k, v in folder.summary().items() if k.endswith("_error") or k in ("steps", "params", "macs")}
+    summary["warmup_steps"] = folder.summary()["warmup_steps"]
+    weights = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    measured = {"responses": folder.responses(), "signals": folder.signals()}
+    return {"metrics": rows, "summary": summary, "weights": weights, **measured}
+
+
+def assert_same(a: RunFolder, b: RunFolder) -> None:
+    left, right = outcome(a), outcome(b)
+    weights, others = left.pop("weights"), right.pop("weights")
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert left == right
+
+
+def test_the_run_folder(whole: RunFolder):
+    status, summary = whole.status(), whole.summary()
+    assert (status.state, status.step, status.max_steps, status.attempts) == ("done", STEPS, STEPS, 1)
+    assert torch.__version__.startswith(status.versions["torch"])
+    assert summary["net"] == "ResNet-8"
+    assert (summary["num_classes"], summary["in_channels"], summary["data"]) == (10, 1, "digits")
+    assert (summary["steps"], summary["batch_size"], summary["seed"]) == (STEPS, 32, 1)
+    rows = whole.metrics()
+    assert [row["step"] for row in rows] == [6, 8, 12, 16, 18, 24]
+    assert [row["step"] for row in rows if row["train_error"] is not None] == [6, 12, 18, 24]
+    assert [row["step"] for row in rows if row["test_error"] is not None] == [8, 16, 24]
+    assert summary["test_error"] == rows[-1]["test_error"]
+    assert summary["train_error"] == rows[-1]["train_error"]
+    # Training error over a window: a whole number of its 6 x 32 images.
+    assert all(
+        abs(row["train_error"] * LOG * 32 / 100 - round(row["train_error"] * LOG * 32 / 100)) < 0.01
+        for row in rows
+        if row["train_error"] is not None
+    )
+    assert len(whole.responses()) == 7
+    assert all(row["std"] > 0 for row in whole.responses())
+
+
+def test_learning_rate_warms_up_and_falls_at_the_milestones(whole: RunFolder):
+    # The rate that an iteration was trained with: iterations 15 and 21 are the first after a milestone.
+    assert whole.summary()["warmup_steps"] == 10
+    rates = {row["step"]: row["lr"] for row in whole.metrics() if row["lr"] is not None}
+    assert rates == pytest.approx({6: 0.02, 12: 0.1, 18: 0.01, 24: 0.001})
+
+
+def test_signals_of_every_seventh_iteration(whole: RunFolder):
+    rows = whole.signals()
+    assert [(row["step"], row["layer"]) for row in rows] == [(s, n) for s in (7, 14, 21) for n in range(1, 8)]
+    assert all(row["variance"] > 0 and row["gradient"] > 0 for row in rows)
+
+
+def test_the_config_in_the_folder_repeats_the_run(whole: RunFolder, tmp_path: Path):
+    again = RunFolder(tmp_path / "again")
+    assert train(RunCLI(["--config", str(whole.config_file)]), again)
+    assert_same(whole, again)
+    assert again.config_file.read_text() == whole.config_file.read_text()
+
+
+def bare_loop(net: torch.nn.Module, batches: Iterable, precision: str) -> None:
+    """The run of `config()` without a Trainer, line by line as a book would have it; with a rate for each iteration."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    rates = [0.02] * 10 + [0.1] * 4 + [0.01] * 6 + [0.001] * 4
+    for rate, (images, labels) in zip(rates, batches, strict=False):
+        optimizer.param_groups[0]["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = torch.nn.functional.cross_entropy(net(images.to(memory_format=torch.channels_last)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("block", [1, 8, 100])
+def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
+    tmp_path: Path, precision: str, block: int
+):
+    changed = config()
+    changed["trainer"] |= {"precision": precision, "val_check_interval": block}
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(changed), folder)
+    cli = RunCLI(changed)
+    cli.instantiate(logger=[], callbacks=[])
+    net, data = cli.model.net, cli.datamodule
+    data.setup("fit")
+    bare_loop(net.train(), chain.from_iterable(data.train_dataloader()), precision)
+    trained = build(cli.model.config)
+    load_weights(trained, folder.checkpoints / "last.ckpt")
+    assert folder.summary()["warmup_steps"] == 10
+    for (name, a), b in zip(net.state_dict().items(), trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5 if precision == "32-true" else 1e-2, atol=1e-6, msg=name)
+
+
+def test_weight_decay_of_bn_and_bias_is_a_choice():
+    for decayed in (True, False):
+        cli = RunCLI(config(decay_bn_and_bias=decayed))
+        cli.instantiate(logger=[], callbacks=[])
+        groups = cli.model.configure_optimizers().param_groups
+        decay = {p: group["weight_decay"] for group in groups for p in group["params"]}
+        for name, p in cli.model.net.named_parameters():
+            spared = not decayed and (".bn" in f".{name}" or name == "fc.bias")
+            assert decay[p] == (0 if spared else 1e-4), name
+
+
+@pytest.mark.parametrize("length", [{"max_steps": 3}, {"max_epochs": 1, "limit_train_batches": 3}])
+def test_module_and_data_serve_a_trainer_of_ones_own(length: dict):
+    model = pickle.loads(pickle.dumps(LitResNet(NetConfig(depth=8, in_channels=1), signals_every=2)))
+    trainer = Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, **length,
+    )  # fmt: skip
+    trainer.fit(model, ImageData(source="digits", pad=1, flip=False, batch_size=32))
+    assert trainer.global_step == 3
+    with pytest.raises(ValueError, match="warmup_window is 0"):
+        LitResNet(NetConfig(depth=8), warmup_lr=0.01, warmup_window=0)
+
+
+def test_a_warm_up_that_never_ends_is_told(tmp_path: Path, capsys):
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(config(warmup_error=1)), folder)
+    assert "the warm-up never ended: the training error stayed at 1 % or more" in capsys.readouterr().err
+    assert folder.summary()["warmup_steps"] is None
+
+
+def test_a_laptop_of_apple_trains_on_its_cpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    changed = config()
+    changed["trainer"]["accelerator"] = "auto"
+    cli = RunCLI(changed)
+    cli.instantiate(logger=[], callbacks=[])
+    assert isinstance(cli.trainer.accelerator, CPUAccelerator)
+
+
+class Killed(BaseException):
+    pass
+
+
+def train_and_kill(folder: RunFolder, monkeypatch, saved: tuple[int, ...], killed: int) -> None:
+    """One attempt that saves at these steps alone and dies at the end of step `killed`."""
+
+    def die(self, trainer) -> None:
+        if trainer.global_step in saved:
+            self._save(trainer)
+        if trainer.global_step == killed:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", die)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+
+
+@pytest.mark.parametrize(("saved", "killed"), [(3, 3), (6, 7), (7, 8), (8, 8), (8, 12), (15, 17), (16, 16), (23, 23)])
+def test_a_killed_run_ends_like_the_undisturbed_one(
+    whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
+):
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, monkeypatch, saved=(saved,), killed=killed)
+    assert folder.summary() is None
+    assert train(RunCLI(config()), folder)
+    assert folder.status().attempts == 2
+    assert_same(whole, folder)
+
+
+def test_killed_again_right_after_a_resume(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, monkeypatch, saved=(LOG,), killed=LOG)  # at a step that has a row
+    train_and_kill(folder, monkeypatch, saved=(), killed=LOG + 1)
+    assert train(RunCLI(config()), folder)
+    assert folder.status().attempts == 3
+    assert_same(whole, folder)
+
+
+def test_killed_before_the_first_checkpoint(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_killed_after_the_last_iteration(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+
+    def die(*_) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "responses", die)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert folder.status().step == STEPS
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    ("when", "step", "saved"),
+    [("before", 9, 9), ("after", 9, 10), ("after", 7, 8), ("after", 8, 9), ("after", 24, 24)],
+)
+def test_a_stopped_run_saves_and_the_next_call_continues(
+    whole: RunFolder, tmp_path: Path, monkeypatch, number: signal.Signals, when: str, step: int, saved: int
+):
+    """The signal comes before or after the moment at which a step looks for it; 8 is evaluated, 24 is the last one."""
+    folder = RunFolder(tmp_path / "run")
+    original = recorder.Recorder._save_if_due
+
+    def signalled(self, trainer) -> None:
+        due = trainer.global_step == step and not self.stop.made
+        if due and when == "before":
+            os.kill(os.getpid(), number)
+            if number != signal.SIGINT:  # Slurm sends it to the launcher, which sends one of its own
+                os.kill(os.getpid(), signal.SIGTERM)
+        original(self, trainer)
+        if due and when == "after":
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", signalled)
+        assert not train(RunCLI(config()), folder)
+    assert (folder.status().state, folder.status().step) == ("queued", saved)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_a_cancelled_run_saves_and_is_continued_when_it_is_allowed(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    original = recorder.Recorder._save_if_due
+
+    def cancelled(self, trainer) -> None:
+        if trainer.global_step == 9:
+            folder.ask_to_stop()
+        original(self, trainer)
+
+    monkeypatch.setattr(recorder, "HEARTBEAT_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", cancelled)
+        assert not train(RunCLI(config()), folder)
+    assert (folder.status().state, folder.status().step) == ("queued", 10)
+    folder.allow()
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_a_stop_does_not_wait_for_the_end_of_a_long_evaluation(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    """The next attempt repeats it, and the iterations since the checkpoint."""
+    folder = RunFolder(tmp_path / "run")
+    original = LitResNet.validation_step
+
+    def signalled(self, *args) -> None:
+        original(self, *args)
+        if self.global_step == 16 and not self.trainer.sanity_checking:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "EVALUATION_SECONDS", -1)
+        patch.setattr(LitResNet, "validation_step", signalled)
+        patch.setattr(recorder, "CHECKPOINT_SECONDS", 1e9)
+        patch.setattr(
+            recorder.Recorder, "on_iteration_end", lambda r, t, _: r._save(t) if t.global_step == 13 else None
+        )
+        assert not train(RunCLI(config()), folder)
+    assert "stopped at iteration 13; the next attempt goes on from iteration 13" in capsys.readouterr().err
+    assert [row["step"] for row in folder.metrics()] == [6, 8, 12]
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+class FullDisk:
+    """A disk for a test to fill: of what is appended half is written, as real ones do it."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.full = False
+        original = Path.open
+
+        class Half(io.FileIO):
+            def write(self, content) -> int:
+                return super().write(bytes(content)[: len(content) // 2])
+
+        def opened(path: Path, mode: str = "r", *args, **kwargs):
+            if self.full and mode == "wb":
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            return Half(path, mode) if self.full and mode == "ab" else original(path, mode, *args, **kwargs)
+
+        monkeypatch.setattr(Path, "open", opened)
+
+
+def test_a_full_disk_does_not_end_a_run(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
+
+    def filling(self, trainer) -> None:
+        full.full = 5 <= trainer.global_step < 20
+        self._save(trainer)
+
+    monkeypatch.setattr(recorder.Recorder, "_save_if_due", filling)
+    assert train(RunCLI(config()), folder)
+    assert folder.status().attempts == 1
+    said = capsys.readouterr().err
+    assert said.count("No space left on device; the run goes on and tries again") == 1
+    assert said.count("the disk takes all again") == 1
+    assert not [path for path in folder.path.rglob("*") if "tmp" in path.name or "new" in path.name]
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize("freed", [False, True])
+def test_killed_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeypatch, freed: bool):
+    """The rows that it could not write come again; also where a checkpoint has been written since."""
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
+
+    def filling(self, trainer) -> None:
+        full.full = 5 <= trainer.global_step < 20
+        if trainer.global_step == 4 or (freed and trainer.global_step == 20):
+            self._save(trainer)
+        if trainer.global_step == 21:
+            full.full = False
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", filling)
+        with pytest.raises(Killed):
+            train(RunCLI(config()), folder)
+    assert folder.status().saved == (20 if freed else 4)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (run, "_prepare"),
+        (recorder.Recorder, "on_train_end"),
+        (RunFolder, "write_responses"),
+        (RunFolder, "write_summary"),
+    ],
+)
+def test_a_run_waits_for_a_full_disk_where_there_is_nothing_else_to_do(
+    whole: RunFolder, tmp_path: Path, monkeypatch, where: Any, name: str
+):
+    folder, full, original = RunFolder(tmp_path / "run"), FullDisk(monkeypatch), getattr(where, name)
+    naps = 0
+
+    def nap(_: float) -> None:
+        nonlocal naps
+        naps += 1
+        full.full = naps < 3
+
+    def filled(*args) -> None:
+        full.full = naps < 3
+        original(*args)
+
+    monkeypatch.setattr(time, "sleep", nap)
+    monkeypatch.setattr(where, name, filled)
+    assert train(RunCLI(config()), folder)
+    assert (naps, folder.status().attempts) == (3, 1)
+    assert_same(whole, folder)
+
+
+def test_a_disk_that_stays_full_leaves_the_run_to_be_continued(whole: RunFolder, tmp_path: Path, monkeypatch):
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
+    original = recorder.Recorder._save_if_due
+
+    def filling(self, trainer) -> None:
+        full.full = trainer.global_step > 15
+        original(self, trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", filling)
+        patch.setattr(disk, "INSIST_SECONDS", -1)
+        with pytest.raises(OSError, match="No space left on device"):
+            train(RunCLI(config()), folder)
+    full.full = False
+    assert folder.summary() is None
+    assert folder.status().deaths == 0, "a full disk is no death"
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_stopped_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
+    folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
+    original = recorder.Recorder._save_if_due
+
+    def stopped(self, trainer) -> None:
+        if trainer.global_step == 9:
+            self._save(trainer)
+            full.full = True
+        if trainer.global_step == 19:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.Recorder, "_save_if_due", stopped)
+        assert not train(RunCLI(config()), folder)
+    full.full = False
+    assert "stopped at iteration 19; the next attempt goes on from iteration 9" in capsys.readouterr().err
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_what_ended_a_run_is_told_though_it_cannot_be_written_down(tmp_path: Path, monkeypatch, capsys):
+    folder = RunFolder(tmp_path / "run")
+
+    def refuse(*_) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def die(*_) -> None:
+        monkeypatch.setattr(RunFolder, "write_status", refuse)
+        raise Killed
+
+    monkeypatch.setattr(recorder.Recorder, "_save_if_due", die)
+    with pytest.raises(Killed) as caught:
+        train(RunCLI(config()), folder)
+    assert caught.value.__context__ is None
+    assert "status.json: Permission denied" in capsys.readouterr().err
+
+
+def test_three_deaths_without_a_word(whole: RunFolder, tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_status(Status("running", deaths=2, died_at=0))
+    with pytest.raises(GivenUp, match="died 3 times from iteration 0 on; see its log, mend the cause"):
+        train(RunCLI(config()), folder)
+    assert folder.status().state == "failed"
+    folder.write_status(Status("running", deaths=2, died_at=0, saved=8))  # it has got further since
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_a_run_that_is_stopped_while_it_loads_stops_at_once(tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert not train(RunCLI(config()), folder)
+    assert (folder.status().state, folder.status().step) == ("queued", 0)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "overwritten"])
+def test_a_damaged_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys, damage: str):
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, monkeypatch, saved=(5, 11), killed=13)
+    last = folder.checkpoints / "last.ckpt"
+    content = last.read_bytes()
+    middle = len(content) // 2
+    last.write_bytes(content[:5000] if damage == "cut off" else content[:middle] + bytes(500) + content[middle + 500 :])
+    assert train(RunCLI(config()), folder)
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+    assert_same(whole, folder)
+
+
+def test_the_last_model_is_the_one_reported(tmp_path: Path, monkeypatch):
+    uneven = config()
+    uneven["trainer"]["max_steps"] = 10  # evaluated at 8, and once more at the end
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(uneven), folder)
+    rows = folder.metrics()
+    assert [row["step"] for row in rows] == [6, 8, 10], "one row a step"
+    assert [row["step"] for row in rows if row["test_error"] is not None] == [8, 10]
+    assert folder.summary()["test_error"] == rows[-1]["test_error"]
+
+    killed = RunFolder(tmp_path / "killed")
+
+    def die(*_) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "complexity", die)
+        with pytest.raises(Killed):
+            train(RunCLI(uneven), killed)
+    assert train(RunCLI(uneven), killed)
+    assert_same(folder, killed)
+
+
+def test_errors_and_losses_are_those_of_all_images(whole: RunFolder):
+    data = RunCLI(config()).data()
+    data.setup("test")
+    net = build(NetConfig(depth=8, in_channels=1)).eval()
+    load_weights(net, whole.checkpoints / "last.ckpt")
+    (images, labels) = data.test
+    with torch.inference_mode():
+        logits = net((images - data.mean) / 255).double()
+    last = whole.metrics()[-1]
+    assert last["test_error"] == pytest.approx(100 * (logits.argmax(1) != labels).double().mean().item(), abs=1e-4)
+    # 500 images in batches of 32: the last batch is short, and each of its images counts as one.
+    assert last["test_loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolder, monkeypatch):
+    # "eager" goes through the compiler's graph capture, which is what passes hooks by, without generating code.
+    compile_net = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend="eager"))
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(config(compile=True, signals_every=None)), folder)
+    measured = [row["std"] for row in folder.responses()]
+    assert measured == pytest.approx([row["std"] for row in whole.responses()], rel=1e-3)
+
+
+def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    wrong = config()
+    wrong["data"]["val_size"] = 5000
+    with pytest.raises(InputError, match="there are 1297 training images"):
+        train(RunCLI(wrong), folder)
+    assert folder.status().state == "failed", "it would fail again"
+    assert train(RunCLI(config()), folder)
+
+
+def test_a_held_out_split_has_its_own_error(tmp_path: Path):
+    split = config()
+    split["data"]["val_size"] = 97
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(split), folder)
+    errors = [row["val_error"] for row in folder.metrics() if row["val_error"] is not None]
+    assert len(errors) == 3
+    assert errors[-1] * 97 / 100 == pytest.approx(round(errors[-1] * 97 / 100), abs=1e-3)
+    assert folder.summary()["val_error"] == errors[-1]
+
+
+def test_a_run_that_diverges_says_so(tmp_path: Path, whole: RunFolder):
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(config(lr=1e30)), folder)
+    assert folder.summary()["diverged"]
+    assert not whole.summary()["diverged"]
+
+
+def test_a_third_death_without_getting_further_is_a_failure(tmp_path: Path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    monkeypatch.setattr(recorder.Recorder, "_save_if_due", lambda *_: 1 / 0)
+    for death, state in ((1, "queued"), (2, "queued"), (3, "failed")):
+        with pytest.raises(ZeroDivisionError):
+            train(RunCLI(config()), folder)
+        assert folder.status().state == state
+        assert folder.status().deaths == death
+    assert folder.status().error == "ZeroDivisionError: division by zero; died 3 times from iteration 0 on"
+    with pytest.raises(ZeroDivisionError):  # somebody asks anew
+        train(RunCLI(config()), folder)
+    assert folder.status().deaths == 1
+
+
+def test_finished_runs_and_other_configs_are_not_overwritten(whole: RunFolder, tmp_path: Path, monkeypatch):
+    before = {path: path.read_bytes() for path in whole.path.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="this run is finished"):
+        train(RunCLI(config()), whole)
+    assert before == {path: path.read_bytes() for path in before}
+
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.config_file.write_text(RunCLI(config()).config_text())
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "last.ckpt").write_bytes((whole.checkpoints / "last.ckpt").read_bytes())
+    with pytest.raises(InputError, match=r"another model.lr \(0.1, not 0.05\)"):
+        train(RunCLI(config(lr=0.05)), folder)
+
+
+VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": {"net": {"dpeth": 20}}}, r"unknown key model.net.dpeth; did you mean model.net.depth\?"),
+        ({"modle": {"lr": 1}}, "unknown key modle"),
+        ({"model": {"net": {"depth": 21}}}, "depth is 21: .* 20 and 26"),
+        ({"model": {"net": {"depth": "deep"}}}, "model.net.depth: deep is not a whole number"),
+        ({"model": {"net": {"shortcut": "D"}}}, "model.net.shortcut: D is not one of none, A, B, C"),
+        ({"model": {"net": 3}}, "model.net is 3: it has keys of its own"),
+        ({"model": {"lr": -0.1}}, "lr is -0.1: write a number above 0"),
+        ({"model": {"milestones": [20, 10]}}, "write iterations in growing order"),
+        ({"model": {"momentum": -3}}, "momentum is -3.0: write a number from 0"),
+        ({"model": {"weight_decay": -1}}, "weight_decay is -1.0: write 0 or more"),
+        ({"model": {"warmup_lr": 0.5}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
+        ({"model": {"warmup_error": 0}}, "warmup_error is 0.0: write percent"),
+        ({"model": {"warmup_window": 0}}, "warmup_window is 0: write iterations"),
+        ({"model": {"plateau_patience": 0}}, "plateau_patience is 0: write evaluations"),
+        ({"model": {"plateau_least": -1}}, "plateau_least is -1.0: write points of error"),
+        ({"evaluate": ["ten-crops"]}, "evaluate: .*ten-crop"),
+        ({"evaluate": ["ten-crop"], "data": {"source": "digits"}}, "evaluate is .*for data.source imagenet"),
+        ({"model": {"signals_every": -5}}, "signals_every is -5: write iterations"),
+        ({"model": {"signals_every": 5, "compile": True}}, "model.signals_every: a compiled net"),
+        ({"model": {"recompute": True, "compile": True}}, "model.recompute: a compiled net cannot recompute"),
+        ({"model": {"recompute": True, "net": VGG}}, "model.recompute: a vgg net has neither .*; leave it out"),
+        ({"model": {"signals_every": 5, "net": VGG}}, "model.signals_every: a vgg net has neither"),
+        ({"model": {"net": {**VGG, "depth": 11}}}, "depth is 11: a vgg net has 16 or 19 layers"),
+        ({"model": {"net": {**VGG, "shortcut": "A"}}}, "shortcut is A: a vgg net has no shortcuts; write none"),
+        ({"model": {"bn_group": 48}}, r"model.bn_group is 48: write a divisor of data.batch_size \(128\)"),
+        ({"trainer": {"gradient_clip_val": 1.0}}, "trainer.gradient_clip_val is 1.0: leave it out"),
+        ({"trainer": {"max_steps": 0}}, "trainer.max_steps is 0: write iterations"),
+        ({"trainer": {"val_check_interval": 0.5}}, "trainer.val_check_interval is 0.5: write iterations"),
+        ({"trainer": {"log_every_n_steps": 0}}, "trainer.log_every_n_steps is 0: write iterations"),
+        ({"trainer": {"limit_val_batches": 0.3}}, "trainer.limit_val_batches is 0.3: leave it out"),
+        ({"trainer": {"max_epochs": 3}}, "trainer.max_epochs is 3: leave it out"),
+        ({"trainer": {"accumulate_grad_batches": 4}}, "trainer.accumulate_grad_batches is 4: leave it out"),
+        ({"trainer": {"precision": "64-true"}}, "trainer.precision is 64-true: write one of 32-true, bf16-mixed"),
+        ({"seed_everything": -1}, "seed_everything is -1: write a whole number, 0 or more"),
+        ({"seed_everything": False}, "seed_everything is False"),
+        ({"data": {"source": "cifar"}}, "data.source: cifar is not one of"),
+        ({"data": {"source": "folder", "root": "/nowhere"}}, "/nowhere"),
+    ],
+)
+def test_wrong_values_are_told_in_one_line(wrong: dict, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        RunCLI(wrong).instantiate(logger=[], callbacks=[])
+    assert "\n" not in str(caught.value)
+
+
+def test_metrics_file_survives_a_half_written_line(whole: RunFolder, tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    text = whole.metrics_file.read_text()
+    folder.metrics_file.write_text(text[:-10])
+    assert [row["step"] for row in folder.metrics()] == [6, 8, 12, 16, 18]
+    with whole.metrics_file.open() as file:
+        assert next(csv.reader(file))[0] == "step"
+    folder.metrics_file.write_text(text + "x,y\n")
+    with pytest.raises(InputError, match="line 8: damaged"):
+        folder.metrics()
+
+
+def test_damaged_json_is_named(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    folder.status_file.write_text('{"state": "runn')
+    with pytest.raises(InputError, match=r"status.json: damaged"):
+        folder.status()
+    folder.summary_file.write_text(json.dumps([1]))
+    with pytest.raises(InputError, match=r"summary.json: damaged"):
+        folder.summary()
