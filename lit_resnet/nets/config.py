@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lit_resnet.errors import did_you_mean
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block
+
 Family = Literal["cifar", "imagenet", "vgg"]
-Shortcut = Literal["none", "A", "B", "C"]
 
 # Table 1: residual functions in conv2_x .. conv5_x.
 IMAGENET_BLOCKS = {
@@ -30,11 +32,12 @@ class NetConfig:
             or 19 for `vgg`.
         shortcut: `none` is the plain net; `A` pads with zeros where dimensions increase, `B` projects there, `C`
             projects on every shortcut (Sec. 3.3). The paper uses A on CIFAR-10 and B for 50 layers and more. VGG has
-            `none`.
+            `none`. Or a name that was added to `lit_resnet.nets.blocks.SHORTCUTS`.
         stride_on: Which layer of a bottleneck halves the map: the first `1x1` (the paper) or the `3x3` (v1.5, as in
             torchvision). Nets without bottlenecks are the same either way.
         block: `paper` is the residual function of that net (two 3x3 layers, or the bottleneck from 50 layers on);
-            `single` puts a shortcut around every single 3x3 layer, y = W1 x + x (Sec. 3.2).
+            `single` puts a shortcut around every single 3x3 layer, y = W1 x + x (Sec. 3.2). Or a name that was added to
+            `lit_resnet.nets.blocks.BLOCKS`.
         num_classes: Width of the last layer.
         in_channels: Channels of the images.
 
@@ -44,21 +47,22 @@ class NetConfig:
 
     family: Family = "cifar"
     depth: int = 20
-    shortcut: Shortcut = "A"
+    shortcut: str = "A"
     stride_on: Literal["1x1", "3x3"] = "1x1"
-    block: Literal["paper", "single"] = "paper"
+    block: str = "paper"
     num_classes: int = 10
     in_channels: int = 3
 
     def __post_init__(self) -> None:
         for field, allowed in {
             "family": ("cifar", "imagenet", "vgg"),
-            "shortcut": ("none", "A", "B", "C"),
+            "shortcut": SHORTCUTS,
             "stride_on": ("1x1", "3x3"),
-            "block": ("paper", "single"),
+            "block": BLOCKS,
         }.items():
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"{field} is {getattr(self, field)!r}: write one of {', '.join(allowed)}")
+            if (value := getattr(self, field)) not in allowed:
+                near = did_you_mean(str(value), allowed)
+                raise ValueError(f"{field} is {value!r}: write one of {', '.join(allowed)}{near}")
         if self.family == "cifar" and (self.depth < 8 or self.depth % 6 != 2):
             below = max(8, (self.depth - 2) // 6 * 6 + 2)
             raise ValueError(
@@ -70,10 +74,15 @@ class NetConfig:
             raise ValueError(f"depth is {self.depth}: a vgg net has 16 or 19 layers")
         if self.family == "vgg" and self.shortcut != "none":
             raise ValueError(f"shortcut is {self.shortcut}: a vgg net has no shortcuts; write none")
-        if self.block == "single" and self.shortcut == "none":
-            raise ValueError("block is single, which is about shortcuts: write shortcut A, B or C, or block paper")
-        if self.block == "single" and self.bottleneck:
-            raise ValueError(f"block is single: bottleneck nets ({self.depth} layers) have none; write 18 or 34 layers")
+        kind = BLOCKS[self.block]
+        if not kind.plain and self.shortcut == "none":
+            raise ValueError(
+                f"block is {self.block}, which is about shortcuts: write shortcut A, B or C, or block paper"
+            )
+        if kind.bottleneck is None and self.bottleneck:
+            raise ValueError(
+                f"block is {self.block}, which bottleneck nets ({self.depth} layers) cannot have: write 18 or 34 layers"
+            )
         for field in ("num_classes", "in_channels"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: write 1 or more")
@@ -82,6 +91,12 @@ class NetConfig:
     def bottleneck(self) -> bool:
         """Whether the residual functions are bottlenecks (Fig. 5 right)."""
         return self.family == "imagenet" and self.depth >= 50
+
+    @property
+    def block_type(self) -> type[Block]:
+        """The class of its blocks; of no meaning for `vgg`."""
+        kind = BLOCKS[self.block]
+        return kind.bottleneck if self.bottleneck and kind.bottleneck else kind.basic
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -101,8 +116,8 @@ class NetConfig:
         else:
             usual = "A" if self.family == "cifar" else "B" if self.bottleneck else None
             name = f"ResNet-{self.depth}" + ("" if self.shortcut == usual else f" {self.shortcut}")
-        if self.block == "single":
-            name += " single-layer"
+        if suffix := BLOCKS[self.block].suffix:
+            name += f" {suffix}"
         if self.bottleneck and self.stride_on == "3x3":
             name += " v1.5"
         return name

@@ -1,12 +1,13 @@
 """Plain and residual nets: a stem, stages of blocks, global average pooling and one fully-connected layer."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_resnet.nets.blocks import Basic, Bottleneck, SingleLayer
+from lit_resnet.nets.blocks import layers_of
 from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.init import he_init
 from lit_resnet.nets.memory import recomputed
@@ -34,16 +35,14 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)
 
-        block = SingleLayer if config.block == "single" else Bottleneck if config.bottleneck else Basic
-        blocks_per_function = 2 if config.block == "single" else 1  # a pair of layers becomes two blocks
+        block = config.block_type
         channels = widths[0]
         self.stages = [f"layer{i}" for i in range(1, len(widths) + 1)]
         for i, (name, width, functions) in enumerate(zip(self.stages, widths, config.stages, strict=True)):
-            strides = [1 if i == 0 else 2] + [1] * (functions * blocks_per_function - 1)
+            strides = [1 if i == 0 else 2] + [1] * (functions * block.per_function - 1)
             inputs = [channels] + [width * block.expansion] * len(strides)
             stage = [
-                block(config.shortcut, c_in, width, stride, config.stride_on)
-                for (c_in, _), stride in zip(pairwise(inputs), strides, strict=True)
+                block(config, c_in, width, stride) for (c_in, _), stride in zip(pairwise(inputs), strides, strict=True)
             ]
             self.add_module(name, nn.Sequential(*stage))
             channels = inputs[-1]
@@ -52,6 +51,7 @@ class ResNet(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self.fc(torch.flatten(self.avgpool(self._maps(x)), 1))
 
     def dense(self, x: Tensor, window: int) -> Tensor:
@@ -64,6 +64,14 @@ class ResNet(nn.Module):
         """
         pooled = F.avg_pool2d(self._maps(x), window, stride=1)
         return self.fc(pooled.movedim(1, -1)).movedim(-1, 1)
+
+    def layers(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its 3x3 layers for the probes (Fig. 7): the convolution's name, and the module that puts out the response."""
+        yield from layers_of(self)  # the first one, in CIFAR nets
+        for stage in self.stages:
+            for number, block in enumerate(self.get_submodule(stage)):
+                for name, response in block.layers():
+                    yield f"{stage}.{number}.{name}", response
 
     def _maps(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))

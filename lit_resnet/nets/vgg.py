@@ -1,5 +1,6 @@
 """VGG-16 and VGG-19 (the paper's ref. [41]), which its plain nets follow and are measured against."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -38,6 +39,7 @@ class VGG(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self._classify(self.features(x))
 
     def dense(self, x: Tensor, window: int) -> Tensor:
@@ -46,6 +48,10 @@ class VGG(nn.Module):
         n, _, h, w = windows.shape[:4]
         logits = self._classify(windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2))
         return logits.view(n, h, w, -1).movedim(-1, 1)
+
+    def layers(self) -> Iterator[tuple[str, nn.Module]]:
+        """None: the responses of Fig. 7 are those of BN, which it lacks."""
+        return iter(())
 
     def _classify(self, maps: Tensor) -> Tensor:
         return self.classifier(torch.flatten(self.avgpool(maps), 1))

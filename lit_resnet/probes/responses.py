@@ -1,20 +1,11 @@
 """Layer responses (Sec. 4.2, Fig. 7): how strongly each 3x3 layer answers, after BN and before ReLU or the addition."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-
-def layers(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every 3x3 convolution's name with the BN that follows it (`conv2` -> `bn2`), in the order of the net."""
-    modules = dict(net.named_modules())
-    for name, module in modules.items():
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
-            parent, _, leaf = name.rpartition(".")
-            bn = modules.get(f"{parent}.{leaf.replace('conv', 'bn')}".lstrip("."))
-            if isinstance(bn, nn.BatchNorm2d):  # VGG has none
-                yield name, bn
+from lit_resnet.nets import Net
 
 
 class _Moments:
@@ -36,7 +27,7 @@ class _Moments:
         return (self.squares / self.count - mean.square()).clamp(min=0).sqrt().item()
 
 
-def responses(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> list[tuple[str, float]]:
+def responses(net: Net, batches: Iterable[tuple[Tensor, Tensor]]) -> list[tuple[str, float]]:
     """Standard deviation of each 3x3 layer's output over all images, channels and positions, in one pass.
 
     Args:
@@ -46,8 +37,8 @@ def responses(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> list[
     Returns:
         (layer's name, std) in the order of the net.
     """
-    moments = {name: _Moments() for name, _ in layers(net)}
-    hooks = [bn.register_forward_hook(moments[name]) for name, bn in layers(net)]
+    moments = {name: _Moments() for name, _ in net.layers()}
+    hooks = [response.register_forward_hook(moments[name]) for name, response in net.layers()]
     training = net.training
     net.eval()
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lit_resnet.probes.responses import layers
+from lit_resnet.nets import Net
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Listening:
     listening.signals()
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Net) -> None:
         self.net = net
         self.variances: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
 
     def __enter__(self) -> "Listening":
-        self.hooks = [bn.register_forward_hook(self._hook(name)) for name, bn in layers(self.net)]
+        self.hooks = [response.register_forward_hook(self._hook(name)) for name, response in self.net.layers()]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,7 +55,7 @@ class Listening:
 
     def signals(self) -> list[Signal]:
         """What was heard, in the order of the layers. Waits for the device."""
-        names = [name for name, _ in layers(self.net)]
+        names = [name for name, _ in self.net.layers()]
         variances = torch.stack([self.variances[name] for name in names]).tolist()
         gradients = torch.stack([self.gradients[name] for name in names]).tolist()
         return [Signal(*values) for values in zip(names, variances, gradients, strict=True)]

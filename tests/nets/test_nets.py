@@ -6,6 +6,10 @@ import torchvision
 from torch import nn
 
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block, Kind, conv
+from lit_resnet.probes.anatomy import anatomy
+from lit_resnet.probes.complexity import complexity
+from lit_resnet.probes.responses import responses
 
 
 def parameters(config: NetConfig) -> int:
@@ -193,3 +197,50 @@ def test_the_fully_convolutional_form(config: NetConfig, monkeypatch: pytest.Mon
         torch.testing.assert_close(dense[:, :, 0, 0], plain, atol=1e-10, rtol=1e-10)
         larger = torch.randn(1, 3, side + per_position, side + 3 * per_position, dtype=torch.float64)
         assert net.dense(larger, window).shape == (1, 10, 2, 4)
+
+
+class ThreeLayers(Block):
+    """Three 3x3 layers in place of the paper's two."""
+
+    def __init__(self, config: NetConfig, c_in: int, width: int, stride: int) -> None:
+        super().__init__(config, c_in, width, stride)
+        self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
+        self.conv3, self.bn3 = conv(width, width, 3), nn.BatchNorm2d(width)
+
+    def residual(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x))
+
+
+def halved(c_in: int, c_out: int, stride: int) -> nn.Module:
+    """Option A, but half of it."""
+    return nn.Sequential(SHORTCUTS["A"](c_in, c_out, stride), nn.Dropout(0.5))
+
+
+def test_a_block_and_a_shortcut_of_ones_own_are_an_entry_each(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(BLOCKS, "three", Kind(ThreeLayers, suffix="of three"))
+    monkeypatch.setitem(SHORTCUTS, "half", halved)
+    config = NetConfig(depth=20, block="three", shortcut="half")
+    net = build(config)
+    assert str(config) == "ResNet-20 half of three"
+    assert [name for name, _ in net.layers()][:4] == ["conv1", *(f"layer1.0.conv{i}" for i in (1, 2, 3))]
+    assert len(responses(net, [(torch.randn(2, 3, 16, 16), torch.zeros(2))])) == 1 + 9 * 3
+    assert [layer.kind for layer in anatomy(net, (3, 32, 32)).layers].count("conv") == 1 + 9 * 3
+    assert complexity(net, (3, 32, 32)).params > parameters(NetConfig(depth=20))
+    with pytest.raises(ValueError, match="cannot have: write 18 or 34"):
+        NetConfig("imagenet", 50, "B", block="three")
+    with pytest.raises(ValueError, match="write one of none, A, B, C, half; did you mean half"):
+        NetConfig(shortcut="halv")
+
+
+def test_a_convolution_without_its_bn_is_told_and_not_paired_with_another():
+    class Odd(ThreeLayers):
+        def __init__(self, config: NetConfig, c_in: int, width: int, stride: int) -> None:
+            super().__init__(config, c_in, width, stride)
+            self.norm3 = self.bn3
+            del self.bn3
+
+    with pytest.raises(AttributeError, match="bn3"):
+        list(Odd(NetConfig(), 16, 16, 1).layers())

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lit_resnet.nets import NetConfig, build
-from lit_resnet.probes.responses import layers, responses
+from lit_resnet.probes.responses import responses
 
 
 def images(n: int = 50) -> torch.Tensor:
@@ -26,7 +26,7 @@ def batches(size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     ],
 )
 def test_every_3x3_layer_once_and_in_order(config: NetConfig, count: int):
-    names = [name for name, _ in layers(build(config))]
+    names = [name for name, _ in build(config).layers()]
     assert len(names) == len(set(names)) == count
     assert names == sorted(
         names,

@@ -7,7 +7,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lit_resnet.nets import NetConfig, build
-from lit_resnet.probes.responses import layers
 from lit_resnet.probes.signals import Listening
 
 IMAGES = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -30,7 +29,7 @@ def test_variance_and_gradient_of_each_response(shortcut: str):
 
         return hook
 
-    for name, bn in layers(other):
+    for name, bn in other.layers():
         bn.register_forward_hook(add_zero(name))
     cross_entropy(other(IMAGES), LABELS).backward()
     signals = listening.signals()
