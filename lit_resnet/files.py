@@ -5,7 +5,9 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,21 @@ from lit_resnet.errors import InputError
 # What a full disk says, and a network's file system that is away for a while: to be tried again.
 FOR_A_WHILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
+# Limits of a YAML text. The largest grid that was tried, of 10,000 cells one by one, has 0.7 MB and 60,000 values.
+MOST_BYTES, MOST_VALUES, DEEPEST = 16 << 20, 1_000_000, 50
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never a part."""
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+
+    The content is on the disk before the name is: a power failure leaves no empty file behind.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -59,26 +70,80 @@ def clock(folder: Path) -> float:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Refuses a key that stands twice, of which YAML would take the second without a word."""
+    """Refuses a key that stands twice: YAML would take the second without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"key {twice} stands twice (line {node.start_mark.line + 1} and on)")
+        seen = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.YAMLError(f"key {name} stands twice (line {key.start_mark.line + 1})")
+            seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The value that a YAML text has; the one place in which YAML is read, since it may come from strangers.
+
+    Args:
+        text: The text.
+        where: What an error message calls it: a path, or `--set KEY`.
+
+    Raises:
+        InputError: It is not YAML, has a value that YAML cannot have (the 45th of a month), or is too large: longer
+            than `MOST_BYTES`, deeper than `DEEPEST`, or of more values than `MOST_VALUES` with all aliases written out.
+    """
+    if len(text) > MOST_BYTES:
+        raise InputError(f"{where}: is longer than {MOST_BYTES >> 20} MiB, which no config or grid is")
+    loader = None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values(node, {}, 0) > MOST_VALUES:
+            raise InputError(f"{where}: has more than {MOST_VALUES:,} values (aliases count as often as they stand)")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise InputError(f"{where}: is nested too deep: write at most {DEEPEST} levels") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{where}: has a value that YAML cannot read ({words}): put it in quotes") from None
+    finally:
+        if loader:
+            loader.dispose()
+
+
+def _values(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """Values below a node, those of an alias each time that it stands; known ones are counted once."""
+    if depth > DEEPEST:
+        raise RecursionError
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = MOST_VALUES  # of a node that contains itself
+    children: Iterable[yaml.Node] = ()
+    if isinstance(node, yaml.MappingNode):
+        children = chain.from_iterable(node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        children = node.value
+    known[id(node)] = 1 + sum(_values(child, known, depth + 1) for child in children)
+    return known[id(node)]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        InputError: It is not YAML, or no mapping.
+        InputError: It cannot be read, is not YAML, or is no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a mapping of keys to values")
     return content
@@ -91,10 +156,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
         InputError: It is not JSON, or no object.
     """
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise InputError(f"{path}: damaged; move it away")

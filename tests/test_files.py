@@ -1,0 +1,80 @@
+"""YAML from strangers: refused in one line, at once."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from lit_resnet import files
+from lit_resnet.errors import InputError
+from lit_resnet.files import parse_yaml, read_json, read_yaml, write_whole
+
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LAUGHS, "more than 1,000,000 values"),
+        ("&a [*a, *a]", "more than 1,000,000 values"),
+        ("[" * 5000 + "]" * 5000, "nested too deep|not YAML"),
+        ("x: " + "{a: " * 60 + "1" + "}" * 60, "nested too deep"),
+        ("x: 2026-13-45", "put it in quotes"),
+        ("x: " + "9" * 5000, "put it in quotes"),
+        ("x: !!int x", "put it in quotes"),
+        ("x: !!bool x", "put it in quotes"),
+        ("x: !!timestamp x", "put it in quotes"),
+        ("x: !!python/object/apply:os.abort []", "not YAML"),
+        ("{[1, 2]: 3}", "not YAML|put it in quotes"),
+        ("a: 1\nb: 2\na: 3", r"key a stands twice \(line 3\)"),
+        ("a: [", "not YAML"),
+        ("a: 1\n---\nb: 2", "not YAML"),
+        ("\0", "not YAML"),
+    ],
+)
+def test_what_yaml_cannot_be_is_one_line(text: str, words: str):
+    started = time.monotonic()
+    with pytest.raises(InputError, match=f"^mine.yaml: .*({words})") as caught:
+        parse_yaml(text, "mine.yaml")
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < 10
+
+
+def test_anchors_and_merges_are_yaml():
+    assert parse_yaml("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]", "here") == {
+        "a": {"x": 1},
+        "b": {"x": 1, "y": 2},
+        "c": [{"x": 1}, {"x": 1}],
+    }
+    assert parse_yaml("", "here") is None
+
+
+def test_files_that_are_no_mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "x.yaml"
+    for content, words in ((b"- 1", "not a mapping"), (b"", "not a mapping"), (b"a: \xff", "not YAML")):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            read_yaml(file)
+    file.write_text("a: 1")
+    monkeypatch.setattr(files, "MOST_BYTES", 3)
+    with pytest.raises(InputError, match="longer than"):
+        read_yaml(file)
+    file.write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(InputError, match="damaged"):
+        read_json(file)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "status.json"
+    write_whole(file, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
