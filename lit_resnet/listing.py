@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS = get_args(Format)
@@ -39,12 +40,17 @@ def print_table(made: Table) -> None:
 def table(rows: list[Row], columns: Columns, title: str = "") -> Table:
     """The readable `columns` as a rich table: names to the left, figures to the right."""
     words = ("net", "cell", "run", "protocol", "state", "note")
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    made = Table(title=Text(printable(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in columns:
         made.add_column(heading, justify="left" if heading in words else "right")
     for row in rows:
-        made.add_row(*(text(row) for text in columns.values()))
+        made.add_row(*(Text(printable(text(row))) for text in columns.values()))
     return made
+
+
+def printable(text: str) -> str:
+    """The text with control characters written out (`\\x1b`): names and errors may come from strangers."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def percent(value: float | None) -> str:
