@@ -196,9 +196,9 @@ class Submission:
             **cluster.options,
         }
         side_by_side = ["--runs-per-gpu", str(cluster.runs_per_gpu)] if cluster.runs_per_gpu > 1 else []
-        name, *options = self.asked.absolute().words()
+        name, *said = self.asked.absolute().words()
         start = shlex.join([cluster.python or sys.executable, "-m", "lit_resnet", "run", name])
-        command = f"{start} $cells {shlex.join([*options, *side_by_side, '--as-queued'])}"
+        command = f"{start} $cells {shlex.join([*said, *side_by_side, '--as-queued'])}"
         lines = [
             "#!/bin/bash",
             *(f"#SBATCH --{key}{value and f'={value}'}" for key, value in options.items() if value is not None),
