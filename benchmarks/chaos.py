@@ -123,7 +123,7 @@ class Chaos:
 
     def _kill_job(self, jobs: list[str]) -> bool:
         """The process that watches over the runs of a job."""
-        found = subprocess.run(["pgrep", "-f", f"lit_resnet.launch.job {self.place}"], capture_output=True, text=True)
+        found = subprocess.run(["pgrep", "-f", f"lit_resnet run {self.place}"], capture_output=True, text=True)
         watching = [int(pid) for pid in found.stdout.split() if "srun" not in Path(f"/proc/{pid}/comm").read_text()]
         return bool(watching) and _kill(self.rng.choice(watching))
 

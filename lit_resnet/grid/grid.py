@@ -23,8 +23,9 @@ Knows YAML and nothing of torch: whether a key and a value mean something to a n
 import copy
 import itertools
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -108,6 +109,35 @@ class Grid:
         leaves = [key.rpartition(".")[2] for key in keys]
         return {leaf if leaves.count(leaf) == 1 else key: key for leaf, key in zip(leaves, keys, strict=True)}
 
+    def chosen(self, names: Iterable[str]) -> tuple[Cell, ...]:
+        """The cells that are meant, in the order of the grid.
+
+        Args:
+            names: Of cells, with all their seeds, or of run folders; `*`, `?` and `[...]` match as in a shell. Empty:
+                all.
+
+        Raises:
+            InputError: A name matches no cell.
+        """
+        names = list(names)
+        known = list(dict.fromkeys(name for cell in self.cells for name in (cell.name, cell.folder)))
+        for name in names:
+            if not any(fnmatchcase(other, name) for other in known):
+                raise InputError(f"{name}: no cell of {self.name}{did_you_mean(name, known)}")
+        return tuple(
+            cell
+            for cell in self.cells
+            if not names or any(fnmatchcase(cell.name, name) or fnmatchcase(cell.folder, name) for name in names)
+        )
+
+    def part(self, names: Iterable[str]) -> "Grid":
+        """The grid with these cells alone (as `chosen`), and without ensembles, which may have other members.
+
+        Raises:
+            InputError: A name matches no cell.
+        """
+        return replace(self, cells=self.chosen(names), ensembles=())
+
     def config(self, cell: Cell) -> dict[str, Any]:
         """The cell's config: the base with its overrides and the settings, as nested mappings."""
         config = copy.deepcopy(self.base)
@@ -143,12 +173,13 @@ def find(name: str, folder: Path, what: str) -> Path:
     raise InputError(f"{name}: no such {what}{did_you_mean(name, names)} (shipped: {', '.join(names)}; or give a path)")
 
 
-def load(name: str, settings: Iterable[str] = ()) -> Grid:
+def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> Grid:
     """Read a grid by its path or shipped name.
 
     Args:
         name: The path or name.
         settings: `KEY=VALUE`, for all its cells: where their data are, say, or a smaller number of iterations.
+        seeds: For all its cells, in place of those that the file gives them; empty: as the file says.
 
     Raises:
         InputError: No such file, or something in it is wrong; the message names the file, the key and the mend.
@@ -164,10 +195,11 @@ def load(name: str, settings: Iterable[str] = ()) -> Grid:
     if base is None:
         raise InputError(f"{path}: base {content['base']}: no such file beside {path.name}, nor shipped")
     everywhere = _seeds(path, content.get("seeds", [0]))
+    given = _seeds("--seeds", list(seeds)) if seeds else None
     cells = tuple(
         Cell(cell, seed, {key: value for key, value in overrides.items() if key != "seeds"})
         for cell, overrides in _cells(path, content).items()
-        for seed in _seeds(f"{path}: cell {cell}", overrides.get("seeds", everywhere))
+        for seed in given or _seeds(f"{path}: cell {cell}", overrides.get("seeds", everywhere))
     )
     if not cells:
         raise InputError(f"{path}: no cells: write a matrix, or cells under include")

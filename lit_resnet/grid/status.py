@@ -13,20 +13,27 @@ from lit_resnet.grid.grid import Cell, Grid
 from lit_resnet.listing import Columns, Row, duration, percent, table
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
-from lit_resnet.sameness import difference, digest, placeless
+from lit_resnet.sameness import digest, same_run
 
 STALLED_SECONDS = 300  # without a sign of life
 SKEW_SECONDS = 60  # between the clocks of two machines
 
 
 @dataclass(frozen=True)
-class Job:
-    """What Slurm's queue says of the task that has a run: its id (`123_4`), state, node, and why it waits."""
+class Queued:
+    """What the queue of a launcher says of a run that it has.
+
+    Args:
+        id: Of the job that has the run: what `cancel` names.
+        started: Whether the job has begun.
+        node: The machine that it is on; the empty string where it is on none.
+        note: How the job is, in words for people: `pending (Resources)`.
+    """
 
     id: str
-    state: str
+    started: bool
     node: str
-    reason: str
+    note: str
 
 
 def folder(grid: Grid, cell: Cell, root: Path) -> RunFolder:
@@ -42,23 +49,23 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
     """
     if not run.begun() or not run.cell_file.exists():
         return
-    if key := _differs(grid, cell, run):
+    if key := differs(grid, cell, run):
         raise InputError(
             f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
             "write the grid as it was"
         )
 
 
-def says(grid: Grid, cell: Cell, run: RunFolder) -> bool:
-    """Whether a run was made with what the grid says of this cell."""
-    return not _differs(grid, cell, run)
+def differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
+    """The first key in which what a run was made with differs from what the grid says now, with both values; or empty.
 
-
-def _differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
+    Raises:
+        InputError: The run's cell.yaml or status.json is damaged.
+    """
     config = grid.config(cell)
     if run.status().digest == digest(config):  # quicker than YAML
         return ""
-    return difference(placeless(read_yaml(run.cell_file)), placeless(config))
+    return same_run(read_yaml(run.cell_file), config)
 
 
 def known_memory(found: list[Row]) -> list[int | None]:
@@ -69,7 +76,7 @@ def known_memory(found: list[Row]) -> list[int | None]:
     return [r["memory"] or most[r["cell"]] or None for r in found]
 
 
-def row(run: RunFolder, name: str, seed: int, now: float, job: Job | None = None) -> Row:
+def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = None) -> Row:
     """One run's line, `now` being the file system's `clock`.
 
     A run that says `running` while nobody holds its lock died: it is `stopped`, and goes on with the next launch, or
@@ -90,8 +97,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Job | None = None
     elif state != "failed":
         state = "cancelled" if run.cancelled else "stopped" if status.attempts or state == "running" else "queued"
         if job:
-            state = "starting" if job.state == "RUNNING" else "queued"
-            note = f"job {job.id} {job.state.lower()}" + (f" ({job.reason})" if job.reason != "None" else "")
+            state, note = "starting" if job.started else "queued", f"job {job.id} {job.note}"
     return {
         "cell": name,
         "seed": seed,
@@ -119,13 +125,13 @@ def _clock_note(status: Status, written: float) -> str:
     return f"the clock of {status.host} is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
 
 
-def rows(grid: Grid, root: Path, jobs: Mapping[str, Job] = MappingProxyType({})) -> list[Row]:
-    """A line for every cell of the grid, in its order; `jobs` are Slurm's, by the names of run folders."""
+def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({})) -> list[Row]:
+    """A line for every cell of the grid, in its order; `jobs` are those of queues, by the names of run folders."""
     now = clock(root)
     return [row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder)) for cell in grid.cells]
 
 
-def runs_below(root: Path, jobs: Mapping[tuple[str, str], Job] = MappingProxyType({})) -> list[Row]:
+def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxyType({})) -> list[Row]:
     """A line for every run folder below `root`, whatever grid it came from; `jobs` by the names of grid and folder."""
     now, found = clock(root), []
     for path in sorted(root.glob("*/*/status.json")):

@@ -1,46 +1,37 @@
 """Stopping a grid or some of its cells, wherever they run: each saves where it is, and the next launch goes on."""
 
-from pathlib import Path
-
-from lit_resnet.errors import InputError, did_you_mean
-from lit_resnet.grid import status
-from lit_resnet.grid.grid import Cell, Grid
-from lit_resnet.launch import jobs
+from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
+from lit_resnet.launch.launcher import LAUNCHERS, launcher
+from lit_resnet.runfolder.folder import RunFolder
 
 
-def cancel(grid: Grid, names: list[str], root: Path) -> list[str]:
-    """Ask the runs of some cells to stop, and take out of Slurm's queue the tasks that have nothing else to do.
+def cancel(asked: Asked, names: list[str]) -> list[str]:
+    """Ask the runs of some cells to stop, and take out of all queues the jobs that have nothing else to do.
 
     Args:
-        grid: The grid.
-        names: Cells, with all their seeds, or run folders; empty for the whole grid.
-        root: Where its run folders are.
+        asked: The grid.
+        names: Cells, with all their seeds, or run folders, as `Grid.chosen`; empty for the whole grid.
 
     Returns:
         The run folders that were not finished: those that are asked now.
 
     Raises:
-        InputError: No such cell, the folders cannot be written, or Slurm refuses.
+        InputError: No such cell, the folders cannot be written, or a queue refuses.
     """
-    chosen = [cell for cell in _chosen(grid, names) if not status.folder(grid, cell, root).summary()]
-    asked = {cell.folder for cell in chosen}
+    folders = [asked.folder(cell) for cell in asked.grid.chosen(names)]
+    stopping = {folder.path.name: folder for folder in folders if not folder.summary()}
     try:
-        for cell in chosen:
-            folder = status.folder(grid, cell, root)
+        for folder in stopping.values():
             if folder.path.is_dir():  # else it was never launched
                 folder.ask_to_stop()
     except OSError as error:
-        raise InputError(f"{root / grid.name}: cannot be written ({error.strerror}); nothing was cancelled") from None
-    queued = jobs.queue_of(grid.name, root)
-    finished = {cell.folder for cell in grid.cells if status.folder(grid, cell, root).summary()}
-    busy = {job.id for folder, job in queued.items() if folder not in asked | finished}  # tasks that others share
-    jobs.scancel(sorted({queued[folder].id for folder in asked & queued.keys()} - busy))
-    return [cell.folder for cell in chosen]
-
-
-def _chosen(grid: Grid, names: list[str]) -> list[Cell]:
-    known = {name for cell in grid.cells for name in (cell.name, cell.folder)}
-    for name in names:
-        if name not in known:
-            raise InputError(f"{name}: no cell of {grid.name}{did_you_mean(name, known)}")
-    return [cell for cell in grid.cells if not names or cell.name in names or cell.folder in names]
+        raise InputError(f"{asked.home}: cannot be written ({error.strerror}); nothing was cancelled") from None
+    for name in LAUNCHERS:
+        there = launcher(name)
+        queued = {folder: job for (_, folder), job in there.queue(asked.root, [asked.grid.name]).items()}
+        others = (RunFolder(asked.home / folder) for folder in queued.keys() - stopping.keys())
+        busy = {queued[other.path.name].id for other in others if not other.summary()}  # jobs that they share
+        if ids := {queued[folder].id for folder in stopping.keys() & queued.keys()} - busy:
+            there.cancel(sorted(ids))
+    return list(stopping)

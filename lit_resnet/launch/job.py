@@ -1,125 +1,149 @@
-"""What a task of a Slurm job runs: some cells of a grid, one after the other or side by side, or one rank of a cell.
+"""What a scheduler starts: some runs of a grid in this process's children, or one rank of a run of several devices.
 
-    srun python -m lit_resnet.launch.job GRID --root DIR [--set KEY=VALUE] [--runs-per-gpu N] CELL...
-
-CELL is the name of a run folder; what to train stands in its cell.yaml. Slurm's warning (SIGUSR1, before the time is
-over or another job takes the place) means: save, and ask for another turn. SIGTERM means: save, and leave it to Slurm
-whether there is another turn.
+Slurm's warning (SIGUSR1, before the time is over or another job takes the place) means: save, and ask for another turn.
+SIGTERM means: save, and leave it to the scheduler whether there is another turn.
 """
 
-import argparse
 import os
 import signal
-import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import read_yaml
-from lit_resnet.grid import grid, status
-from lit_resnet.launch import finish, pool, worker
-from lit_resnet.launch.follower import HURRY, mirrored
+from lit_resnet.grid import status
+from lit_resnet.grid.asked import Asked
+from lit_resnet.launch import pool, reuse, worker
+from lit_resnet.launch.exits import Exit
+from lit_resnet.launch.finish import judge_ensembles
+from lit_resnet.launch.folders import begin, check_folders
+from lit_resnet.launch.launcher import Accompany
+from lit_resnet.launch.planned import check_one_device
 from lit_resnet.launch.pool import Place, Pool, Run
+from lit_resnet.launch.watch import ENDED
 from lit_resnet.runfolder.folder import RunFolder
 
-# Exit codes for the job's script.
-DONE, FAILED, AGAIN, TERMINATED = 0, 1, 75, 143
+BY_SIGNAL = {signal.SIGUSR1: Exit.STOPPED, signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
 
 
-def main() -> int:
-    """Returns an exit code: nothing left to do, a run has failed for good, another turn is needed, or terminated."""
-    parser = argparse.ArgumentParser(prog="python -m lit_resnet.launch.job")
-    parser.add_argument("grid")
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--runs-per-gpu", type=int, default=1)
-    parser.add_argument("cells", nargs="+")
-    args = parser.parse_args()
-    folders = [RunFolder(args.root / Path(args.grid).stem / cell) for cell in args.cells]
-    if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
-        return _rank(folders[0], args)
-    return _runs(folders, args)
+@dataclass(frozen=True)
+class Job:
+    """Some runs of a grid.
 
+    Args:
+        asked: The grid.
+        accompany: What accompanies the runs.
+        report: Writes the grid's report; the page. It is called if these were the grid's last runs.
+    """
 
-def _runs(folders: list[RunFolder], args: argparse.Namespace) -> int:
-    """Cells of one device each, in processes of their own."""
-    console = Console(width=160)
-    again = False
-    places = _places(args.runs_per_gpu)
-    # One that died three times does not get better by being started anew; a launch does so.
-    left = [folder for folder in folders if folder.status().state != "failed"]
-    work = Pool([Run(folder, read_yaml(folder.cell_file)) for folder in left], places, None, console)
+    asked: Asked
+    accompany: Accompany
+    report: Callable[[Asked], Path]
 
-    def warned(*_: object) -> None:
-        nonlocal again
-        again = True
-        if not work.stopping:
-            work.stop()
+    def run(self, names: list[str], side_by_side: int, as_queued: bool) -> Exit:
+        """Train them.
 
-    def terminated(*_: object) -> None:
-        if not work.stopping:
-            work.stop()
+        Args:
+            names: Cells, with all their seeds, or run folders.
+            side_by_side: How many of them at a time.
+            as_queued: Whether a launch has queued them: they are trained as it said then, whatever the grid file says
+                by now, and those that have failed since or were cancelled are left alone.
 
-    signal.signal(signal.SIGUSR1, warned)
-    signal.signal(signal.SIGTERM, terminated)
-    pool.start_server()
-    todo = [folder.path.name for folder in left if not folder.summary()]
-    with mirrored(args.grid, args.root, args.set, console.print, todo) as beside:
-        outcome = work.work(lambda: None)
+        Raises:
+            InputError: A name or a config is wrong, or a run folder is damaged.
+        """
+        if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
+            return self._rank(names, as_queued)
+        if as_queued:
+            runs, gpus = [Run(folder, read_yaml(folder.cell_file)) for folder in self._queued(names)], []
+        else:
+            grid = self.asked.grid.part(names)
+            check_folders(grid, self.asked.root)
+            planned, gpus = pool.checked(grid)
+            check_one_device(grid, planned)
+            begin(grid, self.asked.root)
+            reuse.adopt(grid, self.asked.root)
+            runs = [Run(self.asked.folder(cell), grid.config(cell)) for cell in grid.cells]
+        return self._children(runs, _places(side_by_side, bool(gpus)), as_queued)
+
+    def _queued(self, names: list[str]) -> list[RunFolder]:
+        """Found without the grid file, which may have been changed or removed since."""
+        return [RunFolder(self.asked.home / name) for name in names]
+
+    def _children(self, runs: list[Run], places: list[Place], as_queued: bool) -> Exit:
+        """Runs of one device each, in processes of their own."""
+        console = Console(width=160)
+        came: list[int] = []
+        # One that has died three times dies again, however often its job is requeued; a launch tries it again.
+        left = [run for run in runs if not (as_queued and run.folder.status().state == "failed")]
+        work = Pool(left, places, None, console)
+
+        def stop(number: int, _: object) -> None:
+            again = number == signal.SIGINT and signal.SIGINT in came  # a second Ctrl-C ends them at once
+            came.append(number)
+            if not work.stopping or again:
+                work.stop()
+
+        for number in BY_SIGNAL:
+            signal.signal(number, stop)
+        pool.start_server()
+        todo = [run.name for run in left if not run.folder.summary()]
+        with self.accompany(self.asked, todo, console.print) as companion:
+            outcome = work.work(lambda: None)
+            if outcome.stopped:
+                companion.hurry()
         if outcome.stopped:
-            beside.patience = HURRY
-    if outcome.stopped:
-        return AGAIN if again else TERMINATED
-    _finish(args, console)
-    return FAILED if outcome.failed or len(left) < len(folders) else DONE
+            return Exit.STOPPED if signal.SIGUSR1 in came else BY_SIGNAL[came[0]] if came else Exit.TERMINATED
+        self._finish(console)
+        return Exit.FAILED if outcome.failed or len(left) < len(runs) else Exit.DONE
+
+    def _rank(self, names: list[str], as_queued: bool) -> Exit:
+        """One of the processes that train a run together."""
+        folders = self._queued(names)
+        if not as_queued:
+            grid = self.asked.grid.part(names)
+            check_folders(grid, self.asked.root)
+            begin(grid, self.asked.root)
+            folders = [self.asked.folder(cell) for cell in grid.cells]
+        if len(folders) > 1:
+            raise InputError(f"{len(folders)} runs for {os.environ['SLURM_NTASKS']} processes of one: name one run")
+        (folder,) = folders
+        state = folder.status().state
+        failed = as_queued and state == "failed"
+        if failed or folder.summary() or folder.cancelled:
+            return Exit.FAILED if failed else Exit.DONE
+        config = read_yaml(folder.cell_file) if as_queued else grid.config(grid.cells[0])
+        rank = os.environ["SLURM_PROCID"]
+        threads = int(os.environ.get("SLURM_CPUS_PER_TASK", 1))
+        with ExitStack() as held:
+            if rank == "0":
+                companion = held.enter_context(self.accompany(self.asked, [folder.path.name], print))
+            code, by = worker.train(config, folder.path, threads, f"rank {rank}")
+            if rank == "0" and code == Exit.STOPPED:
+                companion.hurry()
+        if code == Exit.STOPPED and not folder.cancelled:
+            return BY_SIGNAL.get(by, Exit.TERMINATED)
+        if code == Exit.DONE and rank == "0":
+            self._finish(Console(width=160))
+        return Exit.DONE if code == Exit.STOPPED else code
+
+    def _finish(self, console: Console) -> None:
+        """If these were the last runs of the grid: its ensembles and its report."""
+        try:
+            if any(row["state"] not in ENDED for row in status.rows(self.asked.grid, self.asked.root)):
+                return
+            judge_ensembles(self.asked, console.print)
+            console.print(f"the report: {self.report(self.asked)}", soft_wrap=True)
+        except InputError as error:  # the grid file was changed since, say: the runs are what matters
+            console.print(f"no report: {error}", soft_wrap=True, markup=False)
 
 
-def _places(side_by_side: int) -> list[Place]:
-    """Places on the job's GPU, or on its cores; it is Slurm, which knows the neighbours, that keeps them there."""
-    threads = max(1, int(os.environ.get("SLURM_CPUS_PER_TASK", 1)) // side_by_side)
-    gpu = 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else None
-    return [Place(threads, None, gpu)] * side_by_side
-
-
-def _rank(folder: RunFolder, args: argparse.Namespace) -> int:
-    """One of the processes that train a cell together."""
-    state = folder.status().state
-    if folder.summary() or folder.cancelled or state == "failed":
-        return FAILED if state == "failed" else DONE
-    rank = os.environ["SLURM_PROCID"]
-    threads = int(os.environ.get("SLURM_CPUS_PER_TASK", 1))
-    with ExitStack() as held:
-        if rank == "0":
-            beside = held.enter_context(mirrored(args.grid, args.root, args.set, print, [folder.path.name]))
-        code, by = worker.train(read_yaml(folder.cell_file), folder.path, threads, f"rank {rank}")
-        if rank == "0" and code == worker.STOPPED:
-            beside.patience = HURRY
-    if code == worker.STOPPED and not folder.cancelled:
-        return AGAIN if by == signal.SIGUSR1 else TERMINATED
-    if code == worker.DONE and rank == "0":
-        _finish(args, Console(width=160))
-    return DONE if code == worker.STOPPED else code
-
-
-def _finish(args: argparse.Namespace, console: Console) -> None:
-    """If these were the last runs of the grid: its ensembles and its report."""
-    try:
-        whole = grid.load(args.grid, args.set)
-        if any(row["state"] not in ("done", "failed", "cancelled") for row in status.rows(whole, args.root)):
-            return
-        finish.judge_ensembles(whole, args.root, console.print)
-        from lit_resnet import report
-
-        console.print(f"the report: {report.write(args.grid, args.root, args.set).page}", soft_wrap=True)
-    except InputError as error:  # the grid file was changed since, say: the runs are what matters
-        console.print(f"no report: {error}", soft_wrap=True, markup=False)
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except InputError as error:
-        print(f"lit-resnet: {error}", file=sys.stderr)
-        sys.exit(2)
+def _places(side_by_side: int, gpu: bool) -> list[Place]:
+    """Places on the job's GPU, or on its cores; the scheduler, which knows the neighbours, keeps them there."""
+    said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or len(pool.cores())
+    threads = max(1, int(said) // side_by_side)
+    return [Place(threads, None, 0 if gpu or os.environ.get("CUDA_VISIBLE_DEVICES") else None)] * side_by_side

@@ -1,4 +1,4 @@
-"""Slurm's jobs of a grid: its commands sbatch, squeue and scancel."""
+"""Slurm's side: its commands sbatch, squeue, scancel and scontrol, and which runs its jobs have."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lit_resnet.errors import InputError
-from lit_resnet.grid.status import Job
+from lit_resnet.grid.status import Queued
 
 MOST_TASKS = 1000  # of an array, where the cluster does not say otherwise
 
@@ -18,7 +18,7 @@ def job_name(grid: str) -> str:
     return f"lit-resnet-{grid}"
 
 
-def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Job]:
+def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
     """Slurm's jobs of some grids under `root`, by the names of grid and run folder.
 
     Empty where there is no Slurm, or nothing was submitted.
@@ -31,7 +31,7 @@ def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Job]:
         return {}
     names = ",".join(map(job_name, grids))
     listed = _run(["squeue", "--noheader", "--array", f"--name={names}", "--format=%i|%T|%N|%r|%o"])
-    found: dict[tuple[str, str], Job] = {}
+    found: dict[tuple[str, str], Queued] = {}
     tasks: dict[Path, list[str]] = {}  # of each array: the runs of its tasks
     for line in listed.splitlines():
         number, state, node, reason, script = line.split("|", 4)
@@ -43,12 +43,13 @@ def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Job]:
             tasks[folder] = cells.read_text().splitlines() if cells.is_file() else []
         index = number.partition("_")[2]
         if index.isdigit() and int(index) < len(tasks[folder]):
+            note = state.lower() + (f" ({reason})" if reason != "None" else "")
             for cell in tasks[folder][int(index)].split():
-                found[folder.parent.parent.name, cell] = Job(id=number, state=state, node=node, reason=reason)
+                found[folder.parent.parent.name, cell] = Queued(number, state == "RUNNING", node, note)
     return found
 
 
-def queue_of(grid: str, root: Path) -> dict[str, Job]:
+def queue_of(grid: str, root: Path) -> dict[str, Queued]:
     """Slurm's jobs of one grid, by the names of its run folders."""
     return {folder: job for (_, folder), job in queue(root, [grid]).items()}
 

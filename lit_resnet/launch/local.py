@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from argparse import Action, Namespace, _ArgumentGroup
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,53 +13,75 @@ from rich.live import Live
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
+from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import Grid
-from lit_resnet.launch import pool, reuse, worker
+from lit_resnet.grid.status import Queued
+from lit_resnet.launch import pool, reuse
 from lit_resnet.launch.finish import judge_ensembles
-from lit_resnet.launch.follower import HURRY, mirrored
-from lit_resnet.launch.plan import Planned
-from lit_resnet.launch.pool import Outcome, Place, Pool, Run
+from lit_resnet.launch.folders import begin, check_folders
+from lit_resnet.launch.launcher import Accompany, Outcome
+from lit_resnet.launch.planned import Planned, check_one_device
+from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.listing import Row, duration
 from lit_resnet.runfolder.folder import RunFolder
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
 
 
-class Launcher:
-    """Runs what is missing of `grid`.
+class Local:
+    """Makes the runs in this process's children, and stays until they have ended."""
+
+    def options(self, group: _ArgumentGroup) -> list[Action]:
+        """How many runs at a time."""
+        return [
+            group.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: all GPUs, or cores)"),
+            group.add_argument("--jobs-per-gpu", type=int, metavar="N", help="runs at a time on one GPU (default: 1)"),
+        ]
+
+    def launch(self, asked: Asked, grid: Grid, options: Namespace, accompany: Accompany) -> Outcome:
+        """As `Launcher`."""
+        for key in ("jobs", "jobs_per_gpu"):
+            if (value := getattr(options, key)) is not None and value < 1:
+                raise InputError(f"--{key.replace('_', '-')} is {value}: write 1 or more")
+        return _Launch(asked, grid, options.jobs, options.jobs_per_gpu, accompany).work()
+
+    def queue(self, root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
+        """None: what waits here is known to the launch alone."""
+        return {}
+
+    def cancel(self, ids: list[str]) -> None:
+        """Nothing: a run here looks into its folder, where it is asked to stop."""
+
+
+class _Launch:
+    """Runs what is missing of `grid`, as `Launcher.launch` has it.
 
     Args:
-        grid: The grid.
-        path: Its file or shipped name, and
-        settings: the `KEY=VALUE` that it was loaded with, for the process that tells W&B of it.
-        root: Where its run folders are.
+        asked: The whole grid.
+        grid: The cells to run.
         jobs: Runs at a time, at most; None: as many as there are places on the GPUs, or cores if there is no GPU.
         jobs_per_gpu: Runs at a time on one GPU, as far as its memory is known to suffice.
+        accompany: What accompanies the runs.
     """
 
     def __init__(
-        self, grid: Grid, path: str, settings: list[str], root: Path, jobs: int | None, jobs_per_gpu: int | None
+        self, asked: Asked, grid: Grid, jobs: int | None, jobs_per_gpu: int | None, accompany: Accompany
     ) -> None:
-        self.grid, self.path, self.settings, self.root = grid, path, settings, root
+        self.asked, self.grid, self.root, self.accompany = asked, grid, asked.root, accompany
         self.jobs, self.jobs_per_gpu = jobs, jobs_per_gpu
         self.console = Console(stderr=True)
         self.shown = time.monotonic()
 
-    def launch(self) -> Outcome:
+    def work(self) -> Outcome:
         """Check all cells, then run those that are not done; a live table shows how far they are.
 
         Raises:
             InputError: A cell's config is wrong, or a run folder is damaged; nothing was started.
         """
         check_folders(self.grid, self.root)
-        pool.start_server()
         with self.console.status("loading torch and lightning, checking every cell"):
-            planned, gpus = pool.answer_of(worker.check_grid, self.grid)
-        if several := next((p for p in planned if p.devices * p.num_nodes > 1), None):
-            raise InputError(
-                f"{self.grid.name}, cell {several.cell.name}: asks for {several.devices * several.num_nodes} devices, "
-                "which a launch on this machine does not give: launch it --on slurm, or train it with lit-resnet fit"
-            )
+            planned, gpus = pool.checked(self.grid)
+        check_one_device(self.grid, planned)
         if self.jobs_per_gpu and not gpus:
             raise InputError("--jobs-per-gpu: there is no GPU here; leave it out, or write --jobs")
         begin(self.grid, self.root)
@@ -73,13 +96,13 @@ class Launcher:
         work = Pool(runs, places, min(gpus, default=_memory()), self.console)
         self._say(f"{len(planned) - len(todo)} of {len(planned)} done; running the rest, {len(places)} at a time")
         self.clock = _Clock(todo, rows)
-        with mirrored(self.path, self.root, self.settings, self._say, [run.name for run in runs]) as beside:
+        with self.accompany(self.asked, [run.name for run in runs], self._say) as companion:
             with Live(console=self.console, auto_refresh=False, transient=True) as live, _stopping(work, self._say):
                 outcome = work.work(lambda: self._show(live))
             if outcome.stopped:
-                beside.patience = HURRY
+                companion.hurry()
             elif not outcome.cancelled:
-                outcome.failed += judge_ensembles(self.grid, self.root, self._say)
+                outcome.failed += judge_ensembles(self.asked, self._say)
         return outcome
 
     def _places(self, runs: int, gpus: int) -> list[Place]:
@@ -104,7 +127,7 @@ class Launcher:
         ]
 
     def _folder(self, planned: Planned) -> RunFolder:
-        return status.folder(self.grid, planned.cell, self.root)
+        return self.asked.folder(planned.cell)
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
@@ -120,34 +143,6 @@ class Launcher:
             live.update(status.live_table(title, rows), refresh=True)
         else:
             self._say(title)
-
-
-def check_folders(grid: Grid, root: Path) -> None:
-    """Tell of damaged files, and of runs with another config, before anything starts.
-
-    Raises:
-        InputError: The first one.
-    """
-    for cell in grid.cells:
-        folder = status.folder(grid, cell, root)
-        folder.status(), folder.summary(), folder.metrics()
-        status.check_config(grid, cell, folder)
-
-
-def begin(grid: Grid, root: Path) -> None:
-    """Make the grid's folder, and take back what an earlier `cancel` asked of its runs.
-
-    Raises:
-        InputError: The folder cannot be written.
-    """
-    try:
-        (root / grid.name).mkdir(parents=True, exist_ok=True)
-        for cell in grid.cells:
-            status.folder(grid, cell, root).allow()
-    except OSError as error:
-        raise InputError(f"--root {root}: cannot be written ({error.strerror}); give another one") from None
-    if not os.access(root / grid.name, os.W_OK | os.X_OK):
-        raise InputError(f"--root {root}: {root / grid.name} cannot be written; give another one")
 
 
 @contextmanager

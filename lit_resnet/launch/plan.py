@@ -1,20 +1,20 @@
 """What a grid would run, checked for real: nets, parameters, multiply-adds, and how long it may take."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 from lit_resnet.grid import status
+from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import SEED, Cell, Grid
 from lit_resnet.launch import reuse
+from lit_resnet.launch.planned import Planned, expected, measured
 from lit_resnet.listing import Columns, Row, count, duration, memory
+from lit_resnet.runfolder.folder import RunFolder
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -23,39 +23,6 @@ if TYPE_CHECKING:
 
 CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
 CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A cell whose config is right.
-
-    `macs` are multiply-adds of one image's forward pass; a training step makes `passes` such: forward once, backward
-    twice that, and forward once more where activations are recomputed.
-    """
-
-    cell: Cell
-    net: str
-    net_config: dict[str, Any]  # plain values, so that who launches need not import torch
-    data: str
-    params: int
-    macs: int
-    passes: int
-    max_steps: int
-    batch_size: int
-    image_shape: tuple[int, int, int]
-    devices: int  # of each node
-    num_nodes: int
-    gpu: bool  # whether it may train on one
-
-    @property
-    def step_macs(self) -> int:
-        """Multiply-adds of one training step."""
-        return self.passes * self.macs * self.batch_size
-
-    @property
-    def training_macs(self) -> int:
-        """Multiply-adds of the whole training."""
-        return self.step_macs * self.max_steps
 
 
 def check(grid: Grid) -> list[Planned]:
@@ -165,15 +132,10 @@ def rows(grid: Grid, root: Path) -> list[Row]:
 
     A cell that another grid has finished counts as done: a launch will take it from there.
     """
-    runs = [status.folder(grid, cell, root) for cell in grid.cells]
-    missing = (cell for cell, run in zip(grid.cells, runs, strict=True) if not run.path.exists())
-    elsewhere = reuse.finished_elsewhere(grid, missing, root)
-    runs = [elsewhere.get(run.path.name, run) for run in runs]
-    for cell, run in zip(grid.cells, runs, strict=True):
-        status.check_config(grid, cell, run)
+    runs = _taken(grid, root)
     planned = check(grid)
     took = [run.summary() for run in runs]
-    seconds = step_seconds(planned, took)
+    seconds = expected(measured(planned, took) or _timed(planned))
     now = clock(root)
     found = [status.row(run, cell.name, cell.seed, now) for run, cell in zip(runs, grid.cells, strict=True)]
     return [
@@ -196,26 +158,26 @@ def rows(grid: Grid, root: Path) -> list[Row]:
     ]
 
 
-def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callable[[Planned], float]:
-    """Seconds of one iteration for each cell: a straight line in its multiply-adds.
+def _taken(grid: Grid, root: Path) -> list[RunFolder]:
+    """The run folder of each cell; of a cell that only another grid has finished, the one there.
 
-    Through the finished runs of the grid if there are any, else through the smallest and the largest net, timed here.
-    A net's layers cost a fixed time each besides their arithmetic, and both grow with depth: hence a line.
+    Raises:
+        InputError: A run was made with another config than the grid says now.
     """
-    points = {
-        p.step_macs: summary["wall_seconds"] / summary["steps"]
-        for p, summary in zip(planned, summaries, strict=True)
-        if summary
-    }
-    if not points:
-        within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
-        by_size = sorted(within, key=lambda p: p.step_macs)
-        points = {p.step_macs: _time_step(p) for p in (by_size[0], by_size[-1])}
-    work, seconds = np.array(list(points)), np.array(list(points.values()))
-    slope, start = np.polyfit(work, seconds, 1) if len(points) > 1 else (0.0, 0.0)
-    if slope <= 0 or start < 0:  # one point, or points that differ in more than their size: in proportion, then
-        slope, start = (seconds / work).mean(), 0.0
-    return lambda p: float(slope * p.step_macs + start)
+    runs = [status.folder(grid, cell, root) for cell in grid.cells]
+    missing = (cell for cell, run in zip(grid.cells, runs, strict=True) if not run.path.exists())
+    elsewhere = reuse.finished_elsewhere(grid, missing, root)
+    runs = [elsewhere.get(run.path.name, run) for run in runs]
+    for cell, run in zip(grid.cells, runs, strict=True):
+        status.check_config(grid, cell, run)
+    return runs
+
+
+def _timed(planned: list[Planned]) -> dict[int, float]:
+    """Seconds of one iteration by its multiply-adds, of the smallest and the largest net, timed here."""
+    within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
+    by_size = sorted(within, key=lambda p: p.step_macs)
+    return {p.step_macs: _time_step(p) for p in (by_size[0], by_size[-1])}
 
 
 def _time_step(planned: Planned) -> float:
@@ -246,6 +208,19 @@ def _time_step(planned: Planned) -> float:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return min(times) * planned.batch_size / part
+
+
+def commands(asked: Asked) -> list[str]:
+    """The command line of each run that is not done (see `rows`), for schedulers that this package does not know.
+
+    Raises:
+        InputError: A cell is wrong, or a run folder is damaged.
+    """
+    check(asked.grid)
+    runs = _taken(asked.grid, asked.root)
+    return [
+        asked.command("run", cell.folder) for cell, run in zip(asked.grid.cells, runs, strict=True) if not run.summary()
+    ]
 
 
 COLUMNS: Columns = {

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -21,7 +21,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from lit_resnet.errors import InputError
+from lit_resnet.grid.grid import Grid
 from lit_resnet.launch import worker
+from lit_resnet.launch.exits import Exit
+from lit_resnet.launch.launcher import Outcome
+from lit_resnet.launch.planned import Planned
 from lit_resnet.listing import duration, percent
 from lit_resnet.runfolder.folder import RunFolder
 
@@ -64,15 +68,6 @@ class Place:
     threads: int
     cores: tuple[int, ...] | None
     gpu: int | None
-
-
-@dataclass
-class Outcome:
-    """What became of the runs."""
-
-    failed: list[str] = field(default_factory=list)  # runs and ensembles, by name
-    cancelled: list[str] = field(default_factory=list)
-    stopped: bool = False
 
 
 @dataclass
@@ -161,19 +156,19 @@ class Pool:
             self.running.remove(ended)
             self.free.append(ended.place)
             run, code = ended.run, ended.process.exitcode
-            if code == worker.IN_USE:
+            if code == Exit.IN_USE:
                 self.todo.append(run)
-            elif code == worker.DISK_FULL:
+            elif code == Exit.DISK_FULL:
                 if not run.not_before:
                     self.say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
                 run.not_before = time.monotonic() + FULL_SECONDS
                 self.todo.append(run)
-            elif code == worker.DONE:
+            elif code == Exit.DONE:
                 self._say_done(run)
             elif run.folder.cancelled:
                 self.outcome.cancelled.append(run.name)
                 self.say(f"{run.name}: cancelled; the next launch continues it")
-            elif code in (worker.STOPPED, -signal.SIGTERM) or self.stopping:
+            elif code in (Exit.STOPPED, -signal.SIGTERM) or self.stopping:
                 self.outcome.stopped = True
                 self.say(f"{run.name}: stopped by a signal; the next launch continues it")
             else:
@@ -188,7 +183,7 @@ class Pool:
 
     def _died(self, ended: _Running, code: int) -> None:
         """Write down a death, which a run that was killed could not do itself; then it tries again, or has failed."""
-        run, failed = ended.run, code == worker.FAILED
+        run, failed = ended.run, code == Exit.FAILED
         reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         lines: list[str] = []
         try:
@@ -205,7 +200,7 @@ class Pool:
         except (OSError, InputError) as error:  # a full disk, say, which must not end the others
             failed, reason = True, f"{reason}; its folder cannot be used: {error}"
         if not failed:
-            run.alone = run.alone or code == worker.OUT_OF_MEMORY
+            run.alone = run.alone or code == Exit.OUT_OF_MEMORY
             self.todo.append(run)
             self.say(f"{run.name}: {escape(reason)}; it is tried again")
             return
@@ -229,6 +224,19 @@ def start_server() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def checked(grid: Grid) -> tuple[list[Planned], list[int]]:
+    """Start the server, and let it check every cell.
+
+    Returns:
+        The cells, and the bytes of memory of each GPU of this machine.
+
+    Raises:
+        InputError: A cell is wrong.
+    """
+    start_server()
+    return answer_of(worker.check_grid, grid)
 
 
 def answer_of(target: Callable, *args: Any) -> Any:

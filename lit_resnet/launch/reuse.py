@@ -23,7 +23,7 @@ def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[st
             if run.path.is_symlink() or not run.cell_file.exists():
                 continue
             with suppress(InputError):  # a damaged folder of another grid is for that one to tell of
-                if run.summary() and status.says(grid, wanted[name], run):
+                if run.summary() and not status.differs(grid, wanted[name], run):
                     found[name] = run
     return found
 

@@ -1,253 +1,79 @@
-"""The Slurm launcher: the missing runs of a grid as job arrays that are plain to read.
+"""The Slurm launcher: job arrays, which go on without the process that submits them."""
 
-    <root>/<grid>/slurm/<when>/
-      job.sh      the script that sbatch was given
-      cells.txt   line i: the runs of the array's task i - 1, by the names of their folders
-      <i>.txt     what task i printed; each run has a log of its own in its folder
-
-Each task starts `srun python -m lit_resnet.launch.job`. The run folders say all that must be known to go on, so that
-neither accounting (sacct) nor a state of the launcher's own is needed: what is queued or running, squeue tells.
-"""
-
-import getpass
-import math
-import shlex
-import shutil
-import sys
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from argparse import Action, Namespace, _ArgumentGroup
+from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
+from rich.console import Console
 
-from lit_resnet.errors import InputError
-from lit_resnet.files import read_yaml, write_whole
-from lit_resnet.grid import status
-from lit_resnet.grid.cluster import Cluster
-from lit_resnet.grid.grid import Cell, Grid
-from lit_resnet.grid.status import Job
-from lit_resnet.launch import reuse
-from lit_resnet.launch.jobs import job_name, most_tasks, queue_of, release, sbatch
-from lit_resnet.launch.local import begin, check_folders
-from lit_resnet.launch.plan import Planned, check, step_seconds
-from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.lock import InUse, Lock
-from lit_resnet.sameness import difference, digest
-
-WARNING_SECONDS = 120  # before a job's time is over: enough to end an iteration and to save
-MARGIN = 1.5  # of a job's time over what its runs are expected to take
-OTHERS_SECONDS = 120.0  # for another launch of the same grid to submit it
-START_HOURS = 0.25  # for imports, and for images that are read or decoded first
-HOURS = (0.5, 1, 2, 4, 8, 12, 24, 48, 72)  # what jobs ask for: few different times make few arrays
+from lit_resnet.grid import cluster
+from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.grid import Grid, find, shipped
+from lit_resnet.grid.status import Queued
+from lit_resnet.launch import jobs
+from lit_resnet.launch.launcher import Accompany, Outcome
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One job array: tasks that need the same. A task is a list of runs, by the names of their folders."""
+class Slurm:
+    """Submits the runs; each job trains some of them by `lit-resnet run`."""
 
-    tasks: list[list[str]]
-    num_nodes: int
-    devices: int
-    gpu: bool
-    hours: float | None
-
-
-class Launcher:
-    """Submits what is missing of a grid and is not in the queue yet.
-
-    Args:
-        grid: The grid.
-        path: Its file or shipped name, and
-        settings: the `KEY=VALUE` that it was loaded with, for the jobs to read it again when they report.
-        root: Where its run folders are.
-        cluster: What to ask for.
-    """
-
-    def __init__(self, grid: Grid, path: str, settings: list[str], root: Path, cluster: Cluster) -> None:
-        self.grid, self.root, self.cluster = grid, root, cluster
-        self.path = str(Path(path).resolve()) if Path(path).is_file() else path
-        self.settings = settings
-        self.folder = root / grid.name / "slurm"
-
-    def launch(self, say: Callable[[str], None]) -> list[str]:
-        """Check all cells, then submit; `say` takes a line about what was done.
-
-        Returns:
-            The ids of the submitted arrays.
-
-        Raises:
-            InputError: A cell is wrong, the root cannot be written, or Slurm is not here or refuses.
-        """
-        if not shutil.which("sbatch"):
-            raise InputError(
-                "--on slurm: no sbatch on this machine; use a login node of the cluster, or leave out --on"
-            )
-        planned = self._check()
-        begin(self.grid, self.root)
-        self.folder.mkdir(exist_ok=True)
-        with ExitStack() as alone:
-            try:
-                alone.enter_context(Lock(self.folder / ".lock").held(timeout=OTHERS_SECONDS))
-            except InUse:
-                raise InputError(f"{self.folder}: another launch is submitting this grid; wait for it") from None
-            return self._launch(planned, say)
-
-    def _launch(self, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
-        jobs = queue_of(self.grid.name, self.root)
-        self._check_queued(jobs)
-        if held := sorted({job.id for job in jobs.values() if "launch failed" in job.reason}):
-            release(held)  # Slurm holds back what a failing node could not start, for ever
-            say(f"released: {', '.join(held)}, which a node had failed to start")
-        for words in reuse.adopt(self.grid, self.root):
-            say(words)
-        missing = self._missing(planned, jobs)
-        done = sum(bool(self._run(p).summary()) for p in planned)
-        say(f"{done} of {len(planned)} done, {len(planned) - len(missing) - done} under way, {len(missing)} to submit")
-        return [self._submit(batch, say) for batch in self.batches(planned, missing)]
-
-    def dry_run(self) -> str:
-        """The scripts that a launch would submit now, each after the runs of its tasks; touches nothing.
-
-        Raises:
-            InputError: A cell is wrong, or a run folder is damaged.
-        """
-        planned, parts = self._check(), []
-        jobs = queue_of(self.grid.name, self.root)
-        self._check_queued(jobs)
-        for batch in self.batches(planned, self._missing(planned, jobs)):
-            cells = "".join(f"# {i}: {' '.join(task)}\n" for i, task in enumerate(batch.tasks))
-            parts.append(f"# tasks and their runs (cells.txt)\n{cells}\n{self.script(batch, self.folder / 'WHEN')}")
-        return "\n".join(parts)
-
-    def _check(self) -> list[Planned]:
-        check_folders(self.grid, self.root)
-        return check(self.grid)
-
-    def _missing(self, planned: list[Planned], jobs: dict[str, Job]) -> list[Planned]:
-        """Cells that are neither done, nor in the queue, nor trained by another launcher."""
+    def options(self, group: _ArgumentGroup) -> list[Action]:
+        """What to ask the cluster for, and whether to stay."""
         return [
-            p for p in planned if p.cell.folder not in jobs and not (run := self._run(p)).summary() and not run.in_use()
+            group.add_argument(
+                "--cluster",
+                metavar="FILE",
+                help="partition, account, time, ...: a path or shipped name (default: the grid's)",
+            ),
+            group.add_argument(
+                "--dry-run", action="store_true", help="print the scripts and their runs, submit nothing"
+            ),
+            group.add_argument("--wait", action="store_true", help="follow the jobs to their end, then report"),
         ]
 
-    def _run(self, planned: Planned) -> RunFolder:
-        return status.folder(self.grid, planned.cell, self.root)
+    def launch(self, asked: Asked, grid: Grid, options: Namespace, accompany: Accompany) -> Outcome | None:
+        """As `Launcher`; prints the ids of the arrays to stdout. The jobs themselves see to what accompanies runs."""
+        from lit_resnet.launch.arrays import Submission
 
-    def _check_queued(self, jobs: dict[str, Job]) -> None:
-        """Refuse to launch beside jobs of the same cells with other values.
+        wanted = asked.grid.cluster
+        if options.cluster:
+            wanted = cluster.read(find(options.cluster, shipped() / "clusters", "cluster file"))
+        submission, console = Submission(asked, grid, wanted), Console(stderr=True)
+        with console.status("loading torch and lightning, checking every cell"):
+            if options.dry_run:
+                print(submission.dry_run(), end="")
+                return None
+            for number in submission.submit(say=lambda text: console.print(text, soft_wrap=True)):
+                print(number)
+        if options.wait:
+            return self._wait(asked.root, grid)
+        console.print(
+            f"watch:  {asked.command('status')} --watch\n"
+            f"stop:   {asked.command('cancel')}\n"
+            f"tables: the last job writes them; now, of what is finished: {asked.command('report')}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return None
 
-        Raises:
-            InputError: The first key that differs.
-        """
-        for cell in self.grid.cells:
-            run, config = status.folder(self.grid, cell, self.root), self.grid.config(cell)
-            if cell.folder not in jobs or run.status().digest == digest(config):
-                continue
-            if key := difference(read_yaml(run.cell_file), config):
-                raise InputError(
-                    f"{run.path}: is queued (job {jobs[cell.folder].id}) with another {key} than {self.grid.name} says "
-                    "now; lit-resnet cancel it first, or write the grid as it was"
-                )
+    def queue(self, root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
+        """As `Launcher`: what squeue says."""
+        return jobs.queue(root, grids)
 
-    def batches(self, planned: list[Planned], missing: list[Planned]) -> list[Batch]:
-        """The missing cells as arrays: grouped by what they need, the longest first; some may share a task."""
-        summaries = [self._run(p).summary() for p in planned]
-        # Without a finished run to go by there is nothing to say: this machine is not the one that trains.
-        seconds = step_seconds(planned, summaries) if any(summaries) else None
-        most = most_tasks()
-        by_needs: dict[tuple[int, int, bool], list[Planned]] = {}
-        for p in sorted(missing, key=lambda p: p.training_macs, reverse=True):
-            by_needs.setdefault((p.num_nodes, p.devices, p.gpu), []).append(p)
-        tasks: dict[tuple, list[list[str]]] = {}
-        for needs, runs in by_needs.items():
-            size = self.cluster.runs_per_job if needs[:2] == (1, 1) else 1
-            for start in range(0, len(runs), size):
-                task = runs[start : start + size]
-                took = [seconds(p) * p.max_steps / 3600 for p in task] if seconds else None
-                tasks.setdefault((*needs, self._hours(took)), []).append([p.cell.folder for p in task])
-        return [
-            Batch(found[start : start + most], *needs)
-            for needs, found in tasks.items()
-            for start in range(0, len(found), most)
-        ]
+    def cancel(self, ids: list[str]) -> None:
+        """As `Launcher`: scancel."""
+        jobs.scancel(ids)
 
-    def _hours(self, took: list[float] | None) -> float | None:
-        """What a task asks for: its runs' expected hours with a margin, at most what the cluster file says."""
-        most = self.cluster.hours
-        if took is None or most is None:
-            return most
-        wanted = START_HOURS + MARGIN * max(sum(took) / self.cluster.runs_per_gpu, *took)
-        return min([most, *(hours for hours in HOURS if hours >= wanted)])
+    def _wait(self, root: Path, grid: Grid) -> Outcome:
+        from lit_resnet.launch.watch import watch
 
-    def script(self, batch: Batch, folder: Path) -> str:
-        """The script of one array, for sbatch."""
-        cluster = self.cluster
-        minutes = math.ceil(batch.hours * 60) if batch.hours else None
-        options = {
-            "job-name": job_name(self.grid.name),
-            "array": f"0-{len(batch.tasks) - 1}" + (f"%{cluster.parallel}" if cluster.parallel else ""),
-            "output": f'"{folder.resolve()}/%a.txt"',
-            "open-mode": "append",
-            "requeue": "",
-            "signal": f"USR1@{WARNING_SECONDS}",
-            "time": f"{minutes // 60}:{minutes % 60:02d}:00" if minutes else None,
-            **{key: getattr(cluster, key) for key in ("partition", "account", "qos", "constraint", "mem")},
-            "nodes": batch.num_nodes,
-            "ntasks-per-node": batch.devices,
-            "cpus-per-task": cluster.cpus,
-            "gres": f"{cluster.gres}:{batch.devices}" if cluster.gres and batch.gpu else None,
-            **cluster.options,
-        }
-        side_by_side = ["--runs-per-gpu", str(cluster.runs_per_gpu)] if cluster.runs_per_gpu > 1 else []
-        command = [
-            *(cluster.python or sys.executable, "-m", "lit_resnet.launch.job", self.path),
-            *("--root", str(self.root.resolve())),
-            *(f"--set={setting}" for setting in self.settings),
-            *side_by_side,
-        ]
-        lines = [
-            "#!/bin/bash",
-            *(f"#SBATCH --{key}{value and f'={value}'}" for key, value in options.items() if value is not None),
-            "",
-            f"# {self.grid.title}",
-            f"# Submitted by {getpass.getuser()} with lit-resnet launch, {time.strftime('%Y-%m-%d %H:%M')}.",
-            f"cd {shlex.quote(str(Path.cwd()))} || exit",
-            "trap : TERM  # the runs save and end first",
-            *cluster.setup,
-            f'cells=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder.resolve() / "cells.txt"))})',
-            f"srun --kill-on-bad-exit=1 {shlex.join(command)} $cells",
-            "code=$?",
-            "# 0: done. 1, 2: failed for good. 143: terminated (scancel, or Slurm gives another turn by itself).",
-            "# All else, such as 75 (saved, the time is over) or 137 (killed): another turn, from the last checkpoint.",
-            "case $code in 0 | 1 | 2 | 143) exit $code ;; esac",
-            'scontrol requeue "$SLURM_JOB_ID" || echo "not requeued: the next lit-resnet launch continues these runs"',
-        ]
-        return "\n".join(lines) + "\n"
-
-    def _submit(self, batch: Batch, say: Callable[[str], None]) -> str:
-        """Write down an array and submit it; its id. Where sbatch refuses, nothing is left of it."""
-        cells = {cell.folder: cell for cell in self.grid.cells}
-        for task in batch.tasks:
-            for name in task:
-                self._queue(cells[name])
-        folder = self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{len(list(self.folder.iterdir()))}"
-        folder.mkdir()
-        write_whole(folder / "cells.txt", "".join(" ".join(task) + "\n" for task in batch.tasks))
-        write_whole(folder / "job.sh", self.script(batch, folder))
-        try:
-            job = sbatch(folder / "job.sh")
-        except InputError:
-            shutil.rmtree(folder)
-            raise
-        say(f"job {job}: {sum(map(len, batch.tasks))} runs in {len(batch.tasks)} tasks ({folder / 'job.sh'})")
-        return job
-
-    def _queue(self, cell: Cell) -> None:
-        """Write what a job needs to know of a run into its folder; one that had failed is given a new chance."""
-        run, config = status.folder(self.grid, cell, self.root), self.grid.config(cell)
-        with run.locked(timeout=5):
-            write_whole(run.cell_file, yaml.safe_dump(config, sort_keys=False))
-            state = run.status()
-            state.state, state.deaths, state.digest = "queued", 0, digest(config)
-            run.write_status(state)
+        folders = {cell.folder for cell in grid.cells}
+        outcome = Outcome()
+        for row in watch(root, grid, over=lambda: not folders & jobs.queue_of(grid.name, root).keys()):
+            name = f"{row['cell']}-seed{row['seed']}"
+            if row["state"] == "failed":
+                outcome.failed.append(name)
+            elif row["state"] != "done":  # cancelled; or lost by Slurm, or taken out of its queue
+                outcome.cancelled.append(name)
+        return outcome

@@ -1,6 +1,7 @@
 """What runs in processes forked from the pool's server, which has imported `PRELOAD` once, and in the ranks of a job.
 
-The imports inside the functions are done there already; at the top they would reach the launcher, which needs no torch.
+The functions import torch and what needs it. In the server that was done already; the process of a launch, which only
+names these functions, imports this file's top alone, and so no torch.
 """
 
 import io
@@ -20,19 +21,18 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.grid import Ensemble, Grid
-from lit_resnet.launch.plan import check
+from lit_resnet.launch.exits import Exit
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.lock import LOST, InUse
+from lit_resnet.runfolder.lock import InUse
 
 PRELOAD = ["lit_resnet.run.run", "lit_resnet.run.evaluate"]
-# How a run's process ends. FAILED: there is something wrong that trying again does not mend; DIED: anything else.
-# IN_USE: another process trains the run, or has taken it over.
-DONE, FAILED, DIED, STOPPED, IN_USE, OUT_OF_MEMORY, DISK_FULL = 0, 1, 70, 75, LOST, 77, 78
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:
     """Check every cell for real; answers with the planned cells and the bytes of each GPU, or with an InputError."""
     import torch
+
+    from lit_resnet.launch.plan import check
 
     try:
         gpus = [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
@@ -53,11 +53,11 @@ def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
             ensembles.keep(grid, ensemble, root, errors)
         except InputError as error:
             print(f"ensemble {ensemble.name}: {error}", file=sys.stderr)
-            sys.exit(FAILED)
+            sys.exit(Exit.FAILED)
 
 
 def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...] | None, gpu: int | None) -> None:
-    """One cell, in a process forked for it; ends the process with one of the exit codes above.
+    """One cell, in a process forked for it; ends the process with an exit code of `Exit`.
 
     Where it is given cores it keeps to them, and so do the processes that read images for it.
     """
@@ -72,7 +72,7 @@ def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...]
     sys.exit(code)
 
 
-def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple[int, int | None]:
+def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple[Exit, int | None]:
     """Train a cell in this process, which from here on prints to the run's log.
 
     Returns:
@@ -90,23 +90,23 @@ def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple
         path.mkdir(parents=True, exist_ok=True)
         _print_to(folder.log_file)
         print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, {place}", file=sys.stderr)
-        return (DONE if train(RunCLI(config), folder, stop) else STOPPED), stop.signal
+        return (Exit.DONE if train(RunCLI(config), folder, stop) else Exit.STOPPED), stop.signal
     except InUse:
-        return IN_USE, None
+        return Exit.IN_USE, None
     except InputError as error:
         if folder.summary():  # another launcher has finished it meanwhile
-            return DONE, None
+            return Exit.DONE, None
         print(f"error: {error}", file=sys.stderr)
-        return FAILED, None
+        return Exit.FAILED, None
     except torch.OutOfMemoryError:
         traceback.print_exc()
-        return OUT_OF_MEMORY, None
+        return Exit.OUT_OF_MEMORY, None
     except OSError as error:
         traceback.print_exc()
-        return (DISK_FULL if error.errno in FOR_A_WHILE else DIED), None
+        return (Exit.DISK_FULL if error.errno in FOR_A_WHILE else Exit.DIED), None
     except Exception:
         traceback.print_exc()
-        return DIED, None
+        return Exit.DIED, None
 
 
 class _Log(io.TextIOWrapper):

@@ -1,20 +1,20 @@
 """Reports: the paper's tables, figures and sentences, and a page around them, from run folders alone.
 
+    from lit_resnet.grid.asked import Asked
     from lit_resnet.report import write
-    report = write("quickstart", Path("runs"))      # runs/quickstart/report/index.html, table.*, claims.*, figures/*
+    report = write(Asked("quickstart"))             # runs/quickstart/report/index.html, table.*, claims.*, figures/*
     for table in report.tables.values():
         rich.print(table.terminal())
 
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
 """
 
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_resnet.files import write_whole
+from lit_resnet.grid.asked import ROOT, Asked
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims.check import Claims
@@ -50,8 +50,8 @@ class Report:
         return self.tables["table"]
 
 
-def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
-    """Write the report of a grid (its shipped name or path, and settings) whose run folders are under `root`.
+def write(asked: Asked) -> Report:
+    """Write the report of a grid from its run folders.
 
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
@@ -65,7 +65,7 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
     from lit_resnet.report.tables import imagenet
     from lit_resnet.report.tables import table as tables
 
-    found = runs.read(grid_name, root, settings)
+    found = runs.read(asked)
     made = {**imagenet.make(found), "table": tables.make(found)}
     checked = claims.check(found)
     drawings = figures.draw(found)
@@ -79,7 +79,7 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
         "claims.md": checked.markdown(),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
-            shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]),
+            replace(asked, root=ROOT).command("launch"),  # wherever the folders are, the page is the same
             *(found, checked, made, drawings, svgs),
         ),
     }

@@ -13,7 +13,8 @@ from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
 from lit_resnet.files import clock
 from lit_resnet.grid import ensembles, status
-from lit_resnet.grid.grid import Ensemble, Grid, load
+from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.runfolder.folder import RunFolder
 
 
@@ -174,21 +175,20 @@ def is_plain(net: dict[str, Any]) -> bool:
     return net.get("shortcut") == "none" and net.get("family") != "vgg"
 
 
-def read(grid_name: str, root: Path, settings: Sequence[str] = ()) -> GridRuns:
-    """The runs of a grid (its shipped name or path, and settings `KEY=VALUE`) under `root`.
+def read(asked: Asked) -> GridRuns:
+    """The runs of a grid, from their folders.
 
     Raises:
         InputError: No such grid, a damaged run folder, one of a run with another config, or no finished run.
     """
-    grid = load(grid_name, settings)
-    folder = root / grid.name
-    runs, now = [], clock(root)
+    grid, folder = asked.grid, asked.home
+    runs, now = [], clock(asked.root)
     for cell in grid.cells:
-        run = status.folder(grid, cell, root)
+        run = asked.folder(cell)
         status.check_config(grid, cell, run)
         runs.append(_run(cell.name, cell.seed, run, now))
     if not any(run.summary for run in runs):
-        raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: lit-resnet launch {grid_name}")
+        raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch')}")
     return GridRuns(grid, folder, tuple(runs))
 
 

@@ -30,7 +30,7 @@ from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.status import Status
-from lit_resnet.sameness import difference, digest, resumable
+from lit_resnet.sameness import digest, may_resume
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.module import load_weights
@@ -141,7 +141,7 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
     if folder.summary():
         raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
     text = cli.config_text()
-    if folder.begun() and (key := difference(resumable(folder.config()), resumable(yaml.safe_load(text)))):
+    if folder.begun() and (key := may_resume(folder.config(), yaml.safe_load(text))):
         raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
     folder.checkpoints.mkdir(exist_ok=True)
     write_whole(folder.config_file, text)

@@ -1,9 +1,9 @@
 """The process beside a launch: looks at run folders, and tells W&B what is new in them.
 
-    python -m lit_resnet.tracking.follow GRID --root DIR [--set KEY=VALUE] CELL...
+    python -m lit_resnet.tracking.follow GRID CELL... --root DIR [--set KEY=VALUE] [--seeds N ...]
 
-CELL is the name of a run folder. It ends when its stdin does, after a last look. On stdout it has words for the user,
-on stderr those of W&B's client.
+CELL is the name of a run folder; these are the words of `Asked.words`. It ends when its stdin does, after a last look.
+On stdout it has words for the user, on stderr those of W&B's client.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import clock
-from lit_resnet.grid import grid, status
-from lit_resnet.launch import follower as beside
+from lit_resnet.grid import status
+from lit_resnet.grid.asked import Asked
 from lit_resnet.tracking import session
 from lit_resnet.tracking.mirror import Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
@@ -34,10 +34,11 @@ def main() -> None:
     parser.add_argument("grid")
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[])
     parser.add_argument("cells", nargs="+")
     args = parser.parse_args()
-    whole = grid.load(args.grid, args.set)
-    later = beside.later(args.grid, args.root, args.set)
+    asked = Asked(args.grid, tuple(args.set), args.root, tuple(args.seeds))
+    later = f"later: {asked.command('wandb sync')}"
     try:
         mode = session.wanted()
     except Unreachable as error:
@@ -47,17 +48,17 @@ def main() -> None:
         if mode == "offline":
             print(f"W&B: offline, its files are in the run folders; {later}", flush=True)
     if mode != "disabled":
-        reached = Session(mode == "online", args.root / whole.name / "wandb", session.FINISH_TIMEOUT)
-        Follower(whole, args.root, args.cells, reached, later).follow()
+        reached = Session(mode == "online", asked.home / "wandb", session.FINISH_TIMEOUT)
+        Follower(asked, args.cells, reached, later).follow()
 
 
 class Follower:
     """Keeps the mirrors of a launch's runs, some of which may be done before this process has begun."""
 
-    def __init__(self, whole: grid.Grid, root: Path, cells: list[str], reached: Session, later: str) -> None:
-        self.grid, self.root, self.session, self.later = whole, root, reached, later
+    def __init__(self, asked: Asked, cells: list[str], reached: Session, later: str) -> None:
+        self.asked, self.session, self.later = asked, reached, later
         wanted = set(cells)
-        self.mirrors = [Mirror(whole, cell, root, reached) for cell in whole.cells if cell.folder in wanted]
+        self.mirrors = [Mirror(asked, cell, reached) for cell in asked.grid.cells if cell.folder in wanted]
 
     def follow(self) -> None:
         """Look until stdin ends, and once more."""
@@ -69,14 +70,14 @@ class Follower:
         self._look()
         for mirror in list(self.mirrors):
             self._tell(mirror, mirror.leave)
-        for ensemble in self.grid.ensembles:
+        for ensemble in self.asked.grid.ensembles:
             try:
-                tell_ensemble(self.grid, ensemble, self.root, self.session)
+                tell_ensemble(self.asked, ensemble, self.session)
             except (Unreachable, InputError) as error:
                 self._say(f"the ensemble {ensemble.name} is left out: {error}")
 
     def _look(self) -> None:
-        now = clock(self.root)
+        now = clock(self.asked.root)
         for mirror in list(self.mirrors):
             cell = mirror.cell
             try:

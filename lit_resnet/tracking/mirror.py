@@ -3,15 +3,14 @@
 import hashlib
 from collections.abc import Callable, Container, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid import ensembles
-from lit_resnet.grid.grid import Cell, Ensemble, Grid
-from lit_resnet.grid.status import folder as folder_of
+from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.grid import Cell, Ensemble
 from lit_resnet.report.runs import Cell as Finished
 from lit_resnet.report.runs import Run
 from lit_resnet.runfolder.folder import RESPONSES, SIGNALS, RunFolder
@@ -34,9 +33,9 @@ class Mirror:
     may be an evaluation to come.
     """
 
-    def __init__(self, grid: Grid, cell: Cell, root: Path, session: Session) -> None:
-        self.grid, self.cell, self.session = grid, cell, session
-        self.folder = folder_of(grid, cell, root)
+    def __init__(self, asked: Asked, cell: Cell, session: Session) -> None:
+        self.grid, self.cell, self.session = asked.grid, cell, session
+        self.folder = asked.folder(cell)
         self.run: wandb.Run | None = None
         self.told: str | None = None  # the digest of a run that is over, when W&B was told of it
         self.url: str | None = None
@@ -184,15 +183,12 @@ class Mirror:
         self.drop()
 
 
-def tell_ensemble(
-    grid: Grid, ensemble: Ensemble, root: Path, session: Session, known: Container[str] = ()
-) -> str | None:
+def tell_ensemble(asked: Asked, ensemble: Ensemble, session: Session, known: Container[str] = ()) -> str | None:
     """Tell W&B what an ensemble errs.
 
     Args:
-        grid: Its grid.
+        asked: Its grid.
         ensemble: It.
-        root: Where the run folders are.
         session: How to reach W&B.
         known: Ids of the runs that W&B has.
 
@@ -203,11 +199,11 @@ def tell_ensemble(
         Unreachable: The server does not answer, or does not take it.
         InputError: Its file is damaged.
     """
-    found = ensembles.found(grid, ensemble, root)
-    if not found or (what := entry.of_ensemble(grid, ensemble, found)).id in known:
+    found = ensembles.found(asked.grid, ensemble, asked.root)
+    if not found or (what := entry.of_ensemble(asked.grid, ensemble, found)).id in known:
         return None
     with reaching():
-        run = session.start(what, root / grid.name / "ensembles")
+        run = session.start(what, asked.home / "ensembles")
         run.config.update(what.config, allow_val_change=True)
         url = run.url if session.online else None
         run.summary.update(found | {"state": "done"})

@@ -4,8 +4,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ import yaml
 from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.grid import ensembles
-from lit_resnet.grid.grid import Cell, Ensemble, Grid, load
+from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.grid import Cell, Ensemble, Grid
 from lit_resnet.runfolder.folder import METRICS, RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
@@ -28,11 +29,11 @@ AT_A_TIME = 8  # downloads
 FLOAT = re.compile(r"(error|seconds|per_second)$")  # keys of numbers of which W&B makes 90 where they are 90.0
 
 
-def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path:
+def restore(asked: Asked, source: str) -> Asked:
     """Make the run folders of a grid from `source`, `wandb:ENTITY/PROJECT`; what has not changed since is kept.
 
     Returns:
-        Their root, below `root`, for `report.write`.
+        The same grid under their root, which is below that of `asked`; for `report.write`.
 
     Raises:
         InputError: No such grid or project, nothing of the grid in it, or the user is not logged in.
@@ -41,8 +42,7 @@ def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path
     kind, _, project = source.partition(":")
     if kind != "wandb" or not re.fullmatch(r"[\w.-]+/[\w.-]+", project) or ".." in project:
         raise InputError(f"--from {source}: write wandb:ENTITY/PROJECT")
-    grid = load(path, settings)
-    below = root / "from-wandb" / project
+    grid, below = asked.grid, asked.root / "from-wandb" / project
     with session.reaching(), ThreadPoolExecutor(AT_A_TIME) as pool:
         try:
             runs = list(session.reader().runs(project, filters={"group": grid.name}, per_page=200))
@@ -58,7 +58,7 @@ def restore(path: str, source: str, root: Path, settings: Iterable[str]) -> Path
             one.result()
         for ensemble in grid.ensembles:
             _make_ensemble(grid, ensemble, runs, below)
-    return below
+    return replace(asked, root=below)
 
 
 def _chosen(grid: Grid, cell: Cell, runs: list["wandb.Run"]) -> "wandb.Run | None":

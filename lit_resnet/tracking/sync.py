@@ -1,12 +1,11 @@
 """`lit-resnet wandb sync`: W&B is told of all runs of a grid that are over and that it does not know yet."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
-from lit_resnet.grid.grid import load
+from lit_resnet.grid.asked import Asked
 from lit_resnet.tracking import session
 from lit_resnet.tracking.mirror import OVER, Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
@@ -31,21 +30,21 @@ class Synced:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def sync(path: str, root: Path, settings: Iterable[str], say: Callable[[str], None]) -> Synced:
+def sync(asked: Asked, say: Callable[[str], None]) -> Synced:
     """Tell W&B of the runs of a grid, from their folders; `say` takes a line for each.
 
     Raises:
         InputError: No such grid, no run of it that is over, or the user is not logged in.
         Unreachable: The server does not answer, or does not take the key.
     """
-    grid, found = load(path, settings), Synced()
-    states = {(row["cell"], row["seed"]): row["state"] for row in status.rows(grid, root)}
+    grid, found = asked.grid, Synced()
+    states = {(row["cell"], row["seed"]): row["state"] for row in status.rows(grid, asked.root)}
     if not any(state in OVER for state in states.values()):
-        raise InputError(f"no finished runs of {grid.name} in {root / grid.name}; start them: lit-resnet launch {path}")
-    online = Session(True, root / grid.name / "wandb", FINISH_TIMEOUT)
+        raise InputError(f"no finished runs of {grid.name} in {asked.home}; start them: {asked.command('launch')}")
+    online = Session(True, asked.home / "wandb", FINISH_TIMEOUT)
     known = _known(grid.name)
     for cell in grid.cells:
-        mirror, state = Mirror(grid, cell, root, online), states[cell.name, cell.seed]
+        mirror, state = Mirror(asked, cell, online), states[cell.name, cell.seed]
         if state not in OVER:
             found.waiting.append(cell.folder)
             continue
@@ -63,7 +62,7 @@ def sync(path: str, root: Path, settings: Iterable[str], say: Callable[[str], No
         else:
             found.refused[cell.folder] = "another process is telling W&B of it"
     for ensemble in grid.ensembles:
-        if url := tell_ensemble(grid, ensemble, root, online, known):
+        if url := tell_ensemble(asked, ensemble, online, known):
             found.told.append(ensemble.name)
             say(f"{ensemble.name}: {url}")
     return found

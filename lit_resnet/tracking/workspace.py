@@ -1,7 +1,7 @@
 """The W&B report of a grid: our tables beside the paper's in the text, and W&B's own panels over the mirrored runs.
 
-    found = runs.read("fig6", Path("runs"))
-    url = publish(build(found, "my-team", "lit-resnet", "fig6"))
+    found = runs.read(Asked("fig6"))
+    url = publish(build(found, "my-team", "lit-resnet", "lit-resnet launch fig6"))
 
 Numbers in the text are of the run folders, and the paper's of printed.yaml; curves, images and the list of runs are
 drawn by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
@@ -45,21 +45,21 @@ LINES = (
 )
 
 
-def build(found: GridRuns, entity: str, project: str, asked: str) -> "wr.Report":
+def build(found: GridRuns, entity: str, project: str, command: str) -> "wr.Report":
     """The report, which is not sent anywhere yet.
 
     Args:
         found: The grid's runs.
         entity: Whose project it is, a user's or a team's.
         project: Where the runs are mirrored.
-        asked: The grid and its settings as the user wrote them, for the command that repeats it.
+        command: The command line that makes all of it again.
 
     Raises:
         InputError: wandb-workspaces is not installed, or a file of a run is damaged.
     """
     blocks = _Blocks(_library(), found, entity, project)
     wr = blocks.wr
-    parts = [*blocks.introduction(asked), wr.TableOfContents()]
+    parts = [*blocks.introduction(command), wr.TableOfContents()]
     for name, table in {**imagenet.make(found), "table": tables.make(found)}.items():
         heading = name.replace("table", "Table ") if name != "table" else "All nets"
         parts += [wr.H2(heading), wr.MarkdownBlock(table.markdown())]
@@ -105,7 +105,7 @@ class _Blocks:
     def __init__(self, wr: ModuleType, found: GridRuns, entity: str, project: str) -> None:
         self.wr, self.found, self.entity, self.project = wr, found, entity, project
 
-    def introduction(self, asked: str) -> "list[wr.P]":
+    def introduction(self, command: str) -> "list[wr.P]":
         """Which grid, on what it was trained, how many of its runs are finished, and the command that repeats it."""
         grid, p = self.found.grid, self.wr.P
         unfinished = Counter(run.cell for run in self.found.runs if not run.summary)
@@ -113,7 +113,7 @@ class _Blocks:
         return [
             p(f"{grid.title}. Grid {grid.name}: {tables.training(self.found)}."),
             p(f"{self.found.progress()}." + (f" Missing in the numbers: {missing}." if missing else "")),
-            p(["The same again: ", self.wr.InlineCode(f"lit-resnet launch {asked}")]),
+            p(["The same again: ", self.wr.InlineCode(command)]),
         ]
 
     def figure(self, drawing: Drawing) -> "list[wr.P | wr.PanelGrid]":

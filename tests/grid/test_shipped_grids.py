@@ -12,6 +12,7 @@ from PIL import Image
 
 from lit_resnet import report
 from lit_resnet.grid import ensembles, status
+from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import load, shipped
 from lit_resnet.launch.plan import check
 from lit_resnet.probes.complexity import Complexity
@@ -121,7 +122,7 @@ def _report(grid, root: Path) -> report.Report:
         },
     }
     (folder / f"{grid.name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    return report.write(str(folder / f"{grid.name}.yaml"), root)
+    return report.write(Asked(str(folder / f"{grid.name}.yaml"), root=root))
 
 
 @pytest.mark.parametrize("name", GRIDS)

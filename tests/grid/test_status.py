@@ -10,13 +10,13 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 from lit_resnet.grid import status
 from lit_resnet.grid.grid import Grid, load
-from lit_resnet.grid.status import Job
+from lit_resnet.grid.status import Queued
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
 
-PENDING = Job(id="12_3", state="PENDING", node="", reason="Resources")
-RUNNING = Job(id="12_3", state="RUNNING", node="n2", reason="None")
+PENDING = Queued(id="12_3", started=False, node="", note="pending (Resources)")
+RUNNING = Queued(id="12_3", started=True, node="n2", note="running")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> RunFolder:
     return run
 
 
-def state(run: RunFolder, job: Job | None = None, later: float = 0.0) -> tuple[str, str]:
+def state(run: RunFolder, job: Queued | None = None, later: float = 0.0) -> tuple[str, str]:
     """State and note, so many seconds later."""
     row = status.row(run, "a", 0, clock(run.path.parent) + later, job)
     return row["state"], row["note"]

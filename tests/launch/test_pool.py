@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from lit_resnet.launch import pool, worker
+from lit_resnet.launch.exits import Exit
+from lit_resnet.launch.launcher import Outcome
 from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.runfolder.folder import RunFolder
 
@@ -36,9 +38,9 @@ def pretend(monkeypatch, act) -> None:
             note(path.parent, f"{path.name} begins on {gpu}")
             code = act(folder, status.attempts)
             note(path.parent, f"{path.name} ends")
-            if code == worker.DONE:
+            if code == Exit.DONE:
                 folder.write_summary(SUMMARY)
-            elif code == worker.OUT_OF_MEMORY:
+            elif code == Exit.OUT_OF_MEMORY:
                 status.died("OutOfMemoryError")
                 folder.write_status(status)
         sys.stdout.flush()
@@ -75,7 +77,7 @@ def together(root: Path) -> set[frozenset[str]]:
     return pairs
 
 
-def work(root: Path, runs: list[Run], places: list[Place], capacity: int | None = None) -> pool.Outcome:
+def work(root: Path, runs: list[Run], places: list[Place], capacity: int | None = None) -> Outcome:
     with (root / "said.txt").open("w") as said:
         return Pool(runs, places, capacity, Console(file=said, width=200)).work(lambda: None)
 
@@ -90,7 +92,7 @@ ONE_GPU = [Place(1, None, 0)] * 3
 def test_one_that_runs_out_of_memory_is_tried_again_alone_and_hurts_no_other(tmp_path: Path, monkeypatch):
     def act(folder: RunFolder, attempt: int) -> int:
         time.sleep(0.3)
-        return worker.OUT_OF_MEMORY if folder.path.name == "large" and attempt == 1 else worker.DONE
+        return Exit.OUT_OF_MEMORY if folder.path.name == "large" and attempt == 1 else Exit.DONE
 
     pretend(monkeypatch, act)
     outcome = work(tmp_path, make(tmp_path, "large", "a", "b", "c"), ONE_GPU)
@@ -104,7 +106,7 @@ def test_one_that_runs_out_of_memory_is_tried_again_alone_and_hurts_no_other(tmp
 
 
 def test_what_is_known_not_to_fit_is_not_started_together(tmp_path: Path, monkeypatch):
-    pretend(monkeypatch, lambda *_: time.sleep(0.1) or worker.DONE)
+    pretend(monkeypatch, lambda *_: time.sleep(0.1) or Exit.DONE)
     gib = 2**30
     runs = [*make(tmp_path, "a", "b", memory=6 * gib), *make(tmp_path, "c", memory=2 * gib)]
     assert not work(tmp_path, runs, ONE_GPU, capacity=11 * gib).failed
@@ -116,7 +118,7 @@ def test_one_that_is_killed_three_times_at_one_place_fails_alone(tmp_path: Path,
         if folder.path.name == "bad":
             folder.log_file.write_text("reading\nthe last word\n")
             os.kill(os.getpid(), signal.SIGKILL)
-        return worker.DONE
+        return Exit.DONE
 
     pretend(monkeypatch, act)
     assert work(tmp_path, make(tmp_path, "bad", "good"), ONE_GPU).failed == ["bad"]
@@ -130,14 +132,14 @@ def test_one_that_is_killed_three_times_at_one_place_fails_alone(tmp_path: Path,
 
 
 def test_one_that_dies_before_it_begins_is_not_tried_for_ever(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(worker, "run", lambda *_: os._exit(worker.DIED))
+    monkeypatch.setattr(worker, "run", lambda *_: os._exit(Exit.DIED))
     assert work(tmp_path, make(tmp_path, "a"), ONE_GPU).failed == ["a"]
-    assert RunFolder(tmp_path / "a").status().error == f"exit code {worker.DIED}; died 3 times from iteration 0 on"
+    assert RunFolder(tmp_path / "a").status().error == f"exit code {Exit.DIED}; died 3 times from iteration 0 on"
 
 
 def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(pool, "FULL_SECONDS", 0.05)
-    pretend(monkeypatch, lambda folder, attempt: worker.DISK_FULL if attempt < 6 else worker.DONE)
+    pretend(monkeypatch, lambda folder, attempt: Exit.DISK_FULL if attempt < 6 else Exit.DONE)
     assert not work(tmp_path, make(tmp_path, "a"), ONE_GPU).failed
     assert (tmp_path / "said.txt").read_text().count("the disk is full") == 1
 
@@ -147,11 +149,11 @@ def test_a_disk_that_refuses_the_lock_ends_the_process_as_a_full_disk(tmp_path: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "mkdir", full)
-    assert worker.train({}, tmp_path / "run", 1, "here") == (worker.DISK_FULL, None)
+    assert worker.train({}, tmp_path / "run", 1, "here") == (Exit.DISK_FULL, None)
 
 
 def test_cancelled_ones_are_passed_over(tmp_path: Path, monkeypatch):
-    pretend(monkeypatch, lambda *_: worker.DONE)
+    pretend(monkeypatch, lambda *_: Exit.DONE)
     runs = make(tmp_path, "a", "b")
     runs[0].folder.path.mkdir()
     runs[0].folder.ask_to_stop()

@@ -1,6 +1,7 @@
 """What is submitted to Slurm, what its queue says, and what it refuses; that runs survive it, see test_launch.py."""
 
 import errno
+import multiprocessing
 import subprocess
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import yaml
 from slurm_rig import Rig
 
 from lit_resnet.cli import main
+from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.cluster import Cluster
 from lit_resnet.grid.grid import load
-from lit_resnet.grid.status import Job
-from lit_resnet.launch import job, jobs
-from lit_resnet.launch import slurm as slurm_launcher
+from lit_resnet.grid.status import Queued
+from lit_resnet.launch import arrays, jobs, pool
+from lit_resnet.launch.arrays import Submission
+from lit_resnet.launch.exits import Exit
+from lit_resnet.launch.job import Job
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
@@ -31,8 +35,16 @@ def write_grid(folder: Path, **content) -> str:
     return str(folder / "tiny.yaml")
 
 
-def launcher(path: str, root: Path, **cluster) -> slurm_launcher.Launcher:
-    return slurm_launcher.Launcher(load(path), path, [], root, Cluster(**cluster))
+def submission(path: str, root: Path, **cluster) -> Submission:
+    asked = Asked(path, root=root)
+    return Submission(asked, asked.grid, Cluster(**cluster))
+
+
+@pytest.fixture(autouse=True)
+def _checked_here(monkeypatch):
+    """Cells are checked in a process forked from this one: no server has to import torch."""
+    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(pool, "start_server", lambda: None)
 
 
 def finish(run: RunFolder, hours: float, config: dict) -> None:
@@ -59,7 +71,7 @@ def test_cells_that_need_the_same_are_an_array(tmp_path: Path, monkeypatch, caps
             "two": {"trainer.devices": 2, "trainer.num_nodes": 3, "data.batch_size": 12},
         },
     )
-    found = launcher(grid, tmp_path, gres="gpu:a100", cpus=8, hours=6.0, parallel=5, runs_per_job=3, runs_per_gpu=2)
+    found = submission(grid, tmp_path, gres="gpu:a100", cpus=8, hours=6.0, parallel=5, runs_per_job=3, runs_per_gpu=2)
     text = found.dry_run()
     lists = [part.split("\n\n")[0].splitlines() for part in text.split("(cells.txt)\n")[1:]]
     assert lists == [
@@ -83,7 +95,7 @@ def test_the_time_that_a_job_asks_for(tmp_path: Path, monkeypatch):
     finish(RunFolder(tmp_path / "tiny" / "a-seed0"), 1.0, grid.config(grid.cells[0]))
 
     def asked(**cluster) -> list[str]:
-        return [line[15:] for line in launcher(path, tmp_path, **cluster).dry_run().splitlines() if "--time=" in line]
+        return [line[15:] for line in submission(path, tmp_path, **cluster).dry_run().splitlines() if "--time=" in line]
 
     assert asked(hours=24.0) == ["8:00:00", "2:00:00"], "3 h and 1 h, half as much again and a quarter"
     assert asked(hours=24.0, runs_per_job=3) == ["12:00:00"], "7 h, one after the other"
@@ -94,9 +106,9 @@ def test_the_time_that_a_job_asks_for(tmp_path: Path, monkeypatch):
 
 def test_large_arrays_are_cut(tmp_path: Path, monkeypatch):
     path = write_grid(tmp_path, seeds=list(range(5)), include={"a": {}})
-    monkeypatch.setattr(slurm_launcher, "most_tasks", lambda: 2)
+    monkeypatch.setattr(arrays, "most_tasks", lambda: 2)
     monkeypatch.setenv("PATH", "/nowhere")
-    text = launcher(path, tmp_path).dry_run()
+    text = submission(path, tmp_path).dry_run()
     assert [line[16:] for line in text.splitlines() if "--array=" in line] == ["0-1", "0-1", "0-0"]
 
 
@@ -117,8 +129,9 @@ def test_queued_cancelled_and_launched_again(slurm: Rig, tmp_path: Path, capsys,
     state, note = status()["a0"]
     assert (state, note.split(" (")[0]) == ("queued", f"job {number}_0 pending")
     assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
-    # Beside the jobs another value would make two runs of one name.
-    assert main(["launch", *args, "--on", "slurm", "--set", "model.lr=0.5"]) == 2
+    # Beside the jobs another value would make two runs of one name. Where the data are is none.
+    elsewhere = ["--set", "data.root=/elsewhere", "--set", "model.lr=0.5"]
+    assert main(["launch", *args, "--on", "slurm", *elsewhere]) == 2
     assert f"is queued (job {number}_0) with another model.lr (None, not 0.5)" in capsys.readouterr().err
     # A task that has another run to do stays.
     assert main(["cancel", *args, "a-seed0"]) == 0
@@ -185,16 +198,18 @@ def test_a_root_that_cannot_be_written(slurm: Rig, tmp_path: Path, capsys):
     assert "--root /proc/runs: cannot be written" in capsys.readouterr().err
 
 
-def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path):
+def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path, monkeypatch):
     """Its job may have been requeued while another one finished it."""
-    run = RunFolder(tmp_path / "run")
-    run.path.mkdir()
+    run = RunFolder(tmp_path / "tiny" / "run")
+    run.path.mkdir(parents=True)
     run.ask_to_stop()
-    assert job._rank(run, None) == job.DONE
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    job = Job(Asked("tiny", root=tmp_path), None, None)
+    assert job.run(["run"], 1, as_queued=True) == Exit.DONE
     status = run.status()
     status.state = "failed"
     run.write_status(status)
-    assert job._rank(run, None) == job.FAILED
+    assert job.run(["run"], 1, as_queued=True) == Exit.FAILED
 
 
 def test_what_slurm_holds_back_since_a_node_failed_is_released(tmp_path: Path, monkeypatch, capsys):
@@ -203,13 +218,13 @@ def test_what_slurm_holds_back_since_a_node_failed_is_released(tmp_path: Path, m
     run = RunFolder(tmp_path / "tiny" / "a-seed0")
     run.path.mkdir(parents=True)
     run.write_status(Status(digest=digest(grid.config(grid.cells[0]))))
-    held, released = Job("7_0", "PENDING", "", "launch failed requeued held"), []
-    monkeypatch.setattr(slurm_launcher.shutil, "which", lambda _: "/usr/bin/sbatch")
-    monkeypatch.setattr(slurm_launcher, "queue_of", lambda *_: {"a-seed0": held})
-    monkeypatch.setattr(slurm_launcher, "most_tasks", lambda: 1000)
-    monkeypatch.setattr(slurm_launcher, "release", released.extend)
+    held, released = Queued("7_0", False, "", "pending (launch failed requeued held)"), []
+    monkeypatch.setattr(arrays.shutil, "which", lambda _: "/usr/bin/sbatch")
+    monkeypatch.setattr(arrays, "queue_of", lambda *_: {"a-seed0": held})
+    monkeypatch.setattr(arrays, "most_tasks", lambda: 1000)
+    monkeypatch.setattr(arrays, "release", released.extend)
     said = []
-    assert launcher(path, tmp_path).launch(said.append) == []
+    assert submission(path, tmp_path).submit(said.append) == []
     assert released == ["7_0"]
     assert said == ["released: 7_0, which a node had failed to start", "0 of 1 done, 1 under way, 0 to submit"]
 
@@ -219,7 +234,7 @@ def test_a_full_disk_is_told_in_a_line(slurm: Rig, tmp_path: Path, monkeypatch, 
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     grid = write_grid(tmp_path, include={"a": {}})
-    monkeypatch.setattr(slurm_launcher, "write_whole", full)
+    monkeypatch.setattr(arrays, "write_whole", full)
     assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 1
     assert "cell.yaml: No space left on device; make room, then the same again" in capsys.readouterr().err.replace(
         "\n", ""

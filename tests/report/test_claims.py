@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
 from lit_resnet.nets import NetConfig
 from lit_resnet.report import runs
 from lit_resnet.report.claims import alike, sentences
@@ -54,7 +55,7 @@ def finish(lab, cell, seed=0, *, response=None, spread=None, jitter=0.01, **net)
 
 def checked(lab, grid):
     """The claims of a grid by their names."""
-    return {claim.name: claim for claim in claims.check(runs.read(grid, lab.root)).found}
+    return {claim.name: claim for claim in claims.check(runs.read(Asked(grid, root=lab.root))).found}
 
 
 # For each sentence: nets for which it is true, and what to change so that it is not.
@@ -324,9 +325,11 @@ def test_the_note_explains_the_words_of_the_sentences_that_are_there(lab):
     finish(lab, "cifar-56", depth=56)
     finish(lab, "imagenet", depth=18, **IMAGENET)
     finish(lab, "imagenet-34", depth=34, **IMAGENET)
-    both = claims.check(runs.read(lab.grid(["cifar", "cifar-56", "imagenet", "imagenet-34"]), lab.root)).note
+    both = claims.check(
+        runs.read(Asked(lab.grid(["cifar", "cifar-56", "imagenet", "imagenet-34"]), root=lab.root))
+    ).note
     assert all(note in both for note in (claims.NOTE, *sentences.NOTES.values()))
-    one = claims.check(runs.read(lab.grid(["imagenet", "imagenet-34"]), lab.root)).note
+    one = claims.check(runs.read(Asked(lab.grid(["imagenet", "imagenet-34"]), root=lab.root))).note
     assert sentences.NOTES["cifar"] not in one
     assert one == f"{claims.NOTE} {sentences.NOTES['imagenet']}"
 
@@ -532,7 +535,7 @@ def three(lab):
         finish(lab, "b", seed, net="plain [bold]56", depth=56, train_error=9, test_error=9, **PLAIN)
         finish(lab, "c", seed, train_error=2, test_error=5)
         finish(lab, "d", seed, depth=56, train_error=1, test_error=7)
-    return claims.check(runs.read(lab.grid(["a", "b", "c", "d"], seeds=list(range(5))), lab.root))
+    return claims.check(runs.read(Asked(lab.grid(["a", "b", "c", "d"], seeds=list(range(5))), root=lab.root)))
 
 
 def test_csv_and_markdown_say_all(three):
@@ -561,7 +564,7 @@ def test_the_terminal_shows_every_word(three, width):
 
 def test_nothing_to_say_is_nothing(lab):
     finish(lab, "a")
-    none = claims.check(runs.read(lab.grid(["a"]), lab.root))
+    none = claims.check(runs.read(Asked(lab.grid(["a"]), root=lab.root)))
     assert none.found == ()
     assert none.csv() == "name,sentence,where,verdict,evidence\n"
     assert none.counted() == ""

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
 from lit_resnet.report import runs
 from lit_resnet.report.figures import draw as figures
 from lit_resnet.report.figures import style
@@ -15,7 +16,7 @@ ALL = {"figures": ["fig1", "fig6", "fig7", "gradients"]}
 
 
 def draw(lab, grid):
-    return {drawing.name: drawing for drawing in figures.draw(runs.read(grid, lab.root))}
+    return {drawing.name: drawing for drawing in figures.draw(runs.read(Asked(grid, root=lab.root)))}
 
 
 def finish_all(lab, seeds=(0,), **options):

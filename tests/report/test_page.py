@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lit_resnet.grid.asked import Asked
 from lit_resnet.report import runs, write
 from lit_resnet.report.page import explore
 from lit_resnet.report.page.odd import far, odd
@@ -39,12 +40,12 @@ def shared(new_lab):
 
 @pytest.fixture(scope="module")
 def found(shared):
-    return runs.read(shared.path, shared.root)
+    return runs.read(Asked(shared.path, root=shared.root))
 
 
 @pytest.fixture(scope="module")
 def page(shared):
-    return write(shared.path, shared.root).page
+    return write(Asked(shared.path, root=shared.root)).page
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_run_says_why_it_failed_or_how_far_it_is(columns):
 def test_a_long_reason_is_cut(lab):
     lab.finish("res-20")
     lab.run("res-56").write_status(Status(state="failed", error="x" * 5000))
-    found = runs.read(lab.grid(["res-20", "res-56"]), lab.root)
+    found = runs.read(Asked(lab.grid(["res-20", "res-56"]), root=lab.root))
     assert explore.columns(found, odd(found))[-1].texts[1] == "x" * 299 + "…"
 
 
@@ -84,7 +85,7 @@ def test_what_all_cells_share_is_no_column(lab):
     lab.finish("b")
     optimizer = {"class_path": "torch.optim.Adam"}
     cells = {"a": {"model.lr": 0.1, "data.batch_size": 64}, "b": {"data.batch_size": 64, "model.optimizer": optimizer}}
-    found = runs.read(lab.grid(cells), lab.root)
+    found = runs.read(Asked(lab.grid(cells), root=lab.root))
     axes = {column.name: column.texts for column in explore.columns(found, odd(found)) if column.chosen}
     assert axes == {"lr": ["0.1", "–"], "optimizer": ["–", "Adam"], "seed": ["0", "0"], "state": ["done", "done"]}
 
@@ -115,7 +116,7 @@ def test_a_run_that_got_lost_is_odd(lab):
     rows = lost.metrics()
     rows[-3]["test_error"] = 8.0
     lost.write_metrics(rows)
-    found = runs.read(lab.grid(["res-20"]), lab.root)
+    found = runs.read(Asked(lab.grid(["res-20"]), root=lab.root))
     assert found.runs[0].best_test_error == 8.0
     assert odd(found) == ["ended 6.00 points above its best"]
 
@@ -146,7 +147,7 @@ def test_curves_are_thinned_alike_and_keep_their_last_point(found):
 def test_a_damaged_curve_of_an_unfinished_run_stops_no_report(lab):
     lab.finish("a")
     lab.run("a", 1).metrics_file.write_text("step,what\n1,2\n")
-    assert "train" not in thin(runs.read(lab.grid(["a"], seeds=[0, 1]), lab.root)).curves[1]
+    assert "train" not in thin(runs.read(Asked(lab.grid(["a"], seeds=[0, 1]), root=lab.root))).curves[1]
 
 
 def test_no_number_is_no_point(lab):
@@ -155,7 +156,7 @@ def test_no_number_is_no_point(lab):
     rows[1]["test_error"], rows[2]["train_error"] = float("nan"), float("inf")
     run.write_metrics(rows)
     run.write_summary({**run.summary(), "train_error": float("nan")})
-    report = write(lab.grid(["res-20"]), lab.root)
+    report = write(Asked(lab.grid(["res-20"]), root=lab.root))
     data = json.loads(DATA.search(report.page.read_text())[1], parse_constant=pytest.fail)
     (run,) = data["runs"]
     assert (len(run["train"][1]), len(run["test"][1])) == (23, 11)
@@ -363,7 +364,7 @@ def many(lab, cells: int, seeds: int, log_every: int, figures: list[str]) -> Pat
                 run.write_metrics(rows)
                 lines = run.metrics_file.read_bytes()
             run.metrics_file.write_bytes(lines)
-    return write(lab.grid(grid, seeds=list(range(seeds)), report={"figures": figures}), lab.root).page
+    return write(Asked(lab.grid(grid, seeds=list(range(seeds)), report={"figures": figures}), root=lab.root)).page
 
 
 def test_a_hundred_runs_are_a_small_page(lab):

@@ -8,13 +8,14 @@ import pytest
 from rich.console import Console
 
 from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
 from lit_resnet.report import runs
 from lit_resnet.report.tables import table as tables
 from lit_resnet.runfolder.status import Status
 
 
 def table_of(lab, grid):
-    return tables.make(runs.read(grid, lab.root))
+    return tables.make(runs.read(Asked(grid, root=lab.root)))
 
 
 def column(table, name):
@@ -111,7 +112,7 @@ def test_unfinished_runs_are_counted_and_left_out(lab):
     lab.finish("done")
     lab.run("failed").write_status(Status(state="failed", error="out of memory"))
     lab.run("started").write_status(Status(state="running", step=10, max_steps=600))
-    found = runs.read(grid, lab.root)
+    found = runs.read(Asked(grid, root=lab.root))
     assert [run.state for run in found.runs] == ["done", "failed", "stopped", "queued"]
     table = tables.make(found)
     assert [record["cell"] for record in table.records] == ["done"]
@@ -182,7 +183,7 @@ def test_nothing_finished_is_one_clear_line(lab):
     with pytest.raises(
         InputError, match=r"^no finished runs of tiny in .*runs/tiny; start them with: lit-resnet launch "
     ):
-        runs.read(grid, lab.root)
+        runs.read(Asked(grid, root=lab.root))
 
 
 def test_damage_names_the_file(lab):
@@ -191,7 +192,7 @@ def test_damage_names_the_file(lab):
     run = lab.finish("residual")
     run.summary_file.write_text("{")
     with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
-        runs.read(grid, lab.root)
+        runs.read(Asked(grid, root=lab.root))
     run.write_summary({"net": "ResNet-20", "family": "cifar", "shortcut": "A", "data": "cifar10", "depth": 20})
     with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
-        runs.read(grid, lab.root)
+        runs.read(Asked(grid, root=lab.root))

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
 from lit_resnet.report import write
 from lit_resnet.runfolder.folder import METRICS
 from lit_resnet.runfolder.status import Status
@@ -41,7 +42,7 @@ def grid(shared):
 
 @pytest.fixture(scope="module")
 def report(shared, grid):
-    return write(grid, shared.root)
+    return write(Asked(grid, root=shared.root))
 
 
 class Page(HTMLParser):
@@ -127,7 +128,7 @@ def of_photographs(new_lab):
     }
     path = lab.grid(cells, report=wanted)
     lab.ensemble("both", ["ResNet-18-seed0", "ResNet-34-seed0"])
-    return write(path, lab.root)
+    return write(Asked(path, root=lab.root))
 
 
 def test_the_papers_tables_are_files_and_on_the_page(of_photographs):
@@ -185,7 +186,7 @@ def test_the_page_begins_with_the_papers_sentences(report):
 
 def test_a_page_without_sentences_says_nothing_of_them(lab):
     lab.finish("res-20")
-    text = write(lab.grid(["res-20"]), lab.root).page.read_text()
+    text = write(Asked(lab.grid(["res-20"]), root=lab.root)).page.read_text()
     assert "Deep Residual Learning" not in text
     assert "Welch" not in text
 
@@ -204,14 +205,14 @@ def test_every_curve_is_in_one_file(shared, report):
 
 def test_a_second_report_is_the_same(shared, grid, report):
     before = {file: file.read_bytes() for file in report.files}
-    write(grid, shared.root)
+    write(Asked(grid, root=shared.root))
     assert {file: file.read_bytes() for file in report.files} == before
 
 
 def test_nothing_finished_writes_nothing(lab):
     grid = lab.grid(["residual"])
     with pytest.raises(InputError, match="no finished runs of tiny"):
-        write(grid, lab.root)
+        write(Asked(grid, root=lab.root))
     assert not lab.root.exists()
 
 
@@ -221,7 +222,8 @@ def test_reports_need_no_network_library(lab):
     code = (
         "import sys; from pathlib import Path; from lit_resnet import paper; paper.load()\n"
         "assert not {'pandas', 'matplotlib', 'jinja2', 'numpy'} & set(sys.modules), 'paper is to cost yaml alone'\n"
-        "from lit_resnet.report import write; write(sys.argv[1], Path(sys.argv[2]))\n"
+        "from lit_resnet.grid.asked import Asked; from lit_resnet.report import write\n"
+        "write(Asked(sys.argv[1], root=Path(sys.argv[2])))\n"
         "assert 'matplotlib' in sys.modules\n"
         "print(sorted({'torch', 'torchvision', 'lightning', 'wandb'} & set(sys.modules)))"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import load
 from lit_resnet.report import write
 from lit_resnet.runfolder.folder import RunFolder
@@ -98,7 +99,7 @@ def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wa
     assert runs["residual-20-1"].state == "failed"
     assert runs["residual-20-1"].summary["error"] == "killed by signal 9"
 
-    ours = write(grid, lab.root)
+    ours = write(Asked(grid, root=lab.root))
     args = ("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet", "--format", "json")
     theirs = lines.run(*args)
     assert theirs.returncode == 0, theirs.stderr
@@ -199,7 +200,7 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
     theirs = lines.run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet")
     assert theirs.returncode == 0, theirs.stderr
     folder = lab.root / "from-wandb" / "lab" / "lit-resnet" / "tiny"
-    assert files(folder / "report") == files(write(grid, lab.root).folder)
+    assert files(folder / "report") == files(write(Asked(grid, root=lab.root)).folder)
 
 
 def test_another_training_of_the_same_cell_is_not_mixed_in(lab, grid, lines, wandb_server):
@@ -264,7 +265,7 @@ def test_an_ensemble_is_mirrored_too(lab, lines, wandb_server):
     theirs = lines.run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet")
     assert theirs.returncode == 0, theirs.stderr
     here, there = (root / "tiny" / "report" for root in (lab.root, lab.root / "from-wandb" / "lab" / "lit-resnet"))
-    assert files(there) == files(write(grid, lab.root).folder)
+    assert files(there) == files(write(Asked(grid, root=lab.root)).folder)
     assert "4.31" in (here / "table5.csv").read_text()
 
 

@@ -12,6 +12,7 @@ import wandb
 
 from lit_resnet.cli import main
 from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.grid.asked import Asked
 from lit_resnet.report import runs
 from lit_resnet.tracking import workspace
 
@@ -19,13 +20,13 @@ wr = pytest.importorskip("wandb_workspaces.reports.v2", reason="wandb-workspaces
 TITLE = "50 % / #1? <img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) | $x$"
 
 
-def report(lab, *, finished, queued=(), name="tiny", asked="tiny", **content) -> wr.Report:
+def report(lab, *, finished, queued=(), name="tiny", command="lit-resnet launch tiny", **content) -> wr.Report:
     """Of a grid whose cells `finished` (name: what Lab.finish takes) have two seeds each."""
     grid = lab.grid([*finished, *queued], name=name, seeds=[0, 1], **content)
     for cell, net in finished.items():
         for seed in (0, 1):
             lab.finish(cell, seed, grid=name, **net)
-    return workspace.build(runs.read(grid, lab.root), "team", "resnets", asked)
+    return workspace.build(runs.read(Asked(grid, root=lab.root)), "team", "resnets", command)
 
 
 PLAIN = {"shortcut": "none", "test_error": 9.25}
@@ -52,7 +53,9 @@ def filters(run_set: wr.Runset) -> dict:
 
 
 def test_says_which_grid_and_what_is_missing(lab):
-    text = words(report(lab, finished=NETS, queued=["residual-56"], title="Twins", asked="tiny --set a=1"))
+    text = words(
+        report(lab, finished=NETS, queued=["residual-56"], title="Twins", command="lit-resnet launch tiny --set a=1")
+    )
     assert "Twins. Grid tiny: cifar10, 600 iterations of 128 images; n = 2 seeds a net; cpu: AMD EPYC" in text
     assert "4 of 6 runs finished (2 queued). Missing in the numbers: residual-56 (2 runs)." in text
     assert "lit-resnet launch tiny --set a=1" in text
@@ -72,7 +75,7 @@ def test_tables_of_imagenet(lab):
     grid = lab.grid(nets, report={"tables": ["table2"], "figures": ["fig4"]})
     lab.photographs("plain-18", shortcut="none", ten_crop=(28.5, 9.9))
     lab.photographs("ResNet-18", ten_crop=(27.25, 9.1))
-    made = workspace.build(runs.read(grid, lab.root), "team", "resnets", "tiny")
+    made = workspace.build(runs.read(Asked(grid, root=lab.root)), "team", "resnets", "lit-resnet launch tiny")
     first, second, *_ = blocks(made, wr.MarkdownBlock)
     assert "| 18 layers | 28.50 | 27.94 | 27.25 | 27.88 |" in first.text
     assert "ResNet-18" in second.text

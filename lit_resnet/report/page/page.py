@@ -17,7 +17,7 @@ from lit_resnet.report.tables.table import Table, dates, error_names, seen
 
 
 def html(
-    grid: str,
+    command: str,
     runs: GridRuns,
     checked: Claims,
     tables: dict[str, Table],
@@ -27,7 +27,7 @@ def html(
     """The page's text, which needs nothing beside it: figures and tables to download are in it.
 
     Args:
-        grid: The grid and its settings as the user wrote them, for the command that repeats it.
+        command: The command line that makes all of it again.
         runs: The grid's runs.
         checked: The paper's sentences and what they say of them.
         tables: Their tables in their order, by the names of their files; `table`, which is of all nets, among them.
@@ -63,7 +63,7 @@ def html(
         drawings=drawings,
         svgs={name: _inline(name, svg) for name, svg in svgs.items()},
         facts=list(filter(None, (runs.progress(), seen(runs, "data"), seen(runs, "device"), dates(runs)))),
-        command=f"lit-resnet launch {grid}",
+        command=command,
     )
 
 

@@ -1,15 +1,16 @@
-"""What a launch does for W&B: it starts the process that follows its runs, and ends it. Imports nothing of W&B."""
+"""What accompanies a launch for W&B: starts the process that follows its runs, and ends it. Imports nothing of W&B."""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from lit_resnet.grid.asked import Asked
 
 PATIENCE, HURRY = 50.0, 5.0  # seconds that W&B has at the end; and where the launch was stopped
 
@@ -20,24 +21,31 @@ class Beside:
 
     patience: float = PATIENCE
 
+    def hurry(self) -> None:
+        """Wait less long for it: the launch was stopped."""
+        self.patience = HURRY
+
 
 @contextmanager
-def mirrored(
-    grid: str, root: Path, settings: list[str], say: Callable[[str], None], cells: list[str]
-) -> Iterator[Beside]:
-    """While it lasts, W&B is told of some of a grid's runs: `cells` are the folders of those that are to be done.
+def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> Iterator[Beside]:
+    """While it lasts, W&B is told of some of a grid's runs.
 
     What goes wrong with W&B is said in a line, and that is all.
+
+    Args:
+        asked: The grid.
+        cells: The folders of the runs that are to be done.
+        say: Takes a line for the user.
     """
     beside = Beside()
     if os.environ.get("WANDB_MODE") == "disabled" or not cells:
         yield beside
         return
-    log = root / Path(grid).stem / "wandb" / "log.txt"
+    log, later = asked.home / "wandb" / "log.txt", f"later: {asked.command('wandb sync')}"
     try:
-        process = _start([grid, "--root", str(root), *(f"--set={setting}" for setting in settings), *cells], log)
+        process = _start(asked.words(*cells), log)
     except OSError as error:  # the disk is full, say
-        say(f"W&B: {log}: {error.strerror}; {later(grid, root, settings)}")
+        say(f"W&B: {log}: {error.strerror}; {later}")
         yield beside
         return
     reader = threading.Thread(target=_pass_on, args=(process, say), daemon=True)
@@ -48,21 +56,13 @@ def mirrored(
         try:
             process.stdin.close()
             if process.wait(beside.patience):
-                say(f"W&B: was not told of everything ({log} says why); {later(grid, root, settings)}")
+                say(f"W&B: was not told of everything ({log} says why); {later}")
         except subprocess.TimeoutExpired:
-            say(f"W&B: takes too long, and is left; {later(grid, root, settings)}")
+            say(f"W&B: takes too long, and is left; {later}")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             reader.join(1)
-
-
-def later(grid: str, root: Path, settings: list[str]) -> str:
-    """What to do about all that W&B was not told."""
-    more = ["--root", str(root)] if root != Path("runs") else []
-    return "later: " + shlex.join(
-        ["lit-resnet", "wandb", "sync", grid, *more, *(f"--set={setting}" for setting in settings)]
-    )
 
 
 def _start(args: list[str], log: Path) -> subprocess.Popen:

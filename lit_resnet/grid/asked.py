@@ -1,0 +1,66 @@
+"""A grid as somebody asks for it on a command line: which one, its settings and seeds, and where its runs are."""
+
+import shlex
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from lit_resnet.grid.grid import Cell, Grid, load
+from lit_resnet.runfolder.folder import RunFolder
+
+ROOT = Path("runs")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A grid, what is said of all its cells, and the root of its run folders.
+
+    It is what a process passes on to another one that is to see the same runs: as words of a command line.
+
+    Args:
+        name: The grid's shipped name, or the path of its file.
+        settings: `KEY=VALUE`, for all cells.
+        root: The run folders are in `<root>/<grid>/`.
+        seeds: In place of those that the file gives its cells; empty: as the file says.
+    """
+
+    name: str
+    settings: tuple[str, ...] = ()
+    root: Path = ROOT
+    seeds: tuple[int, ...] = ()
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid, read once.
+
+        Raises:
+            InputError: No such file, or something in it, in a setting or in a seed is wrong.
+        """
+        return load(self.name, self.settings, self.seeds)
+
+    @property
+    def home(self) -> Path:
+        """The folder of its runs; known even where the grid file is gone."""
+        return self.root / Path(self.name).stem
+
+    def folder(self, cell: Cell) -> RunFolder:
+        """The run folder of one of its cells."""
+        return RunFolder(self.home / cell.folder)
+
+    def words(self, *cells: str) -> list[str]:
+        """What follows a verb so that it sees the same runs: `GRID CELL... --root DIR --set=... --seeds ...`."""
+        return [self.name, *cells, "--root", str(self.root), *self._options()]
+
+    def command(self, verb: str, *cells: str) -> str:
+        """The command line that a person types: `lit-resnet wandb sync fig6`; the default root is left out."""
+        root = ["--root", str(self.root)] if self.root != ROOT else []
+        return shlex.join(["lit-resnet", *verb.split(), self.name, *cells, *root, *self._options()])
+
+    def absolute(self) -> "Asked":
+        """The same for a process in another working directory."""
+        path = Path(self.name)
+        return replace(self, name=str(path.resolve()) if path.is_file() else self.name, root=self.root.resolve())
+
+    def _options(self) -> list[str]:
+        seeds = ["--seeds", *map(str, self.seeds)] if self.seeds else []
+        return [*(f"--set={setting}" for setting in self.settings), *seeds]

@@ -1,0 +1,246 @@
+"""What is submitted to Slurm: the missing runs of a grid as job arrays that are plain to read.
+
+    <root>/<grid>/slurm/<when>/
+      job.sh      the script that sbatch was given
+      cells.txt   line i: the runs of the array's task i - 1, by the names of their folders
+      <i>.txt     what task i printed; each run has a log of its own in its folder
+
+Each task starts `srun python -m lit_resnet run GRID CELL...`. The run folders say all that must be known to go on, so
+that neither accounting (sacct) nor a state of the launcher's own is needed: what is queued or running, squeue tells.
+"""
+
+import getpass
+import math
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from lit_resnet.errors import InputError
+from lit_resnet.files import write_whole
+from lit_resnet.grid import status
+from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.cluster import Cluster
+from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.status import Queued
+from lit_resnet.launch import pool, reuse
+from lit_resnet.launch.folders import begin, check_folders
+from lit_resnet.launch.jobs import job_name, most_tasks, queue_of, release, sbatch
+from lit_resnet.launch.planned import Planned, expected, measured
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.lock import InUse, Lock
+from lit_resnet.sameness import digest
+
+WARNING_SECONDS = 120  # before a job's time is over: enough to end an iteration and to save
+MARGIN = 1.5  # of a job's time over what its runs are expected to take
+OTHERS_SECONDS = 120.0  # for another launch of the same grid to submit it
+START_HOURS = 0.25  # for imports, and for images that are read or decoded first
+HOURS = (0.5, 1, 2, 4, 8, 12, 24, 48, 72)  # what jobs ask for: few different times make few arrays
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One job array: tasks that need the same. A task is a list of runs, by the names of their folders."""
+
+    tasks: list[list[str]]
+    num_nodes: int
+    devices: int
+    gpu: bool
+    hours: float | None
+
+
+class Submission:
+    """What is missing of a grid and is not in the queue yet, as job arrays.
+
+    Args:
+        asked: The whole grid, for the jobs to find it.
+        grid: The cells to submit.
+        cluster: What to ask for.
+    """
+
+    def __init__(self, asked: Asked, grid: Grid, cluster: Cluster) -> None:
+        self.asked, self.grid, self.root, self.cluster = asked, grid, asked.root, cluster
+        self.folder = asked.home / "slurm"
+
+    def submit(self, say: Callable[[str], None]) -> list[str]:
+        """Check all cells, then submit them; `say` takes a line about what was done.
+
+        Returns:
+            The ids of the submitted arrays.
+
+        Raises:
+            InputError: A cell is wrong, the root cannot be written, or Slurm is not here or refuses.
+        """
+        if not shutil.which("sbatch"):
+            raise InputError(
+                "--on slurm: no sbatch on this machine; use a login node of the cluster, or leave out --on"
+            )
+        planned = self._check()
+        begin(self.grid, self.root)
+        self.folder.mkdir(exist_ok=True)
+        with ExitStack() as alone:
+            try:
+                alone.enter_context(Lock(self.folder / ".lock").held(timeout=OTHERS_SECONDS))
+            except InUse:
+                raise InputError(f"{self.folder}: another launch is submitting this grid; wait for it") from None
+            return self._submit_missing(planned, say)
+
+    def _submit_missing(self, planned: list[Planned], say: Callable[[str], None]) -> list[str]:
+        jobs = queue_of(self.grid.name, self.root)
+        self._check_queued(jobs)
+        if held := sorted({job.id for job in jobs.values() if "launch failed" in job.note}):
+            release(held)  # Slurm holds back what a failing node could not start, and never lets it go
+            say(f"released: {', '.join(held)}, which a node had failed to start")
+        for words in reuse.adopt(self.grid, self.root):
+            say(words)
+        missing = self._missing(planned, jobs)
+        done = sum(bool(self._run(p).summary()) for p in planned)
+        say(f"{done} of {len(planned)} done, {len(planned) - len(missing) - done} under way, {len(missing)} to submit")
+        return [self._submit(batch, say) for batch in self.batches(planned, missing)]
+
+    def dry_run(self) -> str:
+        """The scripts that a launch would submit now, each after the runs of its tasks; touches nothing.
+
+        Raises:
+            InputError: A cell is wrong, or a run folder is damaged.
+        """
+        planned, parts = self._check(), []
+        jobs = queue_of(self.grid.name, self.root)
+        self._check_queued(jobs)
+        for batch in self.batches(planned, self._missing(planned, jobs)):
+            cells = "".join(f"# {i}: {' '.join(task)}\n" for i, task in enumerate(batch.tasks))
+            parts.append(f"# tasks and their runs (cells.txt)\n{cells}\n{self.script(batch, self.folder / 'WHEN')}")
+        return "\n".join(parts)
+
+    def _check(self) -> list[Planned]:
+        check_folders(self.grid, self.root)
+        return pool.checked(self.grid)[0]
+
+    def _missing(self, planned: list[Planned], jobs: dict[str, Queued]) -> list[Planned]:
+        """Cells that are neither done, nor in the queue, nor trained by another launcher."""
+        return [
+            p for p in planned if p.cell.folder not in jobs and not (run := self._run(p)).summary() and not run.in_use()
+        ]
+
+    def _run(self, planned: Planned) -> RunFolder:
+        return self.asked.folder(planned.cell)
+
+    def _check_queued(self, jobs: dict[str, Queued]) -> None:
+        """Refuse to launch beside jobs of the same cells with other values.
+
+        Raises:
+            InputError: The first key that differs.
+        """
+        for cell in self.grid.cells:
+            run = self.asked.folder(cell)
+            if cell.folder in jobs and (key := status.differs(self.grid, cell, run)):
+                raise InputError(
+                    f"{run.path}: is queued (job {jobs[cell.folder].id}) with another {key} than {self.grid.name} says "
+                    "now; lit-resnet cancel it first, or write the grid as it was"
+                )
+
+    def batches(self, planned: list[Planned], missing: list[Planned]) -> list[Batch]:
+        """The missing cells as arrays: grouped by what they need, the longest first; some may share a task."""
+        summaries = [self._run(p).summary() for p in planned]
+        # Without a finished run to go by there is nothing to say: this machine is not the one that trains.
+        points = measured(planned, summaries)
+        seconds = expected(points) if points else None
+        most = most_tasks()
+        by_needs: dict[tuple[int, int, bool], list[Planned]] = {}
+        for p in sorted(missing, key=lambda p: p.training_macs, reverse=True):
+            by_needs.setdefault((p.num_nodes, p.devices, p.gpu), []).append(p)
+        tasks: dict[tuple, list[list[str]]] = {}
+        for needs, runs in by_needs.items():
+            size = self.cluster.runs_per_job if needs[:2] == (1, 1) else 1
+            for start in range(0, len(runs), size):
+                task = runs[start : start + size]
+                took = [seconds(p) * p.max_steps / 3600 for p in task] if seconds else None
+                tasks.setdefault((*needs, self._hours(took)), []).append([p.cell.folder for p in task])
+        return [
+            Batch(found[start : start + most], *needs)
+            for needs, found in tasks.items()
+            for start in range(0, len(found), most)
+        ]
+
+    def _hours(self, took: list[float] | None) -> float | None:
+        """What a task asks for: its runs' expected hours with a margin, at most what the cluster file says."""
+        most = self.cluster.hours
+        if took is None or most is None:
+            return most
+        wanted = START_HOURS + MARGIN * max(sum(took) / self.cluster.runs_per_gpu, *took)
+        return min([most, *(hours for hours in HOURS if hours >= wanted)])
+
+    def script(self, batch: Batch, folder: Path) -> str:
+        """The script of one array, for sbatch."""
+        cluster = self.cluster
+        minutes = math.ceil(batch.hours * 60) if batch.hours else None
+        options = {
+            "job-name": job_name(self.grid.name),
+            "array": f"0-{len(batch.tasks) - 1}" + (f"%{cluster.parallel}" if cluster.parallel else ""),
+            "output": f'"{folder.resolve()}/%a.txt"',
+            "open-mode": "append",
+            "requeue": "",
+            "signal": f"USR1@{WARNING_SECONDS}",
+            "time": f"{minutes // 60}:{minutes % 60:02d}:00" if minutes else None,
+            **{key: getattr(cluster, key) for key in ("partition", "account", "qos", "constraint", "mem")},
+            "nodes": batch.num_nodes,
+            "ntasks-per-node": batch.devices,
+            "cpus-per-task": cluster.cpus,
+            "gres": f"{cluster.gres}:{batch.devices}" if cluster.gres and batch.gpu else None,
+            **cluster.options,
+        }
+        side_by_side = ["--runs-per-gpu", str(cluster.runs_per_gpu)] if cluster.runs_per_gpu > 1 else []
+        name, *said = self.asked.absolute().words()
+        start = shlex.join([cluster.python or sys.executable, "-m", "lit_resnet", "run", name])
+        command = f"{start} $cells {shlex.join([*said, *side_by_side, '--as-queued'])}"
+        lines = [
+            "#!/bin/bash",
+            *(f"#SBATCH --{key}{value and f'={value}'}" for key, value in options.items() if value is not None),
+            "",
+            f"# {self.grid.title}",
+            f"# Submitted by {getpass.getuser()} with lit-resnet launch, {time.strftime('%Y-%m-%d %H:%M')}.",
+            f"cd {shlex.quote(str(Path.cwd()))} || exit",
+            "trap : TERM  # the runs save and end first",
+            *cluster.setup,
+            f'cells=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder.resolve() / "cells.txt"))})',
+            f"srun --kill-on-bad-exit=1 {command}",
+            "code=$?",
+            "# 0: done. 1, 2: failed for good. 143: terminated (scancel, or Slurm gives another turn by itself).",
+            "# All else, such as 75 (saved, the time is over) or 137 (killed): another turn, from the last checkpoint.",
+            "case $code in 0 | 1 | 2 | 143) exit $code ;; esac",
+            'scontrol requeue "$SLURM_JOB_ID" || echo "not requeued: the next lit-resnet launch continues these runs"',
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _submit(self, batch: Batch, say: Callable[[str], None]) -> str:
+        """Write down an array and submit it; its id. Where sbatch refuses, nothing is left of it."""
+        cells = {cell.folder: cell for cell in self.grid.cells}
+        for task in batch.tasks:
+            for name in task:
+                self._queue(cells[name])
+        folder = self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        write_whole(folder / "cells.txt", "".join(" ".join(task) + "\n" for task in batch.tasks))
+        write_whole(folder / "job.sh", self.script(batch, folder))
+        try:
+            job = sbatch(folder / "job.sh")
+        except InputError:
+            shutil.rmtree(folder)
+            raise
+        say(f"job {job}: {sum(map(len, batch.tasks))} runs in {len(batch.tasks)} tasks ({folder / 'job.sh'})")
+        return job
+
+    def _queue(self, cell: Cell) -> None:
+        """Write what a job needs to know of a run into its folder; one that had failed is given a new chance."""
+        run, config = self.asked.folder(cell), self.grid.config(cell)
+        with run.locked(timeout=5):
+            write_whole(run.cell_file, yaml.safe_dump(config, sort_keys=False))
+            state = run.status()
+            state.state, state.deaths, state.digest = "queued", 0, digest(config)
+            run.write_status(state)

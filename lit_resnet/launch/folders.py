@@ -1,0 +1,36 @@
+"""The run folders of a grid before a launch: nothing in them may be damaged, or of other runs than the grid's."""
+
+import os
+from pathlib import Path
+
+from lit_resnet.errors import InputError
+from lit_resnet.grid import status
+from lit_resnet.grid.grid import Grid
+
+
+def check_folders(grid: Grid, root: Path) -> None:
+    """Tell of damaged files, and of runs with another config, before anything starts.
+
+    Raises:
+        InputError: The first one.
+    """
+    for cell in grid.cells:
+        folder = status.folder(grid, cell, root)
+        folder.status(), folder.summary(), folder.metrics()
+        status.check_config(grid, cell, folder)
+
+
+def begin(grid: Grid, root: Path) -> None:
+    """Make the grid's folder, and take back what an earlier `cancel` asked of its runs.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    try:
+        (root / grid.name).mkdir(parents=True, exist_ok=True)
+        for cell in grid.cells:
+            status.folder(grid, cell, root).allow()
+    except OSError as error:
+        raise InputError(f"--root {root}: cannot be written ({error.strerror}); give another one") from None
+    if not os.access(root / grid.name, os.W_OK | os.X_OK):
+        raise InputError(f"--root {root}: {root / grid.name} cannot be written; give another one")

@@ -1,0 +1,45 @@
+"""`lit-resnet plan`: what a grid would run, what of it is done, and what the rest costs."""
+
+import argparse
+import sys
+
+from lit_resnet.verbs import options
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    options.of_grid(parser)
+    options.form(parser, "commands")
+    parser.description = (
+        "Checks every cell. --format commands prints a line for each run that is not done, for another scheduler: "
+        "lit-resnet run GRID CELL, which trains that run alone."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the cells, and print a row or a command for each."""
+    from lit_resnet.listing import duration
+    from lit_resnet.verbs.terminal import MOST_LINES, show_some, spinner
+
+    asked = options.asked(args)
+    grid = asked.grid
+    if args.format == "commands":
+        with spinner("loading torch and lightning, checking every cell"):
+            from lit_resnet.launch import plan
+
+            commands = plan.commands(asked)
+        print("".join(f"{command}\n" for command in commands), end="")
+        return 0
+    with spinner("loading torch and lightning, checking every cell, timing two nets"):
+        from lit_resnet.launch import plan
+
+        rows = plan.rows(grid, asked.root)
+    show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title)
+    missing = [row for row in rows if row["state"] != "done"]
+    print(
+        f"{len(rows)} runs, {len(rows) - len(missing)} done; to do: "
+        f"{sum(row['training_macs'] for row in missing) / 1e15:,.3g} PFLOPs (multiply-adds, forward and backward), "
+        f"about {duration(sum(row['seconds'] for row in missing))} of one GPU here, or of one core where there is none",
+        file=sys.stderr,
+    )
+    return 0

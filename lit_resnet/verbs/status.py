@@ -1,0 +1,31 @@
+"""`lit-resnet status`: how far the runs are."""
+
+import argparse
+
+from lit_resnet.errors import InputError
+from lit_resnet.verbs import options
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    options.of_grid(parser, optional=True)
+    options.form(parser)
+    parser.add_argument("--watch", action="store_true", help="stay, and show it anew every second")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show them once, or until all have ended."""
+    from lit_resnet.grid import status
+    from lit_resnet.launch.watch import look, watch
+    from lit_resnet.verbs.terminal import MOST_LINES, show_some
+
+    root, grid = options.root(args), options.asked(args).grid if args.grid else None
+    if args.watch:
+        watch(root, grid)
+        return 0
+    found = look(root, grid)
+    if args.format == "table" and not found:
+        raise InputError(f"{root}: no runs here; start some with: lit-resnet launch quickstart")
+    title = f"{grid.name if grid else root}: {status.overview(found)}"
+    show_some(found, status.foremost(found, MOST_LINES), status.COLUMNS, args.format, title)
+    return 0
