@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from lit_resnet import __version__
 from lit_resnet.errors import InputError, Unreachable
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.listing import FORMATS, print_table
 
@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         "models", type=Path, metavar="RUN", nargs="+", help="a run folder, or a file of torchvision's published weights"
     )
     verb.add_argument(
-        "--protocol", choices=get_args(Protocol), nargs="+", default=["center"], help="one or more (default: center)"
+        "--protocol", choices=get_args(Testing), nargs="+", default=["center"], help="one or more (default: center)"
     )
     verb.add_argument(
         "--scales",

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
+
+from lit_resnet import datasets
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
@@ -33,8 +34,7 @@ def placeless(config: dict[str, Any]) -> dict[str, Any]:
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("root"), str):
         return config
-    root = Path(data["root"]).name if data.get("source") in ("folder", "imagenet") else None
-    return config | {"data": data | {"root": root}}
+    return config | {"data": data | {"root": datasets.identity(data.get("source"), data["root"])}}
 
 
 def digest(config: dict[str, Any]) -> str:

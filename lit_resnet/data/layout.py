@@ -24,6 +24,9 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 META, DEVKIT, KAGGLE = "meta.bin", "ILSVRC2012_devkit_t12.tar.gz", "LOC_val_solution.csv"
 WNID = re.compile(r"n\d{8}")
 
+# Names of the folder of test images, the preferred one first. Photographs: ImageNet's own test images have no labels.
+VAL_THEN_TEST = ("val", "test")
+TEST_THEN_VAL = ("test", "val")  # small images: where both folders are there, val/ is not used
 
 # Files and labels, int64 [N], class by class. A million paths take a sixth of the memory as strings.
 Labelled = tuple[list[str], Tensor]

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, split_folders
+from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, VAL_THEN_TEST, split_folders
 from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_side
 from lit_resnet.data.reading import default_workers, in_order
 from lit_resnet.errors import InputError
@@ -56,7 +56,7 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
             raise InputError(f"--{name} is {value}: write a number from {least} to {most}")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs is {jobs}: write 1 or more")
-    split_folders(source, ("val", "test"))
+    split_folders(source, VAL_THEN_TEST)
     if target.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{target}: is in {source}: give another folder for the copy")
     names = list(_images_below(source))

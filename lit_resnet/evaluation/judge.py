@@ -13,10 +13,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
-from lit_resnet.evaluation.cache import ScoresFile
+from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.progress import progress
+from lit_resnet.evaluation.score_cache import ScoresFile
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.topk import TopError
 from lit_resnet.evaluation.views import View
@@ -62,13 +62,13 @@ class Judged:
 
 def judge(
     nets: Sequence[Judged],
-    protocols: Sequence[Protocol],
+    protocols: Sequence[Testing],
     device: torch.device,
     scales: Sequence[int] | None = None,
     weights: Sequence[float] | None = None,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
-) -> dict[Protocol, list[Errors]]:
+) -> dict[Testing, list[Errors]]:
     """Errors of nets on their test images, by each protocol.
 
     They also go into each net's evaluation.json, beside those of other protocols; but not with scales of one's own, as
@@ -130,7 +130,7 @@ def errors(labels: Tensor, caches: Sequence[Sequence[ScoresFile]], weights: Sequ
     return {"top1_error": percent[1], "top5_error": percent.get(5), "images": images}
 
 
-def _keep(net: Judged, protocol: Protocol, entry: Errors) -> None:
+def _keep(net: Judged, protocol: Testing, entry: Errors) -> None:
     """Put what was found into evaluation.json."""
     about = {
         "views": [str(view) for view in net.images.views(protocol)],
@@ -150,7 +150,7 @@ def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size
 
 
 def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
-    """Show each image to all these nets in all these views, from the first block on that is missing anywhere."""
+    """Show each image to all these nets in all these views, from the first portion on that is missing anywhere."""
     torch.backends.cudnn.allow_tf32 = False  # what is reported is that of 32-bit floats
     torch.set_float32_matmul_precision("highest")
     means = {net: net.mean.to(device) for net, _ in jobs}
@@ -163,16 +163,16 @@ def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size:
     images = jobs[0][0].images
     words = f"{len(means)} net{'s' * (len(means) > 1)}: {', '.join(dict.fromkeys(str(view) for _, view in jobs))}"
     with progress(words, len(images.labels), start) as advance:
-        for block in images.blocks({view.short_side for _, view in jobs}, start, workers):
-            read = [i for i, sides in enumerate(block) if sides is not None]
+        for portion in images.portions({view.short_side for _, view in jobs}, start, workers):
+            read = [i for i, sides in enumerate(portion) if sides is not None]
             for (net, view), cache in zip(jobs, caches, strict=True):
-                if cache.rows == start:  # else it has this block from an evaluation that was stopped
-                    rows = torch.full((len(block), cache.shape[1]), -1.0)
-                    seen = [block[i][view.short_side] for i in read]
+                if cache.rows == start:  # else it has this portion from an evaluation that was stopped
+                    rows = torch.full((len(portion), cache.shape[1]), -1.0)
+                    seen = [portion[i][view.short_side] for i in read]
                     rows[read] = scores(net.net, means[net], view, seen, batch_size)
                     cache.append(rows)
-            start += len(block)
-            advance(len(block))
+            start += len(portion)
+            advance(len(portion))
     for cache in caches:
         cache.finish()
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_resnet.data.photographs import Photographs, centre
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 
 SCALES = (224, 256, 384, 480, 640)  # the paper's, for nets that are trained on crops of 224
 PAPER_CROP = 224
@@ -50,7 +50,7 @@ class View:
         return torch.stack([five_crops(image, self.crop) for image in images])
 
 
-def views_of(protocol: Protocol, photographs: Photographs, scales: Sequence[int] | None = None) -> list[View]:
+def views_of(protocol: Testing, photographs: Photographs, scales: Sequence[int] | None = None) -> list[View]:
     """The views whose scores a protocol averages, for a net that was trained on such photographs.
 
     Args:
