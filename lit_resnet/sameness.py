@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from lit_resnet import datasets
+from lit_resnet import data_sets
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
@@ -34,7 +34,7 @@ def placeless(config: dict[str, Any]) -> dict[str, Any]:
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("root"), str):
         return config
-    return config | {"data": data | {"root": datasets.identity(data.get("source"), data["root"])}}
+    return config | {"data": data | {"root": data_sets.identity(data.get("source"), data["root"])}}
 
 
 def digest(config: dict[str, Any]) -> str:

@@ -73,13 +73,12 @@ class Place:
 
 
 class DataSet(Protocol):
-    """An entry of `data.sources.DATA_SETS`. It keeps nothing itself: the `Settings` of a run come with each call.
-
-    `cropped` is whether nets see crops of its images, at several scales; else they see images of one size, whole.
-    """
+    """An entry of `data.sources.DATA_SETS`. It keeps nothing itself: the `Settings` of a run come with each call."""
 
     @property
-    def cropped(self) -> bool: ...
+    def cropped(self) -> bool:
+        """Whether nets see crops of its images, at several scales; else they see images of one size, whole."""
+        ...
 
     def describe(self, settings: Settings) -> Description:
         """Classes, shape and name, without reading the images.

@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lit_resnet import datasets
+from lit_resnet import data_sets
 from lit_resnet.data import sources
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.photographs import Photographs
@@ -15,7 +15,7 @@ from lit_resnet.errors import InputError
 
 
 class ImageData(LightningDataModule):
-    """A data set and its batches: held as one tensor on the device of the run, or photographs that are read meanwhile.
+    """A data set and its batches: one tensor on the device of the run, or photographs that are read while a net trains.
 
     `num_classes`, `in_channels`, `image_shape` (C, H, W) and `name` are known at once, without reading the images.
 
@@ -47,7 +47,7 @@ class ImageData(LightningDataModule):
 
     def __init__(
         self,
-        source: str = datasets.DEFAULT,
+        source: str = data_sets.DEFAULT,
         root: str = "data",
         image_size: int | None = None,
         val_size: int = 0,

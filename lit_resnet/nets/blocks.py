@@ -11,18 +11,19 @@ from lit_resnet.nets.config import Shortcut
 
 
 def conv(c_in: int, c_out: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """Convolution without bias that keeps the map size, but for its stride."""
+    """Convolution without bias, padded so that only its stride changes the map size."""
     return nn.Conv2d(c_in, c_out, size, stride=stride, padding=size // 2, bias=False)
 
 
 class ZeroPad(nn.Module):
-    """Option A: subsample the map and add channels of zeros. No parameters."""
+    """Option A (Sec. 3.3): subsample the map and add channels of zeros. No parameters."""
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
         self.extra, self.stride = c_out - c_in, stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, c_in, H, W] -> [N, c_out, H / stride, W / stride]."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
 
@@ -37,7 +38,7 @@ def shortcut(option: Shortcut, c_in: int, c_out: int, stride: int) -> nn.Module 
 
 
 class Block(nn.Module):
-    """y = ReLU(F(x) + shortcut(x)), Eqn. 1-2; y = ReLU(F(x)) in a plain net. Children define F, `residual`."""
+    """y = ReLU(F(x) + shortcut(x)), Eqn. 1-2; y = ReLU(F(x)) in a plain net. Subclasses define F as `residual`."""
 
     def __init__(self, option: Shortcut, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
@@ -45,9 +46,11 @@ class Block(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def residual(self, x: Tensor) -> Tensor:
+        """F(x), before the addition: [N, c_in, H, W] -> [N, c_out, H / stride, W / stride]."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, c_in, H, W] -> [N, c_out, H / stride, W / stride]."""
         y = self.residual(x)
         if self.downsample is not None:
             y += self.downsample(x)
@@ -65,12 +68,13 @@ class Basic(Block):
         self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
 
     def residual(self, x: Tensor) -> Tensor:
+        """W2 ReLU(W1 x), with BN after both."""
         x = self.relu(self.bn1(self.conv1(x)))
         return self.bn2(self.conv2(x))
 
 
 class Bottleneck(Block):
-    """1x1 that reduces, 3x3, 1x1 that restores four times the width (Fig. 5 right)."""
+    """A 1x1 layer that reduces the width, a 3x3 layer, a 1x1 layer that widens four times (Fig. 5 right)."""
 
     expansion = 4
 
@@ -82,13 +86,14 @@ class Bottleneck(Block):
         self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
 
     def residual(self, x: Tensor) -> Tensor:
+        """W3 ReLU(W2 ReLU(W1 x)), with BN after each."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         return self.bn3(self.conv3(x))
 
 
 class SingleLayer(Block):
-    """One 3x3 layer, y = ReLU(W1 x + x): the form in which Sec. 3.2 saw no advantage."""
+    """One 3x3 layer, y = ReLU(W1 x + x): a form in which the paper saw no advantage (Sec. 3.2)."""
 
     expansion = 1
 
@@ -97,4 +102,5 @@ class SingleLayer(Block):
         self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
 
     def residual(self, x: Tensor) -> Tensor:
+        """W1 x, with BN."""
         return self.bn1(self.conv1(x))

@@ -15,8 +15,7 @@ from lit_resnet.nets.memory import recomputed
 class ResNet(nn.Module):
     """A plain or residual net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`).
 
-    [N, C, H, W] float images -> [N, num_classes] logits. With `recompute` set it trains in far less memory, for a third
-    more arithmetic.
+    With `recompute` set it trains in far less memory, for a third more arithmetic.
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -35,7 +34,7 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
         block = SingleLayer if config.block == "single" else Bottleneck if config.bottleneck else Basic
-        blocks_per_function = 2 if config.block == "single" else 1  # a pair of layers becomes two blocks
+        blocks_per_function = 2 if config.block == "single" else 1  # each of a pair's two layers becomes a block
         channels = widths[0]
         self.stages = [f"layer{i}" for i in range(1, len(widths) + 1)]
         for i, (name, width, functions) in enumerate(zip(self.stages, widths, config.stages, strict=True)):
@@ -52,6 +51,7 @@ class ResNet(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self.fc(torch.flatten(self.avgpool(self._maps(x)), 1))
 
     def dense(self, x: Tensor, window: int) -> Tensor:
@@ -59,8 +59,8 @@ class ResNet(nn.Module):
 
         Args:
             x: Images of any size that gives a last map of `window` or more.
-            window: Side of the last map of a training crop, 7 for 224x224: what is pooled for a position. An image of
-                that size has one position, and there the logits of `forward`.
+            window: Side of the last map of a training crop, 7 for 224x224: the part that is pooled for one position. An
+                image of the size of the crop has one position, with the logits of `forward`.
         """
         pooled = F.avg_pool2d(self._maps(x), window, stride=1)
         return self.fc(pooled.movedim(1, -1)).movedim(-1, 1)

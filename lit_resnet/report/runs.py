@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from lit_resnet import datasets
+from lit_resnet import data_sets
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Testing
 from lit_resnet.files import clock
@@ -150,7 +150,7 @@ class GridRuns:
     def photographs(self) -> bool:
         """Whether its nets see ImageNet, or a folder like it: then its test errors are of the centre crop."""
         data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
-        return all(isinstance(said, dict) and datasets.is_photographs(said.get("source")) for said in data)
+        return all(isinstance(said, dict) and data_sets.is_photographs(said.get("source")) for said in data)
 
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
         """What one of its ensembles errs: top1_error, top5_error (percent, or None), images, runs (folders), data.

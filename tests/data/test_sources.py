@@ -11,9 +11,10 @@ import torch
 from torchvision import datasets
 from torchvision.datasets.utils import calculate_md5
 
+from lit_resnet import data_sets
 from lit_resnet.data import sources
 from lit_resnet.data.dataset import Settings
-from lit_resnet.data.in_memory import Splits
+from lit_resnet.data.in_memory import InMemory, Splits
 from lit_resnet.errors import InputError
 
 DIGITS_CHECKSUMS = [3294216390, 1794458929, 3616487161, 1318419831]
@@ -169,3 +170,9 @@ def test_describe_agrees_with_load(tmp_path: Path, source: str) -> None:
     images, labels, *_ = load(source, tmp_path)
     assert images.shape[1:] == shape
     assert len(labels.unique()) == num_classes
+
+
+def test_what_light_modules_know_of_data_sets_is_what_the_objects_say() -> None:
+    assert set(data_sets.PHOTOGRAPHS) == {name for name, one in sources.DATA_SETS.items() if one.cropped}
+    assert set(data_sets.PUBLISHED) == {name for name, one in sources.DATA_SETS.items() if isinstance(one, InMemory)}
+    assert data_sets.DEFAULT in sources.DATA_SETS
