@@ -95,7 +95,7 @@ def test_labels_of_other_images(flat: Path, write: Callable, wnids: list[str], m
 def test_images_of_other_names(flat: Path) -> None:
     write_meta(flat)
     (flat / "val" / "ILSVRC2012_val_00000005.JPEG").rename(flat / "val" / "holiday.JPEG")
-    with pytest.raises(InputError, match="meta.bin: has no label of holiday: it is of other images"):
+    with pytest.raises(InputError, match="meta.bin: has no label of holiday: it belongs to other images"):
         layout.test_images(flat, VAL_THEN_TEST)
 
 
