@@ -146,7 +146,7 @@ def ours(images: Path, depth: int, window: int, precision: str, threads: int) ->
             "log_every_n_steps": window,
         },
     }
-    train_images, train_labels, *test = sources.load("cifar10", images)
+    train_images, train_labels, *test = sources.cifar10(images)
     splits = train_images, train_labels, *(part[:BATCH] for part in test)  # the evaluation is not what is measured
     with tempfile.TemporaryDirectory() as path, silence():
         folder = RunFolder(path)

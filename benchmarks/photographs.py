@@ -13,7 +13,7 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from lit_resnet.data.augment import draw_colours
-from lit_resnet.data.develop import PORTION, Draw, Places, develop
+from lit_resnet.data.crops import PORTION, Draw, Places, read_crops
 from lit_resnet.data.layout import EXTENSIONS
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
@@ -55,7 +55,7 @@ def classic(portions: list[Places]) -> None:
 
 def ours(portions: list[Places]) -> None:
     for places in portions:
-        develop(places, PAPER)
+        read_crops(places, PAPER)
 
 
 def side_by_side(files: list[str], rounds: int) -> None:
@@ -81,7 +81,7 @@ def differences(files: list[str]) -> None:
     """Of pixels, for the same draws."""
     most, total = 0, 0.0
     for places in draw_places(files, seed=0):
-        for view, file, draw in zip(develop(places, PAPER).images, places.files, places.draws, strict=True):
+        for view, file, draw in zip(read_crops(places, PAPER).images, places.files, places.draws, strict=True):
             reference = torch.from_numpy(np.array(classic_crop(file, draw))).permute(2, 0, 1)
             difference = (view.int() - reference.int()).abs()
             most = max(most, int(difference.max()))

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from lit_resnet.data.augment import CropFlip, pixel_mean
-from lit_resnet.data.sources import Splits
+from lit_resnet.data.in_memory import Splits
 from lit_resnet.data.stream import BatchStream
 from lit_resnet.probes.timing import synchronize
 from lit_resnet.run.bench import RunOfImages

@@ -5,8 +5,9 @@ Each question is answered by the first key that differs, with both values, or by
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
+
+from lit_resnet import data_sets
 
 # What may differ between nets that were trained alike: depth, shortcuts and blocks; the speed and the memory of the
 # training; what is written down meanwhile; and the warm-up, without which the deepest nets do not converge.
@@ -74,8 +75,7 @@ def _placeless(config: dict[str, Any]) -> dict[str, Any]:
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("root"), str):
         return config
-    root = Path(data["root"]).name if data.get("source") in ("folder", "imagenet") else None
-    return config | {"data": data | {"root": root}}
+    return config | {"data": data | {"root": data_sets.identity(data.get("source"), data["root"])}}
 
 
 def _training(config: dict[str, Any]) -> dict[str, Any]:

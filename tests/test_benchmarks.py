@@ -39,7 +39,7 @@ def test_images_for_the_peer_are_read_as_cifar10(tmp_path: Path, monkeypatch):
     peer = script("peer")
     peer.write_images(tmp_path)
     peer.accept_generated()
-    train, labels, test, _ = sources.load("cifar10", tmp_path)
+    train, labels, test, _ = sources.cifar10(tmp_path)
     assert train.shape == (50_000, 3, 32, 32)
     assert test.shape == (10_000, 3, 32, 32)
     assert labels.unique().tolist() == list(range(10))

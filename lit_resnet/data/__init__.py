@@ -1,1 +1,4 @@
-"""What is trained on: small data sets as one tensor, or photographs read meanwhile. Only `module` knows Lightning."""
+"""The data that nets are trained on: small images as one tensor, or photographs that are read while a net trains.
+
+Only `module` knows Lightning.
+"""

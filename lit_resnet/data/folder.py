@@ -1,4 +1,4 @@
-"""Any folder of small images (see `layout`), decoded once into a cache.
+"""Folders of small images (see `layout`), decoded once into the cache.
 
 Greyscale, palette and CMYK images become RGB; an alpha channel is dropped.
 """
@@ -12,13 +12,12 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from lit_resnet.data.cache import digest, kept
-from lit_resnet.data.layout import class_names, images_in, test_images, training_images
+from lit_resnet.data.array_cache import cached, digest
+from lit_resnet.data.layout import TEST_THEN_VAL, class_names, images_in, test_images, training_images
 from lit_resnet.data.photographs import Damaged, centre, read_photograph, resize_short_side
 from lit_resnet.errors import InputError
 
-TESTS = ("test", "val")  # where there are both, val/ is left alone
-CHUNK = 64  # images that a thread decodes in one go
+CHUNK = 64  # images that a thread decodes at a time
 
 
 def describe(root: Path, image_size: int | None) -> tuple[int, tuple[int, int, int]]:
@@ -27,7 +26,7 @@ def describe(root: Path, image_size: int | None) -> tuple[int, tuple[int, int, i
     Raises:
         InputError: A folder is missing or empty, or that image cannot be read.
     """
-    classes = class_names(root, TESTS)
+    classes = class_names(root, TEST_THEN_VAL)
     path = images_in(root / "train" / classes[0])[0]
     try:
         with Image.open(path) as image:
@@ -40,22 +39,24 @@ def describe(root: Path, image_size: int | None) -> tuple[int, tuple[int, int, i
 def load(root: Path, image_size: int | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images, training labels, test images, test labels: uint8 [N, 3, H, W] and int64 [N]; from the cache.
 
-    The cache is one file for each root and size. It is made anew when a file of the folder came, went or changed (size
-    or time), and when it is damaged.
+    The cache has one file for each root and size. It is made again when a file of the folder came, went or changed
+    (in size or time), and when it is damaged.
 
     Raises:
         InputError: The folder is not as it should be, an image is damaged, or the cache cannot be written.
     """
-    (train, labels), (test, test_labels) = training_images(root, TESTS), test_images(root, TESTS)
+    (train, labels), (test, test_labels) = training_images(root, TEST_THEN_VAL), test_images(root, TEST_THEN_VAL)
     files = [Path(file) for file in train + test]
     contents = digest([(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files])
     key = [str(root.absolute()), image_size]
-    images = torch.from_numpy(kept(key, contents, lambda: _decode(files, image_size).numpy()))
+    images = torch.from_numpy(cached(key, contents, lambda: _decode(files, image_size).numpy()))
     return images[: len(train)], labels, images[len(train) :], test_labels
 
 
 def read_image(path: Path, image_size: int | None) -> Tensor:
-    """One image, uint8 [3, H, W]; with `image_size` the centre, after resizing the shorter side to that (antialiased).
+    """Read one image, uint8 [3, H, W].
+
+    With `image_size`, its shorter side is resized to that (antialiased) and the centre cut out.
 
     Raises:
         InputError: It is no image, a damaged one, or one of 16 bits or several frames.
@@ -65,9 +66,9 @@ def read_image(path: Path, image_size: int | None) -> Tensor:
 
 
 def _decode(files: list[Path], image_size: int | None) -> Tensor:
-    """All images, uint8 [N, 3, H, W].
+    """Decode all images: uint8 [N, 3, H, W].
 
-    By threads, as the decoder runs without Python's lock: processes would have to import torch first, or be forked
+    Threads do it, as the decoder runs without Python's lock. Processes would have to import torch first, or be forked
     from a process that has threads.
     """
     # Small files are decoded faster than threads hand over the lock: two took twice as long as one for 32x32 JPEGs.

@@ -1,10 +1,10 @@
-"""Where images lie and what they show: `root/train/<class>/*` and `root/val/<class>/*` (or `test`), or a flat val.
+"""Folders of images: `root/train/<class>/*`, and `root/val/<class>/*` (or `test`) or a val/ without class folders.
 
-Files that end in .jpg, .jpeg, .png or .webp are images, in capitals too; others, and names that begin with a dot, are
-ignored. Classes are numbered by their sorted names; so are ImageNet's in torchvision.
+Images are the files that end in .jpg, .jpeg, .png or .webp, in small letters or capitals; other files, and names that
+begin with a dot, are ignored. Classes are numbered by their sorted names, as torchvision numbers ImageNet's.
 
 The validation images of ImageNet come in one folder, `val/ILSVRC2012_val_00000001.JPEG` and so on. Their labels are
-then read from a file in `root`: torchvision's `meta.bin`, the development kit that it is made of, or Kaggle's
+then read from a file in `root`: torchvision's `meta.bin`, the development kit that torchvision makes it of, or Kaggle's
 `LOC_val_solution.csv`.
 """
 
@@ -24,13 +24,16 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 META, DEVKIT, KAGGLE = "meta.bin", "ILSVRC2012_devkit_t12.tar.gz", "LOC_val_solution.csv"
 WNID = re.compile(r"n\d{8}")
 
+# Names of the folder of test images, the preferred one first. Photographs: ImageNet's own test images have no labels.
+VAL_THEN_TEST = ("val", "test")
+TEST_THEN_VAL = ("test", "val")  # small images: where both folders are there, val/ is not used
 
-# Files and labels, int64 [N], class by class. A million paths take a sixth of the memory as strings.
+# Files, class by class, and their labels, int64 [N]. Strings take a sixth of the memory of a million Paths.
 Labelled = tuple[list[str], Tensor]
 
 
 def split_folders(root: Path, tests: tuple[str, str]) -> tuple[Path, Path]:
-    """The folders of the training and of the test images; the latter has the first of the names `tests` that is there.
+    """The folder of the training images and that of the test images, the first of the names `tests` that exists.
 
     Raises:
         InputError: One is missing.
@@ -61,7 +64,7 @@ def class_names(root: Path, tests: tuple[str, str]) -> list[str]:
     if not names:
         raise InputError(f"{train}: has no class folders: put the images in {train}/<class>/")
     test_names = _folders(test)
-    if test_names:  # else it is flat
+    if test_names:  # else the images lie in the folder of the split itself
         for name in sorted(set(names) ^ set(test_names)):
             missing, other = (test / name, train) if name in names else (train / name, test)
             raise InputError(f"{missing}: no such folder, but {other} has this class: add it, or remove it there")
@@ -69,7 +72,7 @@ def class_names(root: Path, tests: tuple[str, str]) -> list[str]:
 
 
 def training_images(root: Path, tests: tuple[str, str]) -> Labelled:
-    """The training images.
+    """The files and labels of the training images.
 
     Raises:
         InputError: As `class_names`; or a class has no images.
@@ -78,10 +81,10 @@ def training_images(root: Path, tests: tuple[str, str]) -> Labelled:
 
 
 def test_images(root: Path, tests: tuple[str, str]) -> Labelled:
-    """The test images.
+    """The files and labels of the test images.
 
     Raises:
-        InputError: As `class_names`; or a class has no images, or the file of labels is damaged or of other images.
+        InputError: As `class_names`; or a class has no images, or the file of labels is damaged or is for other images.
     """
     test, names = split_folders(root, tests)[1], class_names(root, tests)
     return _by_class(test, names) if _folders(test) else _flat(root, test, names)
@@ -120,7 +123,7 @@ def _by_class(split: Path, names: list[str]) -> Labelled:
 
 
 def _flat(root: Path, test: Path, names: list[str]) -> Labelled:
-    """Images that lie in the folder of a split itself."""
+    """The files and labels of images that lie in the folder of the split itself."""
     files = images_in(test)
     source, read = _label_file(root, test)
     wnids = read(source)
@@ -132,7 +135,7 @@ def _flat(root: Path, test: Path, names: list[str]) -> Labelled:
     images = [Path(file).stem for file in files]
     for image in images:
         if image not in wnids:
-            raise InputError(f"{source}: has no label of {image}: it is of other images; replace it")
+            raise InputError(f"{source}: has no label of {image}: it belongs to other images; replace it")
     number = {name: label for label, name in enumerate(names)}
     for wnid in sorted(set(wnids.values()) - set(number)):
         raise InputError(
@@ -143,7 +146,7 @@ def _flat(root: Path, test: Path, names: list[str]) -> Labelled:
 
 
 def _label_file(root: Path, test: Path) -> tuple[Path, Callable[[Path], dict[str, str]]]:
-    """The file of labels, and what reads it."""
+    """The file of labels, and the function that reads it."""
     meta, devkit, kaggle = root / META, root / DEVKIT, root / KAGGLE
     if kaggle.is_file() and not meta.is_file():
         return kaggle, _read_kaggle
@@ -158,18 +161,18 @@ def _label_file(root: Path, test: Path) -> tuple[Path, Callable[[Path], dict[str
 
 
 def _read_meta(path: Path) -> dict[str, str]:
-    """The class of each image; torchvision has a list, for the images by their official numbers."""
+    """Read the class of each image from torchvision's list, which is in the order of the images' official numbers."""
     try:
         _, wnids = torch.load(path, weights_only=True)
         if not isinstance(wnids, list) or not all(isinstance(wnid, str) for wnid in wnids):
             raise TypeError
-    except Exception:  # torch.load has as many as there are ways to damage a file
+    except Exception:  # torch.load raises many kinds, depending on the damage
         raise InputError(f"{path}: damaged, or not torchvision's: replace it, or put {DEVKIT} in its place") from None
     return {f"ILSVRC2012_val_{number:08d}": wnid for number, wnid in enumerate(wnids, start=1)}
 
 
 def _read_devkit(path: Path) -> dict[str, str]:
-    """The class of each image, from torchvision's `meta.bin` of it: made elsewhere, as the folder may be read-only."""
+    """Read the class of each image: torchvision makes `meta.bin` in another folder, as this one may be read-only."""
     from torchvision.datasets.imagenet import parse_devkit_archive
 
     with TemporaryDirectory() as name:
@@ -183,7 +186,7 @@ def _read_devkit(path: Path) -> dict[str, str]:
 
 
 def _read_kaggle(path: Path) -> dict[str, str]:
-    """The class of each image, from lines such as `ILSVRC2012_val_00048981,n03995372 85 1 499 272`: class and boxes."""
+    """Read the class of each image from lines like `ILSVRC2012_val_00048981,n03995372 85 1 499 272` (class and box)."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             wnids = {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(file)}

@@ -1,4 +1,4 @@
-"""The mean of photographs that are trained on, made once and kept."""
+"""The mean of the photographs that a net is trained on, computed once and kept in the cache."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from lit_resnet.data.cache import digest, kept
+from lit_resnet.data.array_cache import cached, digest
 from lit_resnet.data.photographs import Damaged, Photographs, centre, read_photograph, resize_short_side
 from lit_resnet.data.reading import Damages, in_order
 from lit_resnet.errors import InputError
 
-MOST = 10_000  # images for a mean of three numbers: as they differ by 35 levels, its error is a third of one
-PORTION = 64
+MOST = 10_000  # images for a mean of three numbers: images differ by 35 levels, so the mean is off by a third of one
+PORTION = 64  # images that a worker adds up at a time
 
 
 def mean_of_photographs(
@@ -25,11 +25,11 @@ def mean_of_photographs(
 ) -> Tensor:
     """The mean of the centre crops of training images, in levels: float32 [3, 1, 1], or per pixel [3, crop, crop].
 
-    Per channel it is that of at most 10,000 images, evenly spread over the files; per pixel that of all. It is kept in
-    one file for each root, kind of mean and size, which is made anew when files came or went.
+    The mean per channel is that of at most 10,000 images, evenly spread over the files; the mean per pixel is that of
+    all. The cache has one file for each root, kind of mean and size; it is computed again when files came or went.
 
     Raises:
-        InputError: A file is damaged, and such are not to be skipped; or the mean cannot be kept.
+        InputError: A file is damaged, and the settings say `fail`; or the cache cannot be written.
     """
     by_channel = photographs.mean == "channel"
     if by_channel and len(files) > MOST:
@@ -40,11 +40,11 @@ def mean_of_photographs(
         return mean.mean(dim=(1, 2), keepdim=True).numpy() if by_channel else mean.numpy()
 
     key = [str(root.absolute()), photographs.mean, photographs.crop, photographs.test_short_side]
-    return torch.from_numpy(kept(key, digest(files), make)).float()
+    return torch.from_numpy(cached(key, digest(files), make)).float()
 
 
 def _mean_image(files: Sequence[str], photographs: Photographs, workers: int, damages: Damages) -> Tensor:
-    """float64 [3, crop, crop]; a sum of whole numbers, and so the same in whatever order."""
+    """The mean of the centre crops, float64 [3, crop, crop]; of whole numbers, so that their order does not matter."""
     total = torch.zeros(3, photographs.crop, photographs.crop, dtype=torch.int64)
     count = 0
     parts = (files[start : start + PORTION] for start in range(0, len(files), PORTION))
@@ -60,12 +60,12 @@ def _mean_image(files: Sequence[str], photographs: Photographs, workers: int, da
             count += number
             progress.advance(task, number + len(damaged))
     if not count:
-        raise InputError(f"{files[0]}: damaged, like all other training images: mend the data set")
+        raise InputError(f"{files[0]}: damaged, like all other training images: replace them")
     return total.double() / count
 
 
 def _sum(files: Sequence[str], photographs: Photographs) -> tuple[Tensor, int, list[Damaged]]:
-    """The sum of the centre crops, int64 [3, crop, crop], of how many, and which files are damaged."""
+    """The sum of the centre crops, int64 [3, crop, crop]; how many they are; and the damaged files."""
     total = torch.zeros(3, photographs.crop, photographs.crop, dtype=torch.int64)
     damaged = []
     for file in files:

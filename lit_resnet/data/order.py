@@ -1,4 +1,4 @@
-"""Which images a batch has, and what is drawn for them: functions of the seed and of the number of the batch alone."""
+"""The images of a batch and the random numbers of their augmentation: functions of seed and batch number alone."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def rng_of_batch(seed: int, number: int) -> np.random.Generator:
-    """The generator of what is drawn for the images of a batch."""
+    """The generator of all random numbers that augment the images of a batch."""
     return _rng(seed, 1, number)
 
 
@@ -16,7 +16,7 @@ def _rng(seed: int, kind: int, number: int) -> np.random.Generator:
 
 
 def part_of_batch(batch_size: int, rank: int, world_size: int) -> slice:
-    """The places of a batch that a device has, of `world_size` devices that divide it evenly."""
+    """The places of a batch that belong to a device, of `world_size` devices that divide the batch evenly."""
     images = batch_size // world_size
     return slice(rank * images, (rank + 1) * images)
 
@@ -27,7 +27,7 @@ class Order:
     Args:
         n: Number of images.
         seed: Seed of the orders.
-        device: Where indices are wanted.
+        device: Where the indices are wanted; None for the CPU.
     """
 
     def __init__(self, n: int, seed: int, device: torch.device | None = None) -> None:
@@ -35,7 +35,7 @@ class Order:
         self._pass: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def indices(self, start: int, stop: int) -> Tensor:
-        """The images, int64 [stop - start], at these places of the sequence."""
+        """The numbers of the images at these places of the sequence: int64 [stop - start]."""
         parts = []
         while start < stop:
             number, offset = divmod(start, self.n)

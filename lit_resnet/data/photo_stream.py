@@ -1,7 +1,7 @@
-"""Batches of photographs that are read meanwhile: an endless stream to train on, and one pass to evaluate on.
+"""Batches of photographs that are read while a net trains: an endless stream to train on, one pass to evaluate on.
 
-Worker processes read a batch in portions; the device does to the whole batch what is left to do. What the batches are
-depends neither on how many workers there are nor on how far ahead they read.
+Worker processes read a batch in portions, and the device does the rest to the whole batch. The batches are the same
+however many workers there are, and however far ahead they read.
 """
 
 import itertools
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.augment import draw_colours, subtract_mean
-from lit_resnet.data.develop import Draw, Places, decode, develop, load
+from lit_resnet.data.crops import Draw, Places, decode, load_files, read_crops
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.reading import Damages, in_order
 from lit_resnet.data.stream import Batch
 from lit_resnet.errors import InputError
 
-SPARE = 8  # images that are at hand for the place of a damaged one
+SPARE = 8  # further files for each batch, which take the places of damaged ones
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Reader:
         mean: In levels, [3, 1, 1] or [3, crop, crop].
         device: Where the batches are wanted.
         workers: Worker processes; 0 for none.
-        damages: What becomes of damaged files.
+        damages: The damaged files, and what happens when one is met.
     """
 
     photographs: Photographs
@@ -44,24 +44,24 @@ class Reader:
     damages: Damages
 
     def batches(self, wanted: Iterator[Places]) -> Iterator[Batch]:
-        """One for each of those wanted, which are drawn some way ahead.
+        """A batch for each of the `wanted` places, which are taken from their iterator some way ahead.
 
         Raises:
-            InputError: A file is damaged, and such are not to be skipped; or so are all for the place of one.
+            InputError: A file is damaged, and the settings say `fail`; or all spare files are damaged, too.
         """
         mean = self.mean.to(self.device)
         on_device = self.photographs.decode == "device"
-        work = load if on_device else partial(develop, photographs=self.photographs)
+        work = load_files if on_device else partial(read_crops, photographs=self.photographs)
         ahead, wanted = itertools.tee(wanted)
         portions = itertools.chain.from_iterable(places.portions() for places in ahead)
         pin = self.device.type == "cuda" and not on_device
         with closing(in_order(work, portions, self.workers, pin)) as read:
             for places, following in itertools.pairwise(itertools.chain(wanted, [None])):
                 parts = [next(read) for _ in places.portions()]
-                if following is None:  # who asks may ask no more: the workers are not to wait for that
+                if following is None:  # the caller may not come back: do not keep the workers waiting
                     read.close()
                 if on_device:
-                    parts = [develop(p.places, self.photographs, decode(p, self.device), self.device) for p in parts]
+                    parts = [read_crops(p.places, self.photographs, decode(p, self.device), self.device) for p in parts]
                 damaged = [one for part in parts for one in part.damaged]
                 for one in damaged:
                     self.damages.met(one)
@@ -69,9 +69,7 @@ class Reader:
                 labels = self._sent([part.labels for part in parts])
                 colours = self._sent([part.colours for part in parts])
                 if len(labels) < len(places.draws) and None not in places.draws:
-                    raise InputError(
-                        f"{damaged[-1].path}: damaged, as are all images before it in a row: mend the data set"
-                    )
+                    raise InputError(f"{damaged[-1].path}: damaged, as are all images before it in a row: replace them")
                 if len(labels):
                     yield subtract_mean(images, mean - 255 * colours[:, :, None, None]), labels
 
@@ -82,17 +80,17 @@ class Reader:
 class PhotoStream:
     """Endless batches of random crops of randomly resized photographs, mirrored and altered in colour (Sec. 3.4).
 
-    Batch k depends on the seed and k alone, as that of a `BatchStream`, which has the same order of passes.
+    Batch k depends on the seed and k alone, as in a `BatchStream`, whose passes have the same order.
 
     Args:
         files: The images to train on.
         labels: int64 [N].
-        reader: What makes batches of them.
+        reader: Makes batches of them.
         flip: Mirror each image with probability 1/2.
         batch_size: Images of a batch of all devices together, which divide them evenly.
         seed: Seed of the order and of the augmentation, 0 or more.
         position: Number of the batch to start with; counts as batches are drawn.
-        rank: Number of this device among `world_size`; all of them draw batch k of one stream and read their parts.
+        rank: Number of this device among `world_size`; all draw batch k of the same stream, and each reads its part.
         world_size: Number of devices.
     """
 
@@ -151,7 +149,7 @@ class PhotoBatches:
     Args:
         files: The images to evaluate on.
         labels: int64 [N].
-        reader: What makes batches of them.
+        reader: Makes batches of them.
         batch_size: Images of a batch.
         rank: Number of this device among `world_size`, which share the images so that each counts once.
         world_size: Number of devices.

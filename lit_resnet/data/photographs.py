@@ -1,4 +1,4 @@
-"""Photographs of any size (Sec. 3.4): how they are configured, read, resized and cropped; one at a time, as uint8."""
+"""Photographs of any size (Sec. 3.4): their settings, and how one is read, resized and cropped, all in uint8."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image  # here, so that workers need not import it
+from torchvision.io import ImageReadMode, decode_image  # imported here, so that forked workers have it
 
 from lit_resnet.errors import InputError
 
@@ -18,20 +18,19 @@ class Photographs:
     """How photographs become images to train and to test on; the defaults are the paper's.
 
     Args:
-        short_side: The least and the most that the shorter side of a training image is resized to; drawn uniformly.
-        crop: Side of the random crop of it, and of the centre crop of a test image.
-        test_short_side: What the shorter side of a test image is resized to.
+        short_side: Smallest and largest size of a training image's shorter side after resizing; drawn uniformly.
+        crop: Side of the random crop of a training image, and of the centre crop of a test image.
+        test_short_side: Size of a test image's shorter side after resizing.
         colour: Standard deviation of the shifts along the principal components of ImageNet's colours, by which
             training images are altered as in AlexNet; 0 for none.
-        mean: What is subtracted. `channel` is one number a channel, which fits views of every size, as dense testing
-            needs them; `pixel` is the mean image of the centre crops, as the paper says. They are next to the same:
-            the mean of crops from all over the photographs is nearly flat.
+        mean: The mean that is subtracted. `channel` is one number a channel, which fits images of every size, as dense
+            testing needs; `pixel` is the mean image of the centre crops, as the paper says. The two hardly differ: the
+            mean image of many crops is nearly flat.
         damaged: What to do with an image that cannot be read: `fail`, or `skip` it. In training the next one in the
             order then takes its place, and in evaluation it does not count.
         workers: Processes that read the images, for each device; none for as many as the machine has cores to spare.
-        decode: Where JPEGs are decoded and resized: by the `workers`, or on the `device`, which for an NVIDIA GPU is
-            faster where there are few cores. Another decoder, whose pixels may differ by a
-            level or two.
+        decode: Where JPEGs are decoded and resized: by the `workers`, or on the `device`, which is faster with an
+            NVIDIA GPU and few cores. That is another decoder: its pixels may differ by a level or two.
 
     Raises:
         ValueError: A value is out of range; the message says what to write instead.
@@ -69,10 +68,10 @@ class Photographs:
 
 
 class Damaged(InputError):
-    """A file that is no image that can be used; `path` is its own."""
+    """A file that cannot be used as an image; `path` is where it is."""
 
     def __init__(self, path: Path | str, what: str = "not an image, or a damaged one: replace it") -> None:
-        super().__init__(path, what)  # what pickle makes it of anew, on its way out of a worker
+        super().__init__(path, what)  # the arguments from which pickle rebuilds it, on its way from a worker
         self.path = str(path)
 
     def __str__(self) -> str:
@@ -80,12 +79,12 @@ class Damaged(InputError):
 
 
 def read_photograph(path: Path | str) -> Tensor:
-    """One image as RGB, uint8 [3, H, W]; greyscale, palette and CMYK converted, alpha dropped, EXIF's turns ignored.
+    """Read an image as RGB, uint8 [3, H, W]; its memory has channels last, as the decoder writes it.
 
-    In memory it has its channels last, as the decoder wrote it.
+    Greyscale, palette and CMYK images are converted, alpha is dropped, EXIF's rotation is ignored.
 
     Raises:
-        Damaged: It cannot be read, is no image, a damaged one, or one of 16 bits or several frames.
+        Damaged: The file cannot be read, is no image, is damaged, or has 16 bits a channel or several frames.
     """
     try:
         image = decode_image(str(path), ImageReadMode.RGB)
@@ -97,20 +96,20 @@ def read_photograph(path: Path | str) -> Tensor:
 
 
 def resized(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width after the shorter of them became `short_side`, as torchvision's Resize has them."""
+    """Height and width of an image after its shorter side is resized to `short_side`; as torchvision's Resize."""
     if height <= width:
         return short_side, int(short_side * width / height)
     return int(short_side * height / width), short_side
 
 
 def resize_short_side(image: Tensor, size: int) -> Tensor:
-    """uint8 [3, H, W] -> uint8 [3, h, w], of which the shorter is `size`: bilinear, antialiased."""
+    """Resize an image so that its shorter side is `size`: uint8 [3, H, W] -> uint8 [3, h, w]; bilinear, antialiased."""
     to = resized(*image.shape[1:], size)
     return image if to == image.shape[1:] else _interpolate(image, size=to)
 
 
 def centre(image: Tensor, crop: int) -> Tensor:
-    """The middle of an image [3, H, W] that is large enough -> [3, crop, crop]."""
+    """The middle [3, crop, crop] of an image [3, H, W], whose sides are `crop` or more."""
     top, left = (image.shape[1] - crop) // 2, (image.shape[2] - crop) // 2
     return image[:, top : top + crop, left : left + crop]
 
@@ -118,8 +117,9 @@ def centre(image: Tensor, crop: int) -> Tensor:
 def resized_crop(image: Tensor, size: tuple[int, int], top: int, left: int, crop: int) -> Tensor:
     """A window of the image after resizing: `resize(image, size)[:, top : top + crop, left : left + crop]`.
 
-    Resizes no more than the part that is above and left of the window's far corner: to within rounding the same pixels,
-    for little more than half the arithmetic. (A part that begins elsewhere would lie between the pixels of the whole.)
+    Only the part above and left of the window's lower right corner is resized: the same pixels to within rounding, for
+    little more than half the arithmetic. (A part that did not begin at the upper left corner would be sampled between
+    the pixels of the whole.)
 
     Args:
         image: uint8 [3, H, W].
@@ -130,16 +130,16 @@ def resized_crop(image: Tensor, size: tuple[int, int], top: int, left: int, crop
     """
     ends, scales = [], []
     for old, new, start in zip(image.shape[1:], size, (top, left), strict=True):
-        step, scale = old / new, (new + 1e-6) / old  # a little more, as interpolate rounds the new size down
-        end = min(old, math.ceil(step * (start + crop) + max(step, 1)) + 1)  # with all that is averaged there
-        ends.append(old if int(end * scale) == end else end)  # as it does nothing where the size stays the same
+        step, scale = old / new, (new + 1e-6) / old  # slightly more, as interpolate rounds the new size down
+        end = min(old, math.ceil(step * (start + crop) + max(step, 1)) + 1)  # with all pixels that are averaged there
+        ends.append(old if int(end * scale) == end else end)  # interpolate would do nothing if the size stayed the same
         scales.append(scale)
     part = _interpolate(image[:, : ends[0], : ends[1]], scale_factor=tuple(scales))
     return part[:, top : top + crop, left : left + crop]
 
 
 def _interpolate(image: Tensor, **to: tuple[float, float]) -> Tensor:
-    """To a size or by factors; GPUs do it in floats."""
+    """Interpolate to a size or by factors. A GPU does it in floats, which are rounded."""
     part = image[None] if image.device.type == "cpu" else image[None].float()
     part = F.interpolate(part, mode="bilinear", antialias=True, **to)[0]
     return part if image.device.type == "cpu" else part.round_().clamp_(0, 255).byte()

@@ -1,4 +1,4 @@
-"""Work on files by worker processes: what comes back is in order, and read some way ahead of who asks for it."""
+"""Work on files by worker processes: results come back in order, and are computed some way ahead."""
 
 import os
 import signal
@@ -18,29 +18,29 @@ from lit_resnet.data.photographs import Damaged, read_photograph
 S, T = TypeVar("S"), TypeVar("T")
 Policy = Literal["fail", "skip"]  # about damaged files
 
-MOST_WORKERS = 16  # of one device: they decode more than a GPU trains on
+MOST_WORKERS = 16  # for one device: they decode more images than a GPU can train on
 
 
 def default_workers(devices: int = 1) -> int:
     """Worker processes for each of the devices of this machine that train: the cores of this process, shared out.
 
-    At most `MOST_WORKERS`; 0, which is no processes at all, where there is a single core: it would only change hands.
+    At most `MOST_WORKERS`. With a single core 0, no processes: they would only take turns with this one.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 0 if cores == 1 else min(max(1, cores // devices), MOST_WORKERS)
 
 
 def in_order(work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memory: bool = False) -> Iterator[T]:
-    """`work(spec)` for each of the specs, which may be endless, in their order; some are worked on ahead.
+    """`work(spec)` for each of the specs, which may be endless, in their order; some are computed ahead.
 
-    Close it (or come to its end): the workers of one that is left to the garbage collector take 5 s to end.
+    Close the iterator, or exhaust it: if it is left to the garbage collector, its workers take 5 s to end.
 
     Args:
-        work: A function that pickle knows, or an object of a class of a module. Tensors that it returns come through
-            shared memory; each takes a file descriptor for as long as it lives.
-        specs: What it gets. Drawn in this process.
-        workers: Processes of one thread each; 0 for this process, which then works when it is asked.
-        pin_memory: Put the tensors into memory from which a GPU copies without this process.
+        work: A function or object that can be pickled. Tensors that it returns come through shared memory; each takes a
+            file descriptor for as long as it lives.
+        specs: Arguments of `work`. They are taken from the iterable in this process.
+        workers: Processes of one thread each; with 0 this process does the work, when it is asked for a result.
+        pin_memory: Put the tensors into pinned memory, from which a GPU copies by itself.
     """
     loader = DataLoader(
         _Work(work),
@@ -48,10 +48,10 @@ def in_order(work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memor
         batch_size=None,
         collate_fn=_as_it_is,
         num_workers=workers,
-        # Python's own choice may import torch anew for each. macOS cannot fork a process with threads.
+        # Python's default may import torch again in each worker. macOS cannot fork a process that has threads.
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         worker_init_fn=_leave_signals_to_the_parent,
-        generator=torch.Generator(),  # of a seed that no work looks at: torch's global one must not move
+        generator=torch.Generator(),  # no work uses its seed; but torch's global generator must not advance
         pin_memory=pin_memory,
     )
     with _blocked_signals():
@@ -63,19 +63,19 @@ def in_order(work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memor
 
 
 class Damages:
-    """What becomes of damaged files: under `fail` the first one ends it all, under `skip` each is named once.
+    """The damaged files that were met. Under `fail` the first is an error, under `skip` each is named once on stderr.
 
-    `named` are those, by path.
+    `named` has the paths of those that were skipped.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.policy, self.named = policy, set[str]()
 
     def met(self, damaged: Damaged) -> None:
-        """Heed one of them.
+        """Skip a damaged file, and name it if it was not named before.
 
         Raises:
-            Damaged: It, under `fail`.
+            Damaged: The policy is `fail`.
         """
         if self.policy == "fail":
             raise damaged
@@ -87,17 +87,17 @@ class Damages:
 def read_in_order(
     files: Sequence[Path | str], view: Callable[[Tensor], T], workers: int, batch: int, damaged: Policy = "fail"
 ) -> Iterator[list[T | None]]:
-    """What `view` makes of each photograph, uint8 [3, H, W], in the order of the files: lists of `batch` of them.
+    """`view(photograph)` for each file, in lists of `batch`, in the order of the files.
 
     Args:
         files: The photographs.
-        view: Called in a worker; see `work` of `in_order`.
+        view: Takes a photograph, uint8 [3, H, W], in a worker; see `work` of `in_order`.
         workers: Worker processes; 0 for none.
-        batch: Photographs that a worker reads in one go.
+        batch: Photographs that a worker reads at a time.
         damaged: `skip` gives None for a photograph that cannot be read, and names it on stderr.
 
     Raises:
-        Damaged: One that cannot be read, under `fail`.
+        Damaged: A photograph cannot be read, and the policy is `fail`.
     """
     damages = Damages(damaged)
     parts = (files[start : start + batch] for start in range(0, len(files), batch))
@@ -110,7 +110,7 @@ def read_in_order(
 
 
 class _Read:
-    """Files -> what `view` makes of each, or what is wrong with it."""
+    """The work of a worker: `view(photograph)` for each of some files, or the error of one that cannot be read."""
 
     def __init__(self, view: Callable[[Tensor], T]) -> None:
         self.view = view
@@ -126,7 +126,7 @@ class _Read:
 
 
 class _Work(Dataset):
-    """DataLoader's word for it: a data set whose items are numbered by specs."""
+    """Work in the form that DataLoader takes: a `Dataset` whose "indices" are the specs."""
 
     def __init__(self, work: Callable[[S], T]) -> None:
         self.work = work
@@ -141,7 +141,7 @@ def _as_it_is(item: Any) -> Any:
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Workers begin without the signals that their parent has handlers for, so that they never run those."""
+    """Block these signals while workers start, so that a worker never runs the signal handlers of its parent."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -150,7 +150,10 @@ def _blocked_signals() -> Iterator[None]:
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C and SIGTERM often reach all processes of a run, which may need its workers until it has saved."""
+    """Ignore Ctrl-C and SIGTERM in a worker: they often reach all processes, but the run needs it until it has saved.
+
+    A SIGTERM that the parent itself sends does end the worker.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         threading.Thread(target=_end_with_the_parents_sigterm, args=(os.getppid(),), daemon=True).start()

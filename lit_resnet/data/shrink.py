@@ -1,4 +1,4 @@
-"""A copy of a folder of photographs with none to train on larger than is needed: made once, then read faster."""
+"""A smaller copy of a folder of photographs: training images no larger than needed. It is read faster."""
 
 import json
 import os
@@ -14,39 +14,47 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, split_folders
+from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, VAL_THEN_TEST, split_folders
 from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_side
 from lit_resnet.data.reading import default_workers, in_order
 from lit_resnet.errors import InputError
 from lit_resnet.files import read_json, write_whole
 
-PORTION = 32  # images that a worker does in one go
+PORTION = 32  # images that a worker copies at a time
 
 
 class Done(NamedTuple):
-    """What became of a portion: how many images were made smaller, bytes there and here, and what could not be read."""
+    """The result of copying a portion.
+
+    Args:
+        smaller: How many images were made smaller.
+        before: Bytes of the originals.
+        after: Bytes of the copies.
+        damaged: The images that could not be read.
+        failed: The system's error message if the copy could not be written, else None.
+    """
 
     smaller: int
     before: int
     after: int
     damaged: list[Damaged]
-    failed: str | None  # what the disk said
+    failed: str | None
 
 
 def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90, jobs: int | None = None) -> None:
-    """Copy the images of `source` (see `layout`) and their labels to `target`, those to train on made smaller.
+    """Copy the images of `source` (see `layout`) and their labels to `target`, and make training images smaller.
 
-    Their shorter sides are then at most `short_side`. Smaller ones are copied as they are, byte for byte; so are
-    damaged ones, which are named on stderr, and all test images, as a net is also judged by larger ones than it is
-    trained on. What is in `target` already is kept: the same command goes on after a stop. A file is there as a whole
-    or not at all.
+    The shorter side of a training image becomes `short_side` at most. Images that are no larger are copied byte for
+    byte; so are damaged ones, which are named on stderr, and all test images, as a net is also judged on larger images
+    than it is trained on. Files that are in `target` already are kept: after a stop, the same command continues. A file
+    is either complete or not there.
 
     Args:
         source: A folder with train/ and val/ or test/ in it.
         target: Where the copy goes.
         short_side: Pixels; the default is the most that training resizes to (Sec. 3.4).
         quality: Of the JPEGs, 1 to 95.
-        jobs: Processes; None for one a core.
+        jobs: Processes; None for one per core.
 
     Raises:
         InputError: A value is out of range, there are no such images, or the disk is full or cannot be written.
@@ -56,13 +64,13 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
             raise InputError(f"--{name} is {value}: write a number from {least} to {most}")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs is {jobs}: write 1 or more")
-    split_folders(source, ("val", "test"))
+    split_folders(source, VAL_THEN_TEST)
     if target.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{target}: is in {source}: give another folder for the copy")
     names = list(_images_below(source))
     if not names:
         raise InputError(f"{source}: has no images ({' '.join(EXTENSIONS)})")
-    made = target / ".shrunk.json"  # how what is there was made
+    made = target / ".shrunk.json"  # the values that the files there were made with
     how = {"short_side": short_side, "quality": quality}
     if made.is_file() and (other := read_json(made)) != how:
         raise InputError(f"{target}: was made with {other}: write the same values, or give another folder")
@@ -88,7 +96,7 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
         task = progress.add_task("images", total=len(names), completed=len(names) - len(missing))
         for done in copied:
             if done.failed:
-                raise InputError(f"{target}: {done.failed}: make room or mend it; the same command goes on")
+                raise InputError(f"{target}: {done.failed}: make room or repair it; the same command goes on")
             for damaged in done.damaged:
                 print(f"copied as it is: {damaged}", file=sys.stderr)
             smaller, before, after = smaller + done.smaller, before + done.before, after + done.after
@@ -101,7 +109,7 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
 
 
 def _images_below(source: Path) -> Iterator[Path]:
-    """Their paths in `source`."""
+    """The paths of all images of all splits, relative to `source`."""
     for split in ("train", "val", "test"):
         for folder, _, names in os.walk(source / split, followlinks=True):
             for name in sorted(names):
@@ -110,7 +118,7 @@ def _images_below(source: Path) -> Iterator[Path]:
 
 
 def _part(path: Path) -> Path:
-    """Where a file is until it is whole: hidden, and so no image to whoever lists the folder."""
+    """Where a file is until it is complete: a hidden name, which nobody takes for an image."""
     return path.with_name(f".{path.name}.part")
 
 
@@ -138,7 +146,7 @@ def _copy(names: Sequence[Path], source: Path, target: Path, short_side: int, qu
 
 
 def _shrunk(path: Path, short_side: int) -> Image.Image | None:
-    """The image with its shorter side reduced to `short_side`; None where it is no longer than that."""
+    """The image with its shorter side reduced to `short_side`; None if it is no longer than that already."""
     try:
         with Image.open(path) as image:
             if min(image.size) <= short_side:

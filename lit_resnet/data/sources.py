@@ -1,6 +1,6 @@
-"""Whole data sets as tensors, by name: (training images, training labels, test images, test labels).
+"""The table of data sets, and the functions that read those which fit into memory.
 
-Images are uint8 [N, C, H, W], labels int64 [N], both in the memory of the CPU.
+A new data set is a function that returns `Splits`, and an entry in `DATA_SETS`.
 """
 
 import gzip
@@ -8,19 +8,16 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
 
-from lit_resnet.data import folder
-from lit_resnet.errors import InputError
-
-Source = Literal["digits", "cifar10", "cifar100", "fashion-mnist", "folder"]
-SOURCES = get_args(Source)
-Splits = tuple[Tensor, Tensor, Tensor, Tensor]
+from lit_resnet.data.dataset import DataSet
+from lit_resnet.data.in_memory import ImageFolder, InMemory, Splits
+from lit_resnet.data.on_disk import OnDisk
+from lit_resnet.errors import InputError, did_you_mean
 
 FASHION_FILES = (
     "train-images-idx3-ubyte",
@@ -30,49 +27,8 @@ FASHION_FILES = (
 )
 
 
-def describe(source: Source, root: Path, image_size: int | None = None) -> tuple[int, tuple[int, int, int]]:
-    """Number of classes and image shape (C, H, W), without reading the images.
-
-    Raises:
-        InputError: The folder of images is missing, or not as it should be.
-    """
-    known = {
-        "digits": (10, (1, 8, 8)),
-        "cifar10": (10, (3, 32, 32)),
-        "cifar100": (100, (3, 32, 32)),
-        "fashion-mnist": (10, (1, 28, 28)),
-    }
-    return folder.describe(root, image_size) if source == "folder" else known[source]
-
-
-def load(source: Source, root: Path, image_size: int | None = None) -> Splits:
-    """Read a data set, after downloading it into `root` where it can be and is not there. `digits` needs no root.
-
-    Raises:
-        InputError: A file is missing, damaged or not of this data set; or the download failed.
-    """
-    if source == "digits":
-        splits = _digits()
-    elif source == "folder":
-        splits = folder.load(root, image_size)
-    elif source == "fashion-mnist":
-        splits = _fashion_mnist(root)
-    else:
-        splits = _cifar(source, root)
-    num_classes, shape = describe(source, root, image_size)
-    for images, labels in (splits[:2], splits[2:]):
-        if images.shape[1:] != shape or len(images) != len(labels):
-            raise InputError(
-                f"{root}: has {len(labels)} labels for images of shape {list(images.shape)}, which is not {source}"
-            )
-        if labels.min() < 0 or labels.max() >= num_classes:
-            wrong = labels.max() if labels.max() >= num_classes else labels.min()
-            raise InputError(f"{root}: has the label {wrong}, but those of {source} are 0 to {num_classes - 1}")
-    return splits
-
-
-def _digits() -> Splits:
-    """The 1,797 handwritten digits inside scikit-learn: 500 to test on, always the same, and 1,297 to train on."""
+def digits(root: Path) -> Splits:
+    """Read the 1,797 handwritten digits inside scikit-learn: 500 to test on, always the same, and 1,297 to train on."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -83,11 +39,27 @@ def _digits() -> Splits:
     return images[train], labels[train], images[test], labels[test]
 
 
-def _cifar(source: Source, root: Path) -> Splits:
-    from torchvision import datasets
+def cifar10(root: Path) -> Splits:
+    """Read CIFAR-10 by torchvision, which downloads it into `root` where it is not there.
+
+    Raises:
+        InputError: A file is missing or damaged, or the download failed.
+    """
+    from torchvision.datasets import CIFAR10
+
+    return _cifar(CIFAR10, root)
+
+
+def cifar100(root: Path) -> Splits:
+    """Read CIFAR-100, as `cifar10` does."""
+    from torchvision.datasets import CIFAR100
+
+    return _cifar(CIFAR100, root)
+
+
+def _cifar(kind: type, root: Path) -> Splits:
     from torchvision.datasets.utils import check_integrity
 
-    kind = datasets.CIFAR10 if source == "cifar10" else datasets.CIFAR100
     batches = root / kind.base_folder
     if not batches.is_dir():
         _download(kind, root, f"{kind.filename}, or the folder {kind.base_folder} out of it,")
@@ -96,13 +68,17 @@ def _cifar(source: Source, root: Path) -> Splits:
     except RuntimeError:  # checksums
         files = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
         bad = next(batches / name for name, md5 in files if not check_integrity(batches / name, md5))
-        raise InputError(f"{bad}: missing or damaged: remove {batches}, and it is made anew") from None
+        raise InputError(f"{bad}: missing or damaged: remove {batches}, and it is downloaded again") from None
     images = [torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous() for part in (train, test)]
     return images[0], torch.tensor(train.targets), images[1], torch.tensor(test.targets)
 
 
-def _fashion_mnist(root: Path) -> Splits:
-    """The original idx files, packed or not, lying in root or where torchvision puts them."""
+def fashion_mnist(root: Path) -> Splits:
+    """Read Fashion-MNIST's original idx files, packed or not, in `root` or in the folder where torchvision puts them.
+
+    Raises:
+        InputError: A file is missing or damaged, or the download failed.
+    """
     from torchvision import datasets
 
     torchvision_place = root / "FashionMNIST" / "raw"
@@ -114,10 +90,10 @@ def _fashion_mnist(root: Path) -> Splits:
 
 
 def _read_idx(place: Path, name: str) -> Tensor:
-    """One file of MNIST's format: images uint8 [N, 1, H, W], or labels int64 [N].
+    """Read one file of MNIST's format: images uint8 [N, 1, H, W], or labels int64 [N].
 
-    The format: two bytes of zero, the type (8 is uint8), the number of dimensions, each of them as a big-endian 32-bit
-    number, and the values.
+    The format: two bytes of zero, the type (8 is uint8), the number of dimensions, the size of each as a big-endian
+    32-bit number, and the values.
     """
     packed = place / f"{name}.gz"
     path = packed if packed.exists() else place / name
@@ -137,7 +113,7 @@ def _read_idx(place: Path, name: str) -> Tensor:
 
 
 def _download(kind: type, root: Path, what: str) -> None:
-    """Let torchvision download a data set into root; one process at a time, with its own progress bar."""
+    """Let torchvision download a data set into `root`, with its own progress bar; one process at a time."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".download.lock"):
@@ -147,3 +123,24 @@ def _download(kind: type, root: Path, what: str) -> None:
         raise InputError(
             f"{root}: lacks {kind.__name__}, and its download failed ({reason}): put {what} there"
         ) from None
+
+
+DATA_SETS: dict[str, DataSet] = {
+    "digits": InMemory(10, (1, 8, 8), digits),
+    "cifar10": InMemory(10, (3, 32, 32), cifar10),
+    "cifar100": InMemory(100, (3, 32, 32), cifar100),
+    "fashion-mnist": InMemory(10, (1, 28, 28), fashion_mnist),
+    "folder": ImageFolder(),
+    "imagenet": OnDisk(),
+}
+
+
+def find(name: str) -> DataSet:
+    """The data set of that name.
+
+    Raises:
+        ValueError: There is none; the message says which there are, and the nearest one.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(f"data.source is {name!r}: write one of {', '.join(DATA_SETS)}{did_you_mean(name, DATA_SETS)}")
+    return DATA_SETS[name]

@@ -9,26 +9,27 @@ from torch import Tensor
 from lit_resnet.data.augment import CropFlip, subtract_mean
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 
-Batch = tuple[Tensor, Tensor]  # images and labels
+Batch = tuple[Tensor, Tensor]  # float32 images [N, C, H, W], mean subtracted, and int64 labels [N]
 
 
 class BatchStream:
     """Endless shuffled and augmented batches: float32 images [batch_size, C, H, W] and int64 labels [batch_size].
 
-    Batch k depends on the seed and k alone, whatever the device. So a stream made at a position goes on exactly as the
-    one that was there before, and the position is all there is to save. Passes over the images follow each other
-    without a gap: a batch may begin in one and end in the next, and each pass has every image once.
+    Batch k depends on the seed and k alone, whatever the device. So a new stream that starts at a position goes on
+    exactly as the old one would have, and a checkpoint need not hold more than the position. Passes over the images
+    follow each other without a gap: a batch may begin in one and end in the next, and each pass has every image once.
 
-    Has no `state_dict`: Lightning would save and restore it, and it draws one batch ahead of the step it is at.
+    The stream has no `state_dict`: Lightning would save and restore it, but Lightning draws one batch ahead of the step
+    that it is at.
 
     Args:
         images: The whole data set, uint8 [N, C, H, W], on the device of the batches.
-        labels: int64 [N], there too.
-        augment: What makes images to train on.
+        labels: int64 [N], on the same device.
+        augment: Crops and mirrors the images of a batch.
         batch_size: Images of a batch of all devices together, which divide them evenly.
         seed: Seed of the order and of the augmentation, 0 or more.
         position: Number of the batch to start with; counts as batches are drawn.
-        rank: Number of this device among `world_size`; all of them draw batch k of one stream and take their parts.
+        rank: Number of this device among `world_size`; all draw batch k of the same stream, and each takes its part.
         world_size: Number of devices.
     """
 
@@ -58,16 +59,25 @@ class BatchStream:
         self.position += 1
         return self.augment(self.images.index_select(0, index), views), self.labels.index_select(0, index)
 
+    def close(self) -> None:
+        """Do nothing: this stream has no worker processes."""
+
 
 class Stream(Protocol):
-    """An endless stream of batches, the next of which is number `position`."""
+    """An endless stream of batches."""
 
-    position: int
+    position: int  # number of the batch that is drawn next
 
     def __iter__(self) -> Iterator[Batch]: ...
 
+    def __next__(self) -> Batch: ...
 
-class Block:
+    def close(self) -> None:
+        """End the worker processes, if it has any."""
+        ...
+
+
+class Stretch:
     """The batches of the iterations from `start` to `stop`, drawn from the stream when they are asked for."""
 
     def __init__(self, stream: Stream, start: int, stop: int) -> None:
@@ -77,21 +87,29 @@ class Block:
         return itertools.islice(self.stream, self.stop - self.start)
 
 
-class Blocks:
-    """An endless stream of batches in blocks, each up to the next multiple of `size` iterations.
+class Stretches:
+    """An endless stream of batches, cut into stretches that end at the multiples of `size` iterations.
 
-    The first one begins where the stream is: in the middle of a block, if a run was stopped there.
+    The first stretch begins where the stream is: between two multiples, if a run was stopped there.
     """
 
     def __init__(self, stream: Stream, size: int) -> None:
         self.stream, self.size = stream, size
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[Stretch]:
         start = self.stream.position
         while True:
             stop = start - start % self.size + self.size
-            yield Block(self.stream, start, stop)
+            yield Stretch(self.stream, start, stop)
             start = stop
+
+
+class Batches(Protocol):
+    """One pass over the images of a split, in their order."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
 
 
 class EvalBatches:
@@ -99,8 +117,8 @@ class EvalBatches:
 
     Args:
         images: uint8 [N, C, H, W], on the device of the batches.
-        labels: int64 [N], there too.
-        mean: Per-pixel mean [C, H, W] in levels, there too.
+        labels: int64 [N], on the same device.
+        mean: Per-pixel mean [C, H, W] in levels, on the same device.
         batch_size: Images of a batch.
         rank: Number of this device among `world_size`, which share the images so that each counts once.
         world_size: Number of devices.

@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Protocol = Literal["center", "ten-crop", "multi-scale"]
+Testing = Literal["center", "ten-crop", "multi-scale"]  # a protocol, as `--protocol` and configs name it

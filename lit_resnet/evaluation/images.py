@@ -1,66 +1,42 @@
-"""The images that nets are judged on: photographs in files, or a small data set held as one tensor."""
+"""The images that nets are judged on."""
 
-import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from lit_resnet.data.dataset import Portion
 from lit_resnet.data.module import ImageData
-from lit_resnet.data.photographs import resize_short_side
-from lit_resnet.data.reading import default_workers, read_in_order
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
-from lit_resnet.evaluation.cache import BLOCK
+from lit_resnet.evaluation import Testing
+from lit_resnet.evaluation.score_cache import PORTION
 from lit_resnet.evaluation.views import View, views_of
 
-Block = list[dict[int | None, Tensor] | None]  # images at each shorter side that is wanted; None for a damaged one
 
+class TestImages:
+    """The test images of a run's data set, in all the views that a net is judged by.
 
-class Files:
-    """The validation images of ImageNet, or of a folder like it: read, decoded and resized by worker processes.
+    Nets with the same `digest` are judged on the same images.
 
-    `digest` stands for their names, sizes and labels: nets with the same one are judged on the same images.
+    Args:
+        data: The data that the net was trained on.
+
+    Raises:
+        InputError: A folder or file is missing or damaged.
     """
 
     def __init__(self, data: ImageData) -> None:
-        self.name, self.settings = data.name, data.photographs
-        self.files, self.labels = data.test_files
-        names = [(file.parent.name, file.name, file.stat().st_size) for file in self.files]
-        self.digest = _sha256(repr(names), self.labels)
-
-    def views(self, protocol: Protocol, scales: Sequence[int] | None = None) -> list[View]:
-        return views_of(protocol, self.settings, scales)
-
-    def blocks(self, short_sides: Collection[int], start: int, workers: int | None) -> Iterator[Block]:
-        """The images from number `start` on, in order, at these shorter sides."""
-        view = partial(_resized, short_sides=tuple(short_sides))
-        wanted = [workers, self.settings.workers, default_workers()]
-        workers = next(number for number in wanted if number is not None)
-        for block in read_in_order(self.files[start:], view, workers, BLOCK, self.settings.damaged):
-            yield [
-                None if sides is None else {side: torch.from_numpy(image) for side, image in sides.items()}
-                for sides in block
-            ]
-
-
-def _resized(image: Tensor, short_sides: Sequence[int]) -> dict[int, np.ndarray]:
-    """A photograph at each of these shorter sides; as arrays, for each tensor from a worker takes a file descriptor."""
-    return {side: resize_short_side(image, side).contiguous().numpy() for side in short_sides}
-
-
-class Tensors:
-    """The test images of a small data set, each seen as it is."""
-
-    def __init__(self, data: ImageData) -> None:
-        data.setup("test")
         self.name = data.name
-        self.images, self.labels = data.test
-        self.digest = _sha256(self.images, self.labels)
+        self._data_set, self._settings = data.data_set, data.settings
+        split = data.test_split()
+        self._images, self.labels = split
+        self.digest = self._data_set.digest(split)
 
-    def views(self, protocol: Protocol, scales: Sequence[int] | None = None) -> list[View]:
+    def views(self, protocol: Testing, scales: Sequence[int] | None = None) -> list[View]:
+        """The views whose scores a protocol averages; `scales` are those of `multi-scale`, None for the paper's.
+
+        Raises:
+            InputError: The images are small and seen whole, or a scale is not for the net's crops.
+        """
+        if self._data_set.cropped:
+            return views_of(protocol, self._settings.photographs, scales)
         if protocol != "center":
             raise InputError(
                 f"--protocol {protocol}: the images of {self.name} are small and seen whole; write center. "
@@ -68,25 +44,7 @@ class Tensors:
             )
         return [View("center")]
 
-    def blocks(self, short_sides: Collection[None], start: int, workers: int | None) -> Iterator[Block]:
-        for images in self.images[start:].split(BLOCK):
-            yield [{None: image} for image in images]
-
-
-TestImages = Files | Tensors
-
-
-def test_images(data: ImageData) -> TestImages:
-    """What nets that were trained on `data` are judged on.
-
-    Raises:
-        InputError: A folder or file is missing or damaged.
-    """
-    return Files(data) if data.source == "imagenet" else Tensors(data)
-
-
-def _sha256(*parts: str | Tensor) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part.contiguous().numpy())
-    return digest.hexdigest()
+    def portions(self, short_sides: Collection[int | None], start: int, workers: int | None) -> Iterator[Portion]:
+        """The images from number `start` on, in order, at these shorter sides; see `DataSet.portions`."""
+        images = self._images[start:]
+        return self._data_set.portions(images, self._settings, short_sides, workers, PORTION)

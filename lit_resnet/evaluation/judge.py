@@ -1,4 +1,4 @@
-"""Nets are judged: one pass over the images for the scores that are in no cache yet, then means of what is there."""
+"""Judging nets: one pass over the images for the scores that are not in a cache yet, then errors of mean scores."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
-from lit_resnet.evaluation.cache import ScoresFile
+from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.progress import progress
+from lit_resnet.evaluation.score_cache import ScoresFile
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.topk import TopError
 from lit_resnet.evaluation.views import View
@@ -31,14 +31,14 @@ Errors = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A net, and all that its errors depend on.
+    """A net, and everything that its errors depend on.
 
     Args:
-        folder: Where its scores and errors are kept: the run's, or one like it.
+        folder: Where its scores and errors are kept: the run's folder, or one of the same layout.
         net: The net with its weights.
-        mean: What it was trained to have subtracted, in levels: [C, 1, 1], or of the size of its crops or images.
+        mean: The mean that was subtracted when it was trained, in levels: [C, 1, 1], or [C, H, W] of its images.
         checkpoint: SHA-256 of the file that the weights are from.
-        images: What it is judged on.
+        images: The images that it is judged on.
     """
 
     folder: RunFolder
@@ -48,7 +48,7 @@ class Judged:
     images: TestImages
 
     def cache(self, view: View) -> ScoresFile:
-        """Its scores in this view."""
+        """The file of its scores in this view."""
         origin = {
             "checkpoint": self.checkpoint,
             "mean": hashlib.sha256(self.mean.cpu().contiguous().numpy()).hexdigest(),
@@ -62,29 +62,29 @@ class Judged:
 
 def judge(
     nets: Sequence[Judged],
-    protocols: Sequence[Protocol],
+    protocols: Sequence[Testing],
     device: torch.device,
     scales: Sequence[int] | None = None,
     weights: Sequence[float] | None = None,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
-) -> dict[Protocol, list[Errors]]:
-    """Errors of nets on their test images, by each protocol.
+) -> dict[Testing, list[Errors]]:
+    """Judge nets on their test images, by each protocol.
 
-    They also go into each net's evaluation.json, beside those of other protocols; but not with scales of one's own, as
-    `multi-scale` means the paper's there.
+    The errors are also written to each net's evaluation.json, beside those of other protocols; except errors with other
+    `scales` than the paper's, which `multi-scale` stands for in that file.
 
     Args:
-        nets: Of folders that differ.
+        nets: The nets; each has a folder of its own.
         protocols: How they are judged.
         device: Where they are evaluated.
         scales: Shorter sides for `multi-scale`; None for the paper's.
-        weights: If given, the nets also make an ensemble, which takes so much of each one's scores, in proportion.
+        weights: If given, the nets also make an ensemble: the mean of their scores, weighted in proportion to these.
         batch_size: Crops of a forward pass.
-        workers: Processes that read photographs; None for as many as pay.
+        workers: Processes that read photographs; None for as many as the cores can use.
 
     Returns:
-        By protocol, for each net and after them for the ensemble, what `errors` says.
+        By protocol, the result of `errors` for each net and, last, for the ensemble.
 
     Raises:
         InputError: A protocol is not for these images, an image is damaged, a folder cannot be written, another process
@@ -108,11 +108,11 @@ def judge(
 
 
 def errors(labels: Tensor, caches: Sequence[Sequence[ScoresFile]], weights: Sequence[float] = (1.0,)) -> Errors:
-    """Errors of mean scores: of each net over its views, and over nets in proportion to these weights.
+    """Errors of mean scores: each net's mean over its views, then the mean over nets, weighted in proportion.
 
     Returns:
-        top1_error and top5_error in percent, the latter None where there are fewer than five classes; and images, the
-        number of those that could be read.
+        top1_error and top5_error in percent (the latter None if there are fewer than five classes), and images, the
+        number of images that could be read.
     """
     files = [[cache.read() for cache in of_net] for of_net in caches]
     classes = caches[0][0].shape[1]
@@ -130,8 +130,8 @@ def errors(labels: Tensor, caches: Sequence[Sequence[ScoresFile]], weights: Sequ
     return {"top1_error": percent[1], "top5_error": percent.get(5), "images": images}
 
 
-def _keep(net: Judged, protocol: Protocol, entry: Errors) -> None:
-    """Put what was found into evaluation.json."""
+def _keep(net: Judged, protocol: Testing, entry: Errors) -> None:
+    """Write a net's errors by one protocol into its evaluation.json."""
     about = {
         "views": [str(view) for view in net.images.views(protocol)],
         "data": net.images.name,
@@ -143,15 +143,15 @@ def _keep(net: Judged, protocol: Protocol, entry: Errors) -> None:
 
 
 def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
-    """Complete the caches of these views: one pass for all nets that are judged on the same images."""
+    """Complete the scores in these views, in one pass for all nets that are judged on the same images."""
     missing = [(net, view) for net, view in jobs if net.cache(view).read() is None]
     for digest in dict.fromkeys(net.images.digest for net, _ in missing):
         _pass([(net, view) for net, view in missing if net.images.digest == digest], device, batch_size, workers)
 
 
 def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
-    """Show each image to all these nets in all these views, from the first block on that is missing anywhere."""
-    torch.backends.cudnn.allow_tf32 = False  # what is reported is that of 32-bit floats
+    """Show each image to all these nets in all these views, starting at the first portion that any of them lacks."""
+    torch.backends.cudnn.allow_tf32 = False  # reported errors are those of 32-bit floats
     torch.set_float32_matmul_precision("highest")
     means = {net: net.mean.to(device) for net, _ in jobs}
     for net in means:
@@ -163,23 +163,23 @@ def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size:
     images = jobs[0][0].images
     words = f"{len(means)} net{'s' * (len(means) > 1)}: {', '.join(dict.fromkeys(str(view) for _, view in jobs))}"
     with progress(words, len(images.labels), start) as advance:
-        for block in images.blocks({view.short_side for _, view in jobs}, start, workers):
-            read = [i for i, sides in enumerate(block) if sides is not None]
+        for portion in images.portions({view.short_side for _, view in jobs}, start, workers):
+            read = [i for i, sides in enumerate(portion) if sides is not None]
             for (net, view), cache in zip(jobs, caches, strict=True):
-                if cache.rows == start:  # else it has this block from an evaluation that was stopped
-                    rows = torch.full((len(block), cache.shape[1]), -1.0)
-                    seen = [block[i][view.short_side] for i in read]
+                if cache.rows == start:  # else a stopped evaluation has written this portion
+                    rows = torch.full((len(portion), cache.shape[1]), -1.0)
+                    seen = [portion[i][view.short_side] for i in read]
                     rows[read] = scores(net.net, means[net], view, seen, batch_size)
                     cache.append(rows)
-            start += len(block)
-            advance(len(block))
+            start += len(portion)
+            advance(len(portion))
     for cache in caches:
         cache.finish()
 
 
 @contextmanager
 def _locked(nets: Sequence[Judged]) -> Iterator[None]:
-    """Own the caches of these nets: one process at a time writes them."""
+    """Hold the locks of these nets' score files: one process at a time writes them."""
     with ExitStack() as held:
         for net in nets:
             try:

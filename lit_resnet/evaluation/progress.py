@@ -1,4 +1,4 @@
-"""How far a pass over the images is, on stderr."""
+"""Progress of a pass over the images, on stderr."""
 
 import sys
 import time
@@ -13,17 +13,18 @@ LOG_SECONDS = 60  # between lines in a log file
 
 
 class Speed(ProgressColumn):
-    """Images a second, of late."""
+    """Recent throughput."""
 
     def render(self, task: Task) -> Text:
+        """Images per second as text; empty while it is unknown."""
         return Text(f"{task.speed:,.1f} images/s" if task.speed else "")
 
 
 @contextmanager
 def progress(words: str, total: int, completed: int) -> Iterator[Callable[[int], None]]:
-    """A bar with images/s and the time left, and `words` about what is done; in a log file, a line every minute.
+    """Show a bar with images/s, the time left, and `words` that say what is being done; in a log file, a line a minute.
 
-    Gives the function to call with the number of images that have been done since.
+    Yields a function: call it with the number of images that were done since the last call.
     """
     console = Console(stderr=True)
     bar = Progress(

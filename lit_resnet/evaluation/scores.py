@@ -1,7 +1,7 @@
 """The scores that a net gives to images in one view.
 
-Scores are those after softmax, and what is averaged is they: over crops, positions and mirror images here, over scales
-and nets later. Softmax is that of 32-bit floats; sums are taken in 64 bits.
+Scores are outputs of softmax. They are averaged over crops, positions and mirror images here, and over scales and nets
+later. Softmax is taken in 32-bit floats, sums in 64 bits.
 """
 
 from collections import defaultdict
@@ -22,11 +22,11 @@ def scores(net: Net, mean: Tensor, view: View, images: Sequence[Tensor], batch_s
 
     Args:
         net: In evaluation mode.
-        mean: What is subtracted, in levels, on the device of the net: [3, 1, 1], or of the size of a training crop. A
-            dense view takes it resized.
-        view: What is seen of each image; its mirror image is of what is left after the subtraction.
-        images: uint8 [3, h, w] each, resized as the view wants it.
-        batch_size: Crops of a forward pass. Of larger images fewer are taken, with as many pixels; at least one.
+        mean: The mean that is subtracted, in levels, on the device of the net: [C, 1, 1], or of the size of a training
+            crop. For a dense view the latter is resized.
+        view: The parts of each image that are shown to the net; they are mirrored after the subtraction.
+        images: uint8 [C, h, w] each, resized as the view needs them.
+        batch_size: Crops of a forward pass. Of larger images there are fewer, with as many pixels; at least one.
     """
     found = torch.empty(len(images), net.config.num_classes)
     by_shape = defaultdict(list)
@@ -40,7 +40,7 @@ def scores(net: Net, mean: Tensor, view: View, images: Sequence[Tensor], batch_s
 
 
 def _scores(net: Net, mean: Tensor, view: View, seen: Tensor) -> Tensor:
-    """Scores of [N, views, 3, height, width]: float32 [N, classes]."""
+    """Mean scores of crops [N, crops of an image, C, height, width]: float32 [N, classes]."""
     n, views = seen.shape[:2]
     if view.kind == "dense" and mean.shape[1:].numel() > 1:
         mean = F.interpolate(mean[None], seen.shape[-2:], mode="bilinear")[0]
@@ -54,14 +54,14 @@ def _scores(net: Net, mean: Tensor, view: View, seen: Tensor) -> Tensor:
 
 
 def window(config: NetConfig, crop: int) -> int:
-    """Side of the last map that a training crop gives: 7 for 224 in Table 1's nets. All of it is one position."""
+    """Side of the last map of a training crop: 7 for 224 in Table 1's nets. The whole map is one position."""
     if config.family == "vgg":
-        return crop // 32  # its pools leave out what is over
+        return crop // 32  # its pools drop a last odd row or column
     return -(-crop // (32 if config.family == "imagenet" else 4))
 
 
 def _crops(view: View, height: int, width: int) -> int:
-    """How many crops have as many pixels as what is seen of one image."""
+    """How many crops have as many pixels as the parts of one image that are shown to the net."""
     if view.kind == "dense":
         return 2 * -(-height * width // view.crop**2)
     return 10 if view.kind == "ten-crop" else 1

@@ -10,13 +10,13 @@ from lit_resnet.errors import InputError
 class TopError(MulticlassAccuracy):
     """Percent of the images whose class is not among the k that score highest.
 
-    A tie counts against the net: an image is right only where fewer than k other classes score as high as its own or
-    higher, so that equal scores for all classes are always wrong, and not right where its class happens to come first.
+    A tie counts against the net: an image is right only if fewer than k other classes score as high as its own class or
+    higher. So equal scores for all classes are wrong for every image, not right for the images of the first class.
     An image with a score that is not finite is wrong.
 
     Args:
         classes: Number of classes.
-        k: 1 or 5 in the paper. With k classes none can be wrong.
+        k: 1 or 5 in the paper. With just k classes no image can be wrong.
 
     Raises:
         InputError: There are fewer than k classes.
@@ -29,12 +29,13 @@ class TopError(MulticlassAccuracy):
         super().__init__(classes, top_k=k, average="micro", sync_on_compute=False)
 
     def update(self, scores: Tensor, labels: Tensor) -> None:
-        """Count a batch: scores [N, classes] of any kind that is higher for likelier classes, and labels [N]."""
+        """Count a batch: scores [N, classes], higher for likelier classes, and labels [N]."""
         finite = scores.isfinite().all(1, keepdim=True)
         scores = torch.where(finite, scores, 0)
         own = scores.gather(1, labels[:, None])
-        lowered = own.nextafter(torch.full_like(own, -torch.inf))  # below those that it was equal to, and no others
+        lowered = own.nextafter(torch.full_like(own, -torch.inf))  # below equal scores, above lower ones
         super().update(scores.scatter(1, labels[:, None], lowered), labels)
 
     def compute(self) -> Tensor:
+        """The error of all batches counted so far, in percent."""
         return 100 * (1 - super().compute())

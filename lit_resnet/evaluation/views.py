@@ -1,4 +1,4 @@
-"""The views of an image that a net is judged by, and which of them a protocol averages over (Sec. 3.4)."""
+"""The views of an image that a net is judged by, and the views that each protocol averages over (Sec. 3.4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from torch import Tensor
 
 from lit_resnet.data.photographs import Photographs, centre
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 
-SCALES = (224, 256, 384, 480, 640)  # the paper's, for nets that are trained on crops of 224
+SCALES = (224, 256, 384, 480, 640)  # shorter sides in the paper, whose nets are trained on crops of 224
 PAPER_CROP = 224
 
 
 @dataclass(frozen=True)
 class View:
-    """What a net sees of an image, and averages its scores over.
+    """The parts of an image that are shown to a net, which averages its scores over them.
 
     Args:
-        kind: `center`, the crop in the middle; `ten-crop`, this one, those in the corners, and the mirror images of all
+        kind: `center`, the crop in the middle; `ten-crop`, that one, those in the corners, and the mirror images of all
             five; `dense`, the whole image and its mirror image, in fully-convolutional form.
-        short_side: Shorter side that an image is resized to; None for images that are taken as they are.
-        crop: Side of the crops that the net was trained on; None where these were whole images.
+        short_side: Size that the shorter side of an image is resized to; None if images are not resized.
+        crop: Side of the crops that the net was trained on; None if it was trained on whole images.
     """
 
     kind: Literal["center", "ten-crop", "dense"]
@@ -35,13 +35,13 @@ class View:
 
     @property
     def mirrored(self) -> bool:
-        """Whether mirror images are looked at, too."""
+        """Whether mirror images are shown, too."""
         return self.kind != "center"
 
     def cut(self, images: Sequence[Tensor]) -> Tensor:
-        """What is seen of N images but for mirror images: uint8 [3, h, w] each -> [N, views, 3, height, width].
+        """Cut the crops, without mirror images, out of N images: uint8 [C, h, w] each -> [N, crops, C, height, width].
 
-        The images of a dense view are of one size.
+        The images of a dense view must be of one size.
         """
         if self.kind == "dense" or self.crop is None:
             return torch.stack(list(images))[:, None]
@@ -50,16 +50,16 @@ class View:
         return torch.stack([five_crops(image, self.crop) for image in images])
 
 
-def views_of(protocol: Protocol, photographs: Photographs, scales: Sequence[int] | None = None) -> list[View]:
-    """The views whose scores a protocol averages, for a net that was trained on such photographs.
+def views_of(protocol: Testing, photographs: Photographs, scales: Sequence[int] | None = None) -> list[View]:
+    """The views whose scores a protocol averages, for a net that was trained with these settings.
 
     Args:
         protocol: How it is judged.
-        photographs: Sides of its training crops, and of the image that test crops are taken from.
-        scales: Shorter sides of `multi-scale`; None for the paper's, which grow and shrink with the training crop.
+        photographs: The sizes of its training crops, and of the resized image that test crops are cut from.
+        scales: Shorter sides of `multi-scale`; None for the paper's, in proportion to the training crop.
 
     Raises:
-        InputError: A scale is smaller than the crops, or stands twice.
+        InputError: A scale is smaller than the crops, or is given twice.
     """
     crop = photographs.crop
     if protocol != "multi-scale":

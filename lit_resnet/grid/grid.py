@@ -34,7 +34,7 @@ import yaml
 
 import lit_resnet
 from lit_resnet.errors import InputError, did_you_mean
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.files import read_yaml
 from lit_resnet.grid import cluster
 from lit_resnet.grid.cluster import Cluster
@@ -73,7 +73,7 @@ class Ensemble:
 
     name: str
     cells: tuple[str, ...]
-    protocol: Protocol
+    protocol: Testing
 
 
 @dataclass(frozen=True)
@@ -252,9 +252,9 @@ def _ensemble(where: str, name: str, content: Any, cells: list[str]) -> Ensemble
             raise InputError(f"{where}: {cell!r} is no cell of the grid{did_you_mean(str(cell), cells)}")
         if chosen.count(cell) > 1:
             raise InputError(f"{where}: cell {cell} stands twice")
-    if protocol not in get_args(Protocol):
-        near = did_you_mean(str(protocol), get_args(Protocol))
-        raise InputError(f"{where}: protocol is {protocol!r}: write one of {', '.join(get_args(Protocol))}{near}")
+    if protocol not in get_args(Testing):
+        near = did_you_mean(str(protocol), get_args(Testing))
+        raise InputError(f"{where}: protocol is {protocol!r}: write one of {', '.join(get_args(Testing))}{near}")
     return Ensemble(name, tuple(chosen), protocol)
 
 

@@ -1,4 +1,4 @@
-"""What is trained: the paper's plain and residual nets, and VGG beside them. Knows torch and nothing else."""
+"""The nets that are trained: the paper's plain and residual nets, and VGG beside them. Imports torch alone."""
 
 from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.resnet import ResNet

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def conv(c_in: int, c_out: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """Convolution without bias that keeps the map size, but for its stride."""
+    """Convolution without bias, padded so that only its stride changes the map size."""
     return nn.Conv2d(c_in, c_out, size, stride=stride, padding=size // 2, bias=False)
 
 
@@ -34,7 +34,7 @@ def layers_of(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 class ZeroPad(nn.Module):
-    """Option A: subsample the map and add channels of zeros. No parameters."""
+    """Option A (Sec. 3.3): subsample the map and add channels of zeros. No parameters."""
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
@@ -117,13 +117,13 @@ class Basic(Block):
         self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
 
     def residual(self, x: Tensor) -> Tensor:
-        """F(x) of two layers."""
+        """W2 ReLU(W1 x), with BN after both."""
         x = self.relu(self.bn1(self.conv1(x)))
         return self.bn2(self.conv2(x))
 
 
 class Bottleneck(Block):
-    """1x1 that reduces, 3x3, 1x1 that restores four times the width (Fig. 5 right)."""
+    """A 1x1 layer that reduces the width, a 3x3 layer, a 1x1 layer that widens four times (Fig. 5 right)."""
 
     expansion = 4
 
@@ -136,14 +136,14 @@ class Bottleneck(Block):
         self.conv3, self.bn3 = conv(width, restored, 1), nn.BatchNorm2d(restored)
 
     def residual(self, x: Tensor) -> Tensor:
-        """F(x) of three layers."""
+        """W3 ReLU(W2 ReLU(W1 x)), with BN after each."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         return self.bn3(self.conv3(x))
 
 
 class SingleLayer(Block):
-    """One 3x3 layer, y = ReLU(W1 x + x): the form in which Sec. 3.2 saw no advantage."""
+    """One 3x3 layer, y = ReLU(W1 x + x): a form in which the paper saw no advantage (Sec. 3.2)."""
 
     per_function = 2
 
@@ -152,7 +152,7 @@ class SingleLayer(Block):
         self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
 
     def residual(self, x: Tensor) -> Tensor:
-        """F(x) of one layer."""
+        """W1 x, with BN."""
         return self.bn1(self.conv1(x))
 
 

@@ -1,4 +1,4 @@
-"""The net as a typed value: what the paper varies, and nothing else."""
+"""The config of a net: what the paper varies, and nothing else."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ IMAGENET_BLOCKS = {
     152: (3, 8, 36, 3),
 }
 
-
+# Convolutions between two pools.
 VGG_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
@@ -27,7 +27,7 @@ class NetConfig:
 
     Args:
         family: `cifar` for the nets of Sec. 4.2 (6n+2 layers, 16-32-64 filters), `imagenet` for those of Table 1, `vgg`
-            for the reference that these follow (its ref. [41]).
+            for the nets that those follow (the paper's ref. [41]).
         depth: Weighted layers: 6n+2 for `cifar` (20, 32, 44, 56, 110, 1202); 18, 34, 50, 101 or 152 for `imagenet`; 16
             or 19 for `vgg`.
         shortcut: `none` is the plain net; `A` pads with zeros where dimensions increase, `B` projects there, `C`
@@ -42,7 +42,7 @@ class NetConfig:
         in_channels: Channels of the images.
 
     Raises:
-        ValueError: The paper's rules give no such net; the message says what to write instead.
+        ValueError: There is no such net by the paper's rules; the message says what to write instead.
     """
 
     family: Family = "cifar"
@@ -100,7 +100,7 @@ class NetConfig:
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """Residual functions (pairs of layers, or bottlenecks) in each stage; for `vgg` convolutions."""
+        """Residual functions (pairs of layers, or bottlenecks) in each stage; convolutions in each stage of `vgg`."""
         if self.family == "cifar":
             return ((self.depth - 2) // 6,) * 3
         if self.family == "vgg":

@@ -1,4 +1,4 @@
-"""Less memory for very deep nets: activations are recomputed in the backward pass instead of kept."""
+"""Less memory for very deep nets: the backward pass recomputes activations that were not kept."""
 
 import math
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
-    """`blocks(x)`, of whose activations only those between segments of about √n blocks are kept.
+    """`blocks(x)`, keeping only the activations between segments of about √n of the n blocks.
 
-    The backward pass computes each segment's once more: a third more arithmetic for memory that grows with √n instead
-    of n. Gradients and BN's running statistics are the same.
+    The backward pass computes the activations of each segment again: a third more arithmetic, for memory that grows
+    with √n instead of n. Gradients and BN's running statistics are the same.
     """
     size = max(1, round(math.sqrt(len(blocks))))
     for start in range(0, len(blocks), size):
@@ -21,7 +21,7 @@ def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
             segment,
             x,
             use_reentrant=False,
-            preserve_rng_state=False,  # there is nothing random in a net
+            preserve_rng_state=False,  # residual nets have nothing random, such as dropout
             context_fn=lambda segment=segment: (nullcontext(), _statistics_kept(segment)),
         )
     return x
@@ -29,7 +29,7 @@ def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
 
 @contextmanager
 def _statistics_kept(segment: nn.Module) -> Iterator[None]:
-    """The second time around, BN must not count the batch into its running statistics again."""
+    """Keep BN from counting the batch into its running statistics a second time."""
     norms = [module for module in segment.modules() if isinstance(module, nn.BatchNorm2d)]
     before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:

@@ -1,19 +1,20 @@
-"""Batch normalization over groups: what the paper's two GPUs did to a batch, on one device."""
+"""Batch normalization over groups of images: one device does what the paper's two GPUs did to a batch."""
 
 import torch
 from torch import Tensor, nn
 
 
 class GroupedBatchNorm2d(nn.BatchNorm2d):
-    """BN that normalizes each group of so many images by its own statistics; in evaluation it is like any other.
+    """BN that normalizes each group of images by the group's own statistics; in evaluation it is ordinary BN.
 
     The paper trains on CIFAR-10 with 128 images on two GPUs, so that a BN layer sees 64 (Sec. 4.2). The running
-    statistics take the groups in one after another.
+    statistics are updated with one group after the other.
     """
 
-    group: int
+    group: int  # images
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalize [N, C, H, W], group by group while it trains."""
         if not self.training:
             return super().forward(x)
         normalize = super().forward

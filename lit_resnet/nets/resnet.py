@@ -16,8 +16,7 @@ from lit_resnet.nets.memory import recomputed
 class ResNet(nn.Module):
     """A plain or residual net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`).
 
-    [N, C, H, W] float images -> [N, num_classes] logits. With `recompute` set it trains in far less memory, for a third
-    more arithmetic.
+    With `recompute` set it trains in far less memory, for a third more arithmetic.
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -59,8 +58,8 @@ class ResNet(nn.Module):
 
         Args:
             x: Images of any size that gives a last map of `window` or more.
-            window: Side of the last map of a training crop, 7 for 224x224: what is pooled for a position. An image of
-                that size has one position, and there the logits of `forward`.
+            window: Side of the last map of a training crop, 7 for 224x224: the part that is pooled for one position. An
+                image of the size of the crop has one position, with the logits of `forward`.
         """
         pooled = F.avg_pool2d(self._maps(x), window, stride=1)
         return self.fc(pooled.movedim(1, -1)).movedim(-1, 1)

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 (the paper's ref. [41]), which its plain nets follow and are measured against."""
+"""VGG-16 and VGG-19 (the paper's ref. [41]): its plain nets follow them, and it compares its errors with theirs."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,7 +14,7 @@ MAP = 7  # side of the last map of a 224x224 image, which the first fully-connec
 
 
 class VGG(nn.Module):
-    """[N, C, H, W] float images -> [N, num_classes] logits. No BN; dropout between the fully-connected layers.
+    """VGG without BN, with dropout between the fully-connected layers.
 
     Attribute names are torchvision's, so that its published weights load.
     """
@@ -43,7 +43,7 @@ class VGG(nn.Module):
         return self._classify(self.features(x))
 
     def dense(self, x: Tensor, window: int) -> Tensor:
-        """The fully-convolutional form, as of `ResNet.dense`."""
+        """The fully-convolutional form; see `ResNet.dense`."""
         windows = self.features(x).unfold(2, window, 1).unfold(3, window, 1)  # [N, C, h, w, window, window]
         n, _, h, w = windows.shape[:4]
         logits = self._classify(windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2))

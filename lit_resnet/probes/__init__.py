@@ -1,1 +1,1 @@
-"""What is measured inside a net: parameters and multiply-adds, layer responses. Knows no trainer."""
+"""Measurements inside a net: parameters and multiply-adds, layer responses, signals, speed. Knows no trainer."""

@@ -1,7 +1,7 @@
 """The anatomy of a net, its layers and the shortcuts around them: read from what its modules do, not from its config.
 
-Table 1 and Fig. 3 are made of it: a net with a block too few, a stride in the wrong place or a shortcut missing looks
-wrong there.
+Table 1 and Fig. 3 are made from it, so that a net that lacks a block or a shortcut, or has a stride in the wrong place,
+looks wrong there.
 """
 
 import copy
@@ -23,11 +23,11 @@ class Layer:
 
     Args:
         kind: What it is; `fc` is fully connected.
-        kernel: Height and width of the window that it sees; 1x1 for `fc`, the whole map for `avg pool`.
+        kernel: Height and width of its window; 1x1 for `fc`, the whole map for `avg pool`.
         width: Channels of its output.
         stride: How far the window moves; 1 for `fc`.
         map: Height and width of its output; 1x1 for `fc`.
-        params: Its parameters, with those of the BN that follows.
+        params: Its parameters, including those of the BN that follows.
     """
 
     kind: Literal["conv", "max pool", "avg pool", "fc"]
@@ -40,14 +40,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A shortcut: what one layer puts out is added to what a later one does (Fig. 2).
+    """A shortcut: the output of one layer is added to the output of a later one (Fig. 2).
 
     Args:
-        start: Place of the former among the net's layers; -1 for the image.
-        end: Place of the latter.
-        kind: `identity`; `zero-padding` of the channels that are missing (option A); `projection` by a 1x1 convolution.
+        start: Index of the earlier layer among the net's layers; -1 for the image.
+        end: Index of the later layer.
+        kind: `identity`; `zero-padding` of the missing channels (option A); `projection` by a 1x1 convolution.
         stride: How many times smaller the map is at the end.
-        params: Parameters of the projection, with its BN.
+        params: Parameters of the projection, including its BN.
     """
 
     start: int
@@ -59,9 +59,9 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A net's layers and shortcuts in the order in which they end, and multiply-adds of one image. Needs no torch.
+    """A net's layers and shortcuts, in the order in which they end, and multiply-adds of one image. Plain values.
 
-    Projections are shortcuts and not among the layers.
+    Projections are among the shortcuts, not among the layers.
     """
 
     layers: tuple[Layer, ...]
@@ -70,7 +70,7 @@ class Anatomy:
 
     @property
     def depth(self) -> int:
-        """Weighted layers, by which the paper names its nets."""
+        """The number of weighted layers, by which the paper names its nets."""
         return sum(layer.kind in ("conv", "fc") for layer in self.layers)
 
 
@@ -78,7 +78,7 @@ def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
     """Read `net`, whose layers are modules, along the forward pass of an image of shape (C, H, W) in evaluation mode.
 
     Raises:
-        ValueError: Two paths meet in something else than the end of a shortcut (Sec. 3.3); the message says where.
+        ValueError: Two paths meet, but not at the end of a shortcut as in Sec. 3.3; the message says where.
     """
     traced = fx.symbolic_trace(copy.deepcopy(net).to("meta").eval())
     ShapeProp(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
@@ -91,14 +91,14 @@ def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
 
 
 class _Reading:
-    """What is known of a net so far. Layers are known by their nodes in the graph; the image is a node, too."""
+    """What has been read of a net so far. Layers are identified by their nodes in the graph; so is the image."""
 
     def __init__(self) -> None:
         self.layers: dict[fx.Node, Layer] = {}
-        self.before: dict[fx.Node, fx.Node] = {}  # for each layer, projections too, the one whose output it takes
+        self.before: dict[fx.Node, fx.Node] = {}  # for each layer and projection, the layer whose output it takes
         self.shortcuts: list[tuple[fx.Node, fx.Node, Shortcut]] = []
-        self.source: dict[fx.Node, fx.Node] = {}  # for each value the layer that it is the output of
-        self.padded: set[fx.Node] = set()  # values with channels of zeros
+        self.source: dict[fx.Node, fx.Node] = {}  # for each value, the layer that made it
+        self.padded: set[fx.Node] = set()  # values with added channels of zeros
 
     def follow(self, node: fx.Node, module: nn.Module | None) -> None:
         """Take in the next node of the graph, which calls `module` or a function."""
@@ -113,7 +113,7 @@ class _Reading:
             self.source[node] = self._passing(node, inputs[0], module)
 
     def _passing(self, node: fx.Node, value: fx.Node, module: nn.Module | None) -> fx.Node:
-        """BN, ReLU and all that leaves a layer's output the output of that layer."""
+        """Pass BN, ReLU and other operations whose output still counts as the output of the layer before."""
         source = self.source[value]
         if params := _params(module):
             layer = self.layers[source]
@@ -123,7 +123,7 @@ class _Reading:
         return source
 
     def _addition(self, node: fx.Node, values: list[fx.Node]) -> fx.Node:
-        """The end of a shortcut, which is the path with fewer layers; or with the smaller one, where both have one."""
+        """End a shortcut: it is the path with fewer layers, or with the smaller kernel if both have one layer."""
         if node.target not in (operator.add, operator.iadd, torch.add):
             raise ValueError(f"{node}: paths meet there, and are not added")
         paths = [self._back(value) for value in values]
@@ -144,7 +144,7 @@ class _Reading:
         return end
 
     def _back(self, value: fx.Node) -> list[fx.Node]:
-        """The layers from `value` back to the image, and the image."""
+        """The layers from `value` back to the image, and last the image."""
         path = [self.source[value]]
         while path[-1] in self.before:
             path.append(self.before[path[-1]])
@@ -152,7 +152,7 @@ class _Reading:
 
 
 def _layer(node: fx.Node, value: fx.Node, module: nn.Module | None) -> Layer | None:
-    """The layer that `module`, called by `node` on `value`, is; None if it is none."""
+    """The layer for a `module` that `node` calls on `value`; None if the module is not a layer."""
     before, after = _map(value), _map(node)
     if isinstance(module, nn.Conv2d):
         kind, kernel, stride = "conv", module.kernel_size, module.stride

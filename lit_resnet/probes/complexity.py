@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from lit_resnet.nets import NetConfig, build
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # fvcore scripts a loss with torch.jit, which PyTorch calls old
+    warnings.simplefilter("ignore")  # PyTorch warns of torch.jit, which fvcore uses
     from fvcore.nn import FlopCountAnalysis
 
-TRACED_LAYERS = 200  # deeper nets take fvcore many seconds; PyTorch's counter gives the same figures
+TRACED_LAYERS = 200  # in deeper nets fvcore takes many seconds; PyTorch's counter gives the same numbers
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Complexity:
 def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
     """Count `net` for one image of shape (C, H, W). BN, ReLU, pooling and additions are not counted, as in the paper.
 
-    fvcore counts one multiply-add as one, but BN too: only its convolutions and matrix products are taken. `net` itself
-    stays as it is (a trace in training mode would move BN's statistics). It may be on the meta device, where building
-    it costs no weights.
+    fvcore counts a multiply-add as one, as the paper does, but it also counts BN: only its convolutions and matrix
+    products are used here. A copy of `net` is traced, so that BN's statistics do not change. `net` may be on the meta
+    device, where it has no weights.
     """
     params = sum(p.numel() for p in net.parameters() if p.requires_grad)
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
@@ -42,7 +42,7 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
 
 @cache
 def complexity_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Complexity:
-    """Count the net of a config, once; without drawing its weights, which takes seconds for large ones."""
+    """Count the net of a config, once per process, without drawing its weights: that takes seconds for large nets."""
     with torch.device("meta"):
         net = build(config)
     return complexity(net, image_shape)
@@ -51,8 +51,8 @@ def complexity_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Compl
 def _fvcore(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it traces with torch.jit too
-        # It cannot trace on the meta device; whatever weights lie in the memory count the same.
+        warnings.simplefilter("ignore")  # the same warning
+        # fvcore cannot trace on the meta device. Uninitialised weights do not change the count.
         net = copy.deepcopy(net).to_empty(device="cpu").eval()
         by_operator = FlopCountAnalysis(net, torch.zeros(1, *image_shape)).by_operator()
     return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))

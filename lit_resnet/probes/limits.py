@@ -1,15 +1,15 @@
-"""The most images/s that a device could train: the least work of a step, at the speed that the device is seen to have.
+"""The most images/s that a device could train: the least work of a training step, at the device's measured speed.
 
 The least work is that of a step in which nothing is done twice and all that can be fused is fused. Multiply-adds are
 those of convolutions and fc layers, forward once and backward twice: for the gradient of a layer's weights and for that
 of its input, which the first layer does not need. Of the bytes, every layer's output moves five times between memory
-and processor: written and read on the way forward; read, its gradient written and its gradient read on the way back;
-BN, ReLU and additions ride along. Every weight moves seven times as a 32-bit float: read forward and backward, its
-gradient written and read, its momentum read and written, and its new value written.
+and processor: written and read on the way forward; read, its gradient written and its gradient read on the way back.
+BN, ReLU and additions cost nothing extra. Every weight moves seven times as a 32-bit float: read forward and backward,
+its gradient written and read, its momentum read and written, and its new value written.
 
-So it is a limit and no forecast: PyTorch's own kernels for BN, ReLU and additions pass over memory several times more.
-It assumes that memory and arithmetic work side by side without waiting for each other, and that no layer's output stays
-in a cache. Where caches hold some, as those of a CPU do for small batches, memory could be quicker than it says.
+So it is a limit, not a forecast: PyTorch's own kernels for BN, ReLU and additions pass over memory several times more.
+It assumes that memory and arithmetic never wait for each other, and that no layer's output stays in a cache. Where a
+cache holds some outputs, as that of a CPU does for small batches, a device could be faster than this limit.
 """
 
 import copy
@@ -20,16 +20,16 @@ from torch import Tensor, nn
 
 from lit_resnet.probes import timing
 
-OUTPUT_PASSES = 5
+OUTPUT_PASSES = 5  # times that a layer's output moves between memory and processor
 WEIGHT_PASSES = 7
-COPIED_BYTES = 256 << 20  # many times what a cache holds
+COPIED_BYTES = 256 << 20  # many times the size of a cache
 MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
 SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one training step has to do."""
+    """The work of one training step: bytes moved between memory and processor, and multiply-adds."""
 
     bytes: int
     macs: int
@@ -37,7 +37,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a device does a second, as seen in large pieces of work."""
+    """The speed of a device: bytes and multiply-adds a second, measured in large pieces of work."""
 
     bytes: float
     macs: float
@@ -47,7 +47,7 @@ class Hardware:
         return max(work.bytes / self.bytes, work.macs / self.macs)
 
     def bound(self, work: Work) -> str:
-        """Which of the two it is: `memory` or `arithmetic`."""
+        """Which of the two takes longer: `memory` or `arithmetic`."""
         return "memory" if work.bytes / self.bytes > work.macs / self.macs else "arithmetic"
 
 
@@ -73,9 +73,10 @@ def least_work(net: nn.Module, shape: tuple[int, int, int, int], dtype: torch.dt
 
 
 def hardware(device: torch.device, dtype: torch.dtype) -> Hardware:
-    """Measure a device at its best: the bytes that a copy reads and writes, and the multiply-adds in `dtype`.
+    """Measure a device at its best: bytes that a copy reads and writes, and multiply-adds in `dtype`, a second.
 
-    The latter in a product of matrices and in a convolution, whichever is faster: libraries are better at one or other.
+    Multiply-adds are measured in a product of matrices and in a convolution, and the faster one counts: some libraries
+    are better at one, some at the other.
     """
     source = torch.ones(COPIED_BYTES, dtype=torch.uint8, device=device)  # zeros would share one page of memory
     target = torch.empty_like(source)

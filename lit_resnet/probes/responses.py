@@ -1,4 +1,4 @@
-"""Layer responses (Sec. 4.2, Fig. 7): how strongly each 3x3 layer answers, after BN and before ReLU or the addition."""
+"""Layer responses (Sec. 4.2, Fig. 7): the std of each 3x3 layer's output, after BN and before ReLU or the addition."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from lit_resnet.nets import Net
 
 
 class _Moments:
-    """Count, sum and sum of squares of all that passes, in float64: how it is cut into batches does not matter."""
+    """Count, sum and sum of squares of all outputs, in float64, so that the batch size does not matter."""
 
     def __init__(self) -> None:
         self.count, self.total, self.squares = 0, torch.zeros(()), torch.zeros(())
@@ -21,6 +21,7 @@ class _Moments:
         self.squares = self.squares.to(values) + values.square().sum()
 
     def std(self) -> float:
+        """The standard deviation of all outputs so far."""
         if self.count == 0:
             raise RuntimeError("a layer was never reached: hooks do not work on a compiled net")
         mean = self.total / self.count

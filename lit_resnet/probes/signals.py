@@ -1,4 +1,4 @@
-"""Signals through the layers while a net trains (Sec. 4.1): do they vanish on their way forward, or back?"""
+"""Signals in the layers while a net trains (Sec. 4.1): whether responses or gradients vanish."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from lit_resnet.nets import Net
 
 @dataclass(frozen=True)
 class Signal:
-    """One 3x3 layer in one iteration.
+    """The signals of one 3x3 layer in one iteration.
 
     Args:
         name: The layer's name.
         variance: Variance of its response (after BN, before ReLU or the addition) over the batch of this device.
-        gradient: L2 norm of the gradient of that batch's mean loss with respect to that response.
+        gradient: L2 norm of the gradient of the batch's mean loss with respect to the response.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Signal:
 
 
 class Listening:
-    """While it lasts, the next forward and backward pass of `net` is listened to. At all other times it costs nothing.
+    """A context that measures the signals of one forward and backward pass of `net`. Outside of it there is no cost.
 
     with Listening(net) as listening:
         loss(net(images)).backward()
@@ -54,7 +54,7 @@ class Listening:
         return heard
 
     def signals(self) -> list[Signal]:
-        """What was heard, in the order of the layers. Waits for the device."""
+        """The signals that were measured, in the order of the layers. Waits for the device."""
         names = [name for name, _ in self.net.layers()]
         variances = torch.stack([self.variances[name] for name in names]).tolist()
         gradients = torch.stack([self.gradients[name] for name in names]).tolist()

@@ -9,7 +9,7 @@ ROUNDS = 5
 
 
 def rounds(work: Callable[[], object], device: torch.device, seconds: float) -> list[float]:
-    """Seconds of one call of `work`, measured in `ROUNDS` rounds of about `seconds`, after one to warm up."""
+    """Seconds of one call of `work`: one value for each of `ROUNDS` rounds of about `seconds`, after a warm-up."""
     calls, start = 0, time.perf_counter()
     while calls == 0 or time.perf_counter() - start < seconds:
         work()
@@ -27,6 +27,6 @@ def _round(work: Callable[[], object], device: torch.device, calls: int) -> floa
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given; a CPU has."""
+    """Wait until a GPU has finished its queued work; a CPU has no queue."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from lit_resnet import data_sets
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.files import clock
 from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
@@ -122,7 +123,7 @@ class Cell:
         """Mean, std and smallest value of a number of the summaries; None where a run has none."""
         return Over.of([run.summary.get(key) for run in self.runs])
 
-    def judged(self, protocol: Protocol, key: str) -> Over | None:
+    def judged(self, protocol: Testing, key: str) -> Over | None:
         """The same of an error of that protocol, `top1_error` or `top5_error`."""
         return Over.of([run.evaluations.get(protocol, {}).get(key) for run in self.runs])
 
@@ -150,7 +151,7 @@ class GridRuns:
     def photographs(self) -> bool:
         """Whether its nets see ImageNet, or a folder like it: then its test errors are of the centre crop."""
         data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
-        return all(isinstance(said, dict) and said.get("source") == "imagenet" for said in data)
+        return all(isinstance(said, dict) and data_sets.is_photographs(said.get("source")) for said in data)
 
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
         """What one of its ensembles errs: top1_error, top5_error (percent, or None), images, runs (folders), data.

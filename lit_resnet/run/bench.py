@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from lit_resnet.data.augment import CropFlip, pixel_mean
-from lit_resnet.data.sources import Splits
+from lit_resnet.data.in_memory import InMemory, Splits
 from lit_resnet.data.stream import BatchStream
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count
@@ -45,7 +45,7 @@ read again backward, its gradient written and read; BN, ReLU and additions are f
 
 
 class RunOfImages(RunCLI):
-    """A run whose data set is given as tensors, and named by a config whose `data.source` has images of that shape."""
+    """A run whose data set is given as tensors, in place of the CIFAR-10 that its config names."""
 
     def __init__(self, config: dict[str, Any], splits: Splits) -> None:
         self.splits = splits
@@ -53,8 +53,7 @@ class RunOfImages(RunCLI):
 
     def instantiate(self, **trainer: Any) -> None:
         super().instantiate(**trainer)
-        self.datamodule.prepare_data = lambda: None
-        self.datamodule._splits = self.splits
+        self.datamodule.data_set = InMemory(NetConfig().num_classes, SHAPE, lambda root: self.splits)
 
 
 def rows(depths: list[int], batch_size: int, precision: str, seconds: float, say: Callable[[str], None]) -> list[Row]:

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError, did_you_mean
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.nets import NetConfig
 from lit_resnet.run.environment import environment
 from lit_resnet.training.module import LitResNet, check_hyperparameters
@@ -84,7 +84,7 @@ class RunCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.net.{name}", apply_on="instantiate")
         parser.add_argument(
             "--evaluate",
-            type=list[Protocol],
+            type=list[Testing],
             default=[],
             help="Ways to judge the last model beside the error of a single view (Sec. 3.4): center (for its top-5 "
             "error), ten-crop, multi-scale.",
@@ -148,7 +148,7 @@ class RunCLI(LightningCLI):
         net = self.net(data)
         model = self.config.model
         _made(check_hyperparameters, **{name: model[name] for name in HYPERPARAMETERS})
-        if data.source != "imagenet" and set(self.config.evaluate) - {"center"}:
+        if not data.data_set.cropped and set(self.config.evaluate) - {"center"}:
             raise InputError(f"evaluate is {self.config.evaluate}: crops and scales are for data.source imagenet")
         devices = math.prod(self.devices())
         if data.batch_size % devices:
@@ -229,7 +229,7 @@ class RunCLI(LightningCLI):
         if config["accelerator"] == "auto" and torch.backends.mps.is_available():
             added["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
         # A training step is the block of iterations between two evaluations: evaluate after each.
-        self.datamodule.block, added["val_check_interval"] = config["val_check_interval"], 1
+        self.datamodule.stretch, added["val_check_interval"] = config["val_check_interval"], 1
         return super().instantiate_trainer(**added, **kwargs)
 
     def config_text(self) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import BATCH_SIZE, Errors, Judged, judge
 from lit_resnet.listing import Columns, Row, count, percent
@@ -23,7 +23,7 @@ form and mirror images at several sizes. Averaged are the scores after softmax; 
 
 def evaluate(
     runs: Sequence[Path],
-    protocols: Sequence[Protocol],
+    protocols: Sequence[Testing],
     scales: Sequence[int] | None = None,
     ensemble: bool = False,
     weights: Sequence[float] | None = None,
@@ -64,9 +64,9 @@ def judge_run(
     net: Net,
     mean: Tensor,
     images: TestImages,
-    protocols: Sequence[Protocol],
+    protocols: Sequence[Testing],
     device: torch.device,
-) -> dict[Protocol, Errors]:
+) -> dict[Testing, Errors]:
     """Judge a run that has just been trained, with the weights of its newest checkpoint, into its evaluation.json.
 
     Returns:
@@ -79,7 +79,7 @@ def judge_run(
     return {protocol: entries[0] for protocol, entries in judge([judged], protocols, device).items()}
 
 
-def ensemble_of(folders: Sequence[RunFolder], protocol: Protocol) -> Errors:
+def ensemble_of(folders: Sequence[RunFolder], protocol: Testing) -> Errors:
     """Errors of the mean of these runs' scores (Table 5): top1_error, top5_error (percent, or None) and images.
 
     From the caches; what is missing there is evaluated first.
@@ -98,7 +98,7 @@ def device() -> torch.device:
 
 def _check(
     runs: Sequence[Path],
-    protocols: Sequence[Protocol],
+    protocols: Sequence[Testing],
     scales: Sequence[int] | None,
     ensemble: bool,
     weights: Sequence[float] | None,

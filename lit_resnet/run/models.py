@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation.images import test_images
+from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
@@ -60,7 +60,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     shapes = ((data.in_channels, 1, 1), data.image_shape)
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
         raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
-    images = test_images(data)
+    images = TestImages(data)
     if root and images.digest != (folder.summary() or {}).get("test_images"):  # not what its tables are about
         folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
     return Judged(folder, net, mean, digest, images)
@@ -87,7 +87,7 @@ def published(path: Path, root: Path | None) -> Judged:
     weights[first] = weights[first] / torch.tensor(TORCHVISION_STD)[:, None, None]
     net.load_state_dict(weights, strict=False)  # early files lack BN's counts of batches, which nothing needs
     mean = 255 * torch.tensor(TORCHVISION_MEAN)[:, None, None]
-    return Judged(RunFolder(f"{path}.evaluation"), net, mean, digest, test_images(data))
+    return Judged(RunFolder(f"{path}.evaluation"), net, mean, digest, TestImages(data))
 
 
 def checkpoint_digest(folder: RunFolder) -> str:

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import lit_resnet
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation.images import test_images
+from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, write_whole
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
@@ -162,7 +162,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     counted = complexity(net, data.image_shape)
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
     recorder.disk.insist(str(folder.responses_file), lambda: folder.write_responses(measured))
-    images = test_images(data)
+    images = TestImages(data)
     if cli.config.evaluate:
         judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
     recorder.note_memory(device)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from lit_resnet.data.stream import Block
+from lit_resnet.data.stream import Batch, Stretch
 from lit_resnet.errors import InputError
 from lit_resnet.nets import Net, NetConfig, build
 from lit_resnet.nets.normalization import group_batch_norm
@@ -23,7 +23,6 @@ from lit_resnet.probes.signals import Listening, Signal
 from lit_resnet.training.schedule import LearningRate
 from lit_resnet.training.window import Window
 
-Batch = tuple[Tensor, Tensor]
 SPLITS = ("test", "val")  # in the order of ImageData's validation loaders
 
 
@@ -148,11 +147,11 @@ class LitResNet(LightningModule):
         self._restored = None
         self._listeners = [c.on_iteration_end for c in self.trainer.callbacks if hasattr(c, "on_iteration_end")]
 
-    def training_step(self, block: Block, batch_idx: int) -> None:
+    def training_step(self, stretch: Stretch, batch_idx: int) -> None:
         left = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else None
-        for batch in islice(block, left):
+        for batch in islice(stretch, left):
             self._iterate(*batch)
-            if self.global_step not in (block.stop, self.trainer.max_steps):
+            if self.global_step not in (stretch.stop, self.trainer.max_steps):
                 for listener in self._listeners:
                     listener(self.trainer, self)
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.verbs import options
 
 
@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "models", type=Path, metavar="RUN", nargs="+", help="a run folder, or a file of torchvision's published weights"
     )
     parser.add_argument(
-        "--protocol", choices=get_args(Protocol), nargs="+", default=["center"], help="one or more (default: center)"
+        "--protocol", choices=get_args(Testing), nargs="+", default=["center"], help="one or more (default: center)"
     )
     parser.add_argument(
         "--scales",

@@ -15,7 +15,7 @@ from lit_resnet.data import folder, layout, sources
 from lit_resnet.data.augment import subtract_mean
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
-from lit_resnet.data.stream import Block
+from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
 
 
@@ -59,7 +59,7 @@ def test_what_is_known_of_a_folder_without_decoding(root: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "cifar-10"}, "source is 'cifar-10': write one of .*; did you mean cifar10"),
+        ({"source": "cifar-10"}, "data.source is 'cifar-10': write one of .*; did you mean cifar10"),
         ({"image_size": 32}, "image_size is 32: leave it out"),
         ({"source": "folder", "image_size": 0}, "image_size is 0: write 1 or more"),
         ({"val_size": -1}, "val_size is -1: write 0 or more"),
@@ -81,7 +81,7 @@ def test_values_out_of_range(options: dict[str, Any], message: str) -> None:
 
 
 def test_val_split_is_fixed_disjoint_and_not_in_the_mean(tmp_path: Path) -> None:
-    every = sources.load("digits", tmp_path)[0]
+    every = sources.digits(tmp_path)[0]
     torch.manual_seed(1)
     a = digits(val_size=297)
     torch.manual_seed(2)
@@ -126,8 +126,8 @@ class Recorder(LightningModule):
         self.trained: list[Tensor] = []
         self.evaluated = [0, 0]
 
-    def training_step(self, block: Block, batch_idx: int) -> Tensor:
-        ((images, _),) = block
+    def training_step(self, stretch: Stretch, batch_idx: int) -> Tensor:
+        ((images, _),) = stretch
         self.trained.append(images)
         return self.weight * images.mean()
 
@@ -200,7 +200,7 @@ def test_photographs_that_are_held_out(photo_root: Path, small: Photographs) -> 
     data.setup("fit")
     assert (len(data.train[0]), len(data.val[0]), len(data.test[0])) == (9, 4, 5)
     assert sorted(data.train[0] + data.val[0]) == sorted(map(str, photo_root.glob("train/*/*")))
-    for files, labels in (data.train, data.val, data.test_files):
+    for files, labels in (data.train, data.val, data.test_split()):
         assert [int("n02_" in str(file)) for file in files] == labels.tolist()
     assert [sum(len(labels) for _, labels in split) for split in data.val_dataloader()] == [5, 4]
     every = photos(photo_root, small)

@@ -7,9 +7,9 @@ import torch
 from torchvision.datasets import imagenet
 
 from lit_resnet.data import layout
+from lit_resnet.data.layout import VAL_THEN_TEST
 from lit_resnet.errors import InputError
 
-TESTS = ("val", "test")
 WNIDS = ["n02", "n01", "n01", "n02", "n01"]  # of the five validation images in the order of their numbers
 
 
@@ -36,11 +36,11 @@ def write_kaggle(root: Path, wnids: list[str] = WNIDS) -> None:
 
 
 def test_by_class(photo_root: Path) -> None:
-    assert layout.class_names(photo_root, TESTS) == ["n01", "n02"]
-    files, labels = layout.training_images(photo_root, TESTS)
+    assert layout.class_names(photo_root, VAL_THEN_TEST) == ["n01", "n02"]
+    files, labels = layout.training_images(photo_root, VAL_THEN_TEST)
     assert files == sorted(str(path) for path in photo_root.glob("train/*/*"))
     assert labels.tolist() == [0] * 7 + [1] * 6
-    assert layout.test_images(photo_root, TESTS)[1].tolist() == [0, 0, 0, 1, 1]
+    assert layout.test_images(photo_root, VAL_THEN_TEST)[1].tolist() == [0, 0, 0, 1, 1]
 
 
 def test_the_first_name_of_the_test_folder_is_taken(photo_root: Path) -> None:
@@ -54,25 +54,25 @@ def test_other_files_are_ignored(photo_root: Path) -> None:
         (photo_root / "train" / "n01" / name).write_text("no image")
     (photo_root / "train" / ".cache").mkdir()
     (photo_root / "val" / "readme.txt").write_text("no class")
-    assert len(layout.training_images(photo_root, TESTS)[0]) == 13
-    assert len(layout.test_images(photo_root, TESTS)[0]) == 5
+    assert len(layout.training_images(photo_root, VAL_THEN_TEST)[0]) == 13
+    assert len(layout.test_images(photo_root, VAL_THEN_TEST)[0]) == 5
 
 
 @pytest.mark.parametrize("write", [write_meta, write_kaggle])
 def test_flat_validation_images(flat: Path, write: Callable[[Path], None]) -> None:
     write(flat)
-    files, labels = layout.test_images(flat, TESTS)
+    files, labels = layout.test_images(flat, VAL_THEN_TEST)
     assert [Path(file).name for file in files] == [f"ILSVRC2012_val_{i:08d}.JPEG" for i in range(1, 6)]
     assert labels.tolist() == [1, 0, 0, 1, 0]
-    assert layout.class_names(flat, TESTS) == ["n01", "n02"]
+    assert layout.class_names(flat, VAL_THEN_TEST) == ["n01", "n02"]
 
 
 def test_meta_file_is_made_of_the_development_kit(flat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (flat / layout.DEVKIT).write_bytes(b"packed")
     with pytest.raises(InputError, match=f"{flat}/{layout.DEVKIT}: damaged: replace it"):
-        layout.test_images(flat, TESTS)
+        layout.test_images(flat, VAL_THEN_TEST)
     monkeypatch.setattr(imagenet, "parse_devkit_archive", write_meta)
-    assert layout.test_images(flat, TESTS)[1].tolist() == [1, 0, 0, 1, 0]
+    assert layout.test_images(flat, VAL_THEN_TEST)[1].tolist() == [1, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("write", [write_meta, write_kaggle])
@@ -87,7 +87,7 @@ def test_meta_file_is_made_of_the_development_kit(flat: Path, monkeypatch: pytes
 def test_labels_of_other_images(flat: Path, write: Callable, wnids: list[str], message: str) -> None:
     write(flat, wnids)
     with pytest.raises(InputError) as error:
-        layout.test_images(flat, TESTS)
+        layout.test_images(flat, VAL_THEN_TEST)
     (file,) = (path for path in flat.iterdir() if path.is_file())
     assert str(error.value).startswith(f"{file}: {message.format(root=flat)}")
 
@@ -95,8 +95,8 @@ def test_labels_of_other_images(flat: Path, write: Callable, wnids: list[str], m
 def test_images_of_other_names(flat: Path) -> None:
     write_meta(flat)
     (flat / "val" / "ILSVRC2012_val_00000005.JPEG").rename(flat / "val" / "holiday.JPEG")
-    with pytest.raises(InputError, match="meta.bin: has no label of holiday: it is of other images"):
-        layout.test_images(flat, TESTS)
+    with pytest.raises(InputError, match="meta.bin: has no label of holiday: it belongs to other images"):
+        layout.test_images(flat, VAL_THEN_TEST)
 
 
 class Stranger:
@@ -117,7 +117,7 @@ def test_damaged_label_files(flat: Path, content: str) -> None:
     else:
         torch.save({"a": 1} if content == "other" else (Stranger(), []), path)
     with pytest.raises(InputError, match=f"{path}: damaged, or not torchvision's"):
-        layout.test_images(flat, TESTS)
+        layout.test_images(flat, VAL_THEN_TEST)
     path.unlink()
     kaggle = flat / "LOC_val_solution.csv"
     kaggle.write_bytes(
@@ -125,14 +125,14 @@ def test_damaged_label_files(flat: Path, content: str) -> None:
     )
     if content != "code":
         with pytest.raises(InputError, match=f"{kaggle}: damaged, or not Kaggle's"):
-            layout.test_images(flat, TESTS)
+            layout.test_images(flat, VAL_THEN_TEST)
 
 
 def test_labels_that_are_missing(flat: Path) -> None:
     with pytest.raises(
         InputError, match=f"{flat}/val: has no class folders.* put meta.bin, .* or LOC_val_solution.csv"
     ):
-        layout.test_images(flat, TESTS)
+        layout.test_images(flat, VAL_THEN_TEST)
 
 
 @pytest.mark.parametrize(("gone", "other"), [("val/n02", "train"), ("train/n01", "val")])
@@ -141,7 +141,7 @@ def test_classes_that_differ(photo_root: Path, gone: str, other: str) -> None:
     message = f"{photo_root}/{gone}: no such folder, but {photo_root}/{other} has this class"
     for read in (layout.class_names, layout.training_images, layout.test_images):
         with pytest.raises(InputError, match=message):
-            read(photo_root, TESTS)
+            read(photo_root, VAL_THEN_TEST)
 
 
 def test_imagenet_is_known_by_its_thousand_classes() -> None:

@@ -6,26 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from lit_resnet.data import develop, layout
+from lit_resnet.data import crops, layout
 from lit_resnet.data.augment import subtract_mean
+from lit_resnet.data.layout import VAL_THEN_TEST
 from lit_resnet.data.order import rng_of_batch
 from lit_resnet.data.photo_stream import PhotoBatches, PhotoStream, Reader
 from lit_resnet.data.photographs import Photographs, centre, read_photograph, resize_short_side, resized
 from lit_resnet.data.reading import Damages
+from lit_resnet.data.stream import Batch
 from lit_resnet.errors import InputError
 
-TESTS = ("val", "test")
 MEAN = torch.tensor([120.0, 110.0, 100.0]).reshape(3, 1, 1)
 CutOff = Callable[[Path], Path]
-Batch = tuple[Tensor, Tensor]
 
 
 @pytest.fixture(autouse=True)
 def portions_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a small batch is of several, the last one short."""
-    monkeypatch.setattr(develop, "PORTION", 4)
+    monkeypatch.setattr(crops, "PORTION", 4)
 
 
 def reader(photographs: Photographs) -> Reader:
@@ -34,7 +33,7 @@ def reader(photographs: Photographs) -> Reader:
 
 
 def stream(root: Path, photographs: Photographs, batch_size: int = 10, seed: int = 7, **where: int) -> PhotoStream:
-    files, _ = layout.training_images(root, TESTS)
+    files, _ = layout.training_images(root, VAL_THEN_TEST)
     numbers = torch.arange(len(files))  # an image's label is its number
     return PhotoStream(files, numbers, reader(photographs), True, batch_size, seed, **where)
 
@@ -93,7 +92,7 @@ def test_views_are_what_was_drawn(photo_root: Path, small: Photographs) -> None:
     sides = rng.integers(18, 31, 10)
     down, right, mirror = rng.random((3, 10))
     alphas = rng.normal(scale=0.5, size=(10, 3))
-    files, _ = layout.training_images(photo_root, TESTS)
+    files, _ = layout.training_images(photo_root, VAL_THEN_TEST)
     deviations = torch.tensor([0.2175, 0.0188, 0.0045])
     components = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
     for i in range(10):
@@ -109,7 +108,7 @@ def test_views_are_what_was_drawn(photo_root: Path, small: Photographs) -> None:
 
 
 def test_every_side_and_place_is_drawn(photo_root: Path, small: Photographs) -> None:
-    files, labels = layout.training_images(photo_root, TESTS)
+    files, labels = layout.training_images(photo_root, VAL_THEN_TEST)
     small = replace(small, short_side=(16, 18))
     source = PhotoStream(files, labels, reader(small), False, 600, seed=0)
     draws = source._places(0).draws
@@ -133,7 +132,7 @@ def test_a_damaged_image_fails_in_training_and_evaluation(
     ):
         take(stream(photo_root, small), 2)
     with pytest.raises(InputError, match=f"^{photo_root}/val/n02/n02_1.JPEG: not an image"):
-        list(PhotoBatches(*layout.test_images(photo_root, TESTS), reader(small), 2))
+        list(PhotoBatches(*layout.test_images(photo_root, VAL_THEN_TEST), reader(small), 2))
 
 
 @pytest.mark.parametrize("decode", ["workers", "device"])
@@ -144,7 +143,7 @@ def test_the_next_sound_image_takes_the_place_of_a_damaged_one(
     order = torch.cat([labels for _, labels in take(stream(photo_root, small), 5)]).tolist()
     broken = {order[2], order[3], order[7]}
     for number in broken:
-        cut_off(Path(layout.training_images(photo_root, TESTS)[0][number]))
+        cut_off(Path(layout.training_images(photo_root, VAL_THEN_TEST)[0][number]))
     expected = [next(image for image in order[i:] if image not in broken) for i in range(40)]
     skipping = stream(photo_root, small)
     batches = take(skipping, 4)
@@ -161,14 +160,14 @@ def test_nothing_but_damaged_images(photo_root: Path, small: Photographs, cut_of
     skip = replace(small, damaged="skip")
     with pytest.raises(InputError, match="damaged, as are all images before it in a row"):
         take(stream(photo_root, skip), 1)
-    assert list(PhotoBatches(*layout.test_images(photo_root, TESTS), reader(skip), 2)) == []
+    assert list(PhotoBatches(*layout.test_images(photo_root, VAL_THEN_TEST), reader(skip), 2)) == []
 
 
 @pytest.mark.parametrize(("workers", "decode"), [(0, "workers"), (2, "workers"), (1, "device")])
 def test_evaluation_is_by_centre_crops_in_order(
     photo_root: Path, small: Photographs, workers: int, decode: str
 ) -> None:
-    files, labels = layout.test_images(photo_root, TESTS)
+    files, labels = layout.test_images(photo_root, VAL_THEN_TEST)
     batches = PhotoBatches(files, labels, reader(replace(small, workers=workers, decode=decode)), batch_size=2)
     assert len(batches) == 3
     for _ in range(2):  # a second time as the first
@@ -184,7 +183,7 @@ def test_evaluation_is_by_centre_crops_in_order(
 def test_evaluation_counts_each_sound_image_once(
     photo_root: Path, small: Photographs, world_size: int, cut_off: CutOff
 ) -> None:
-    files, _ = layout.test_images(photo_root, TESTS)
+    files, _ = layout.test_images(photo_root, VAL_THEN_TEST)
     cut_off(Path(files[1]))
     seen = []
     for rank in range(world_size):
@@ -221,8 +220,8 @@ def test_what_is_left_to_the_device(
     (folder / "n01_4.JPEG").write_text("no image")
     names = ["n01_0.JPEG", "n01_1.JPEG", "n01_2.png", "n01_3.JPEG", "n01_4.JPEG", "n01_5.JPEG", "missing.JPEG"]
     files = [str(folder / name) for name in names]
-    loaded = develop.load(develop.Places(files, np.arange(7), [None] * 7, np.zeros((7, 3), np.float32)))
+    loaded = crops.load_files(crops.Places(files, np.arange(7), [None] * 7, np.zeros((7, 3), np.float32)))
     assert [length > 0 for length in loaded.lengths] == [True, False, False, False, False, True, False]
-    decoded = develop.decode(loaded, torch.device("cpu"))
+    decoded = crops.decode(loaded, torch.device("cpu"))
     assert list(decoded) == [files[0], files[5]]
     assert torch.equal(decoded[files[5]], read_photograph(files[5]))

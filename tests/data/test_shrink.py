@@ -70,7 +70,7 @@ def test_it_goes_on_with_what_is_missing(
 
     monkeypatch.setattr(module, "_shrunk", full)
     monkeypatch.setattr(module, "default_workers", lambda: 0)
-    with pytest.raises(InputError, match=f"^{target}: No space left on device: make room or mend it; .* goes on$"):
+    with pytest.raises(InputError, match=f"^{target}: No space left on device: make room or repair it; .* goes on$"):
         shrink(photo_root, target, 24)
     assert len(contents(target)) == 4
     (kept,) = [path for path in target.rglob("*") if path.name == done[0].name]

@@ -11,17 +11,25 @@ import torch
 from torchvision import datasets
 from torchvision.datasets.utils import calculate_md5
 
+from lit_resnet import data_sets
 from lit_resnet.data import sources
+from lit_resnet.data.dataset import Settings
+from lit_resnet.data.in_memory import InMemory, Splits
 from lit_resnet.errors import InputError
 
 DIGITS_CHECKSUMS = [3294216390, 1794458929, 3616487161, 1318419831]
 
 
+def load(source: str, root: Path) -> Splits:
+    train, test = sources.find(source).load(Settings(source, root))
+    return *train, *test
+
+
 def test_digits_are_split_the_same_way_whatever_the_seed(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    images, labels, test_images, test_labels = sources.load("digits", tmp_path)
+    images, labels, test_images, test_labels = load("digits", tmp_path)
     torch.manual_seed(2)
-    again = sources.load("digits", tmp_path)
+    again = load("digits", tmp_path)
     assert images.shape == (1297, 1, 8, 8)
     assert test_images.shape == (500, 1, 8, 8)
     assert images.dtype == torch.uint8
@@ -53,7 +61,7 @@ def fashion(place: Path, suffix: str = ".gz") -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("below", ["", "FashionMNIST/raw"])
 def test_fashion_mnist_reads_the_original_files(tmp_path: Path, suffix: str, below: str) -> None:
     arrays = fashion(tmp_path / below, suffix)
-    splits = sources.load("fashion-mnist", tmp_path)
+    splits = load("fashion-mnist", tmp_path)
     assert [split.dtype for split in splits] == [torch.uint8, torch.int64] * 2
     for tensor, values in zip(splits, arrays.values(), strict=True):
         assert np.array_equal(tensor.squeeze(1).numpy() if values.ndim == 3 else tensor.numpy(), values)
@@ -68,7 +76,7 @@ def test_a_damaged_idx_file_is_named(tmp_path: Path, suffix: str, keep: float) -
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content))])
     with pytest.raises(InputError, match=f"{path}: damaged"):
-        sources.load("fashion-mnist", tmp_path)
+        load("fashion-mnist", tmp_path)
 
 
 def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
@@ -76,7 +84,7 @@ def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train-labels-idx1-ubyte.gz"
     path.unlink()
     with pytest.raises(InputError, match=f"{path}: no such file"):
-        sources.load("fashion-mnist", tmp_path)
+        load("fashion-mnist", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +99,7 @@ def test_files_of_something_else(tmp_path: Path, name: str, values: np.ndarray, 
     fashion(tmp_path)
     write_idx(tmp_path / f"{name}-ubyte.gz", values)
     with pytest.raises(InputError, match=f"{tmp_path}: .*{message}"):
-        sources.load("fashion-mnist", tmp_path)
+        load("fashion-mnist", tmp_path)
 
 
 @pytest.fixture
@@ -117,7 +125,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_cifar10(cifar: Path) -> None:
-    images, labels, test_images, test_labels = sources.load("cifar10", cifar.parent)
+    images, labels, test_images, test_labels = load("cifar10", cifar.parent)
     assert images.shape == (20, 3, 32, 32)
     assert images.is_contiguous()
     assert labels.tolist() == [i % 10 for i in range(20)]
@@ -132,7 +140,7 @@ def test_a_damaged_cifar_file_is_named(cifar: Path, name: str, damage: str) -> N
     path = cifar / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]) if damage == "half" else path.unlink()
     with pytest.raises(InputError, match=f"{path}: missing or damaged: remove {cifar}"):
-        sources.load("cifar10", cifar.parent)
+        load("cifar10", cifar.parent)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +157,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     with pytest.raises(InputError) as error:
-        sources.load(source, tmp_path / "data")
+        load(source, tmp_path / "data")
     assert str(error.value).startswith(f"{tmp_path}/data: lacks ")
     assert wanted in str(error.value)
     assert "\n" not in str(error.value)
@@ -158,7 +166,13 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 @pytest.mark.parametrize("source", ["digits", "fashion-mnist"])
 def test_describe_agrees_with_load(tmp_path: Path, source: str) -> None:
     fashion(tmp_path)
-    num_classes, shape = sources.describe(source, tmp_path)
-    images, labels, *_ = sources.load(source, tmp_path)
+    num_classes, shape, _ = sources.find(source).describe(Settings(source))
+    images, labels, *_ = load(source, tmp_path)
     assert images.shape[1:] == shape
     assert len(labels.unique()) == num_classes
+
+
+def test_what_light_modules_know_of_data_sets_is_what_the_objects_say() -> None:
+    assert set(data_sets.PHOTOGRAPHS) == {name for name, one in sources.DATA_SETS.items() if one.cropped}
+    assert set(data_sets.PUBLISHED) == {name for name, one in sources.DATA_SETS.items() if isinstance(one, InMemory)}
+    assert data_sets.DEFAULT in sources.DATA_SETS

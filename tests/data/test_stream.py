@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.augment import CropFlip, pixel_mean, subtract_mean
-from lit_resnet.data.stream import BatchStream, Blocks, EvalBatches
+from lit_resnet.data.stream import BatchStream, EvalBatches, Stretches
 
 N = 40
 LABELS = torch.arange(N)  # an image's label is its number
@@ -79,16 +79,16 @@ def test_shards_are_the_parts_of_one_stream(images: Tensor, position: int) -> No
 
 
 @pytest.mark.parametrize("position", [0, 3, 4, 5])
-def test_blocks_end_at_multiples_and_have_the_batches_of_the_stream(images: Tensor, position: int) -> None:
-    blocks = iter(Blocks(stream(images, position=position), size=4))
-    ahead = [next(blocks) for _ in range(3)]  # as a Trainer does, before it trains on the first
+def test_stretches_end_at_multiples_and_have_the_batches_of_the_stream(images: Tensor, position: int) -> None:
+    stretches = iter(Stretches(stream(images, position=position), size=4))
+    ahead = [next(stretches) for _ in range(3)]  # as a Trainer does, before it trains on the first
     first = 4 * (position // 4)
     assert [(b.start, b.stop) for b in ahead] == [
         (position, first + 4),
         (first + 4, first + 8),
         (first + 8, first + 12),
     ]
-    batches = [batch for block in ahead for batch in block]
+    batches = [batch for stretch in ahead for batch in stretch]
     expected = take(stream(images), first + 12)[position:]
     assert all(same(a, b) for a, b in zip(batches, expected, strict=True))
 

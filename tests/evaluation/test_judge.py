@@ -12,6 +12,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+from lit_resnet.data import on_disk
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError
@@ -127,13 +128,13 @@ def test_an_ensemble_is_the_mean_of_cached_scores(run: Run, weights: list[float]
 
 
 def test_one_pass_for_all_nets_and_protocols(run: Run, monkeypatch: pytest.MonkeyPatch):
-    asked, read = [], images.read_in_order
+    asked, read = [], on_disk.read_in_order
 
     def spy(files, *others):
         asked.append(len(files))
         return read(files, *others)
 
-    monkeypatch.setattr(images, "read_in_order", spy)
+    monkeypatch.setattr(on_disk, "read_in_order", spy)
     folders = [run("a", 1), run("b", 2)]
     rows = verb.evaluate([folder.path for folder in folders], ["center", "ten-crop"])
     assert asked == [N]
@@ -199,19 +200,19 @@ def test_images_that_have_only_moved_are_the_same(run: Run, root: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("block", "left"),
+    ("portion", "left"),
     [(16, [("dense-55", 16), ("dense-37", 8), ("dense-55", 8)]), (8, [("dense-37", 8), ("dense-55", 8)])],
 )
 def test_an_evaluation_that_was_killed_goes_on_and_gives_the_same_bits(
-    run: Run, seen: list, monkeypatch: pytest.MonkeyPatch, block: int, left: list
+    run: Run, seen: list, monkeypatch: pytest.MonkeyPatch, portion: int, left: list
 ):
-    """Killed in its first block of 16 images, or the last one of 8, between two views."""
+    """Killed in its first portion of 16 images, or the last one of 8, between two views."""
     undisturbed, folder = run("a"), run("b")
     evaluate(undisturbed, protocol="multi-scale", scales=[37, 55])
     scores = judge.scores
 
     def killed(net, mean, view, images, batch_size):
-        if str(view) == "dense-55" and len(images) == block:
+        if str(view) == "dense-55" and len(images) == portion:
             raise KeyboardInterrupt
         return scores(net, mean, view, images, batch_size)
 
@@ -220,7 +221,7 @@ def test_an_evaluation_that_was_killed_goes_on_and_gives_the_same_bits(
         with pytest.raises(KeyboardInterrupt):
             evaluate(folder, protocol="multi-scale", scales=[37, 55])
     assert not list(folder.scores.glob("*.npy"))
-    with (folder.scores / "dense-55.part").open("ab") as file:  # a row and a half of a block that was being written
+    with (folder.scores / "dense-55.part").open("ab") as file:  # a row and a half of a portion that was being written
         file.write(bytes(36))
     seen.clear()
     evaluate(folder, protocol="multi-scale", scales=[37, 55])
@@ -273,7 +274,7 @@ def test_what_cannot_be_written(run: Run, monkeypatch: pytest.MonkeyPatch, numbe
     def refused(self, rows):
         raise self._unwritable(OSError(number, os.strerror(number)))
 
-    monkeypatch.setattr("lit_resnet.evaluation.cache.ScoresFile.append", refused)
+    monkeypatch.setattr("lit_resnet.evaluation.score_cache.ScoresFile.append", refused)
     with pytest.raises(kind, match=os.strerror(number)):
         evaluate(folder)
 
@@ -316,7 +317,7 @@ def test_a_run_that_has_just_been_trained(run: Run, seen: list):
     judged = models.of_run(folder)
     data = ImageData("imagenet", folder.config()["data"]["root"], photographs=PHOTOGRAPHS)
     found = verb.judge_run(
-        folder, judged.net, judged.mean, images.test_images(data), ["center", "ten-crop"], torch.device("cpu")
+        folder, judged.net, judged.mean, images.TestImages(data), ["center", "ten-crop"], torch.device("cpu")
     )
     assert found["center"]["images"] == N
     assert folder.evaluations()["center"].items() >= found["center"].items()

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 
-from lit_resnet.data import sources
+from lit_resnet.data.in_memory import InMemory
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
@@ -496,7 +496,7 @@ def test_three_deaths_without_a_word(whole: RunFolder, tmp_path: Path):
 def test_a_run_that_is_stopped_while_it_loads_stops_at_once(tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(InMemory, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         assert not train(RunCLI(config()), folder)
     assert (folder.status().state, folder.status().step) == ("queued", 0)
 
@@ -659,7 +659,7 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"trainer": {"precision": "64-true"}}, "trainer.precision is 64-true: write one of 32-true, bf16-mixed"),
         ({"seed_everything": -1}, "seed_everything is -1: write a whole number, 0 or more"),
         ({"seed_everything": False}, "seed_everything is False"),
-        ({"data": {"source": "cifar"}}, "data.source: cifar is not one of"),
+        ({"data": {"source": "cifar"}}, "data.source is 'cifar': write one of .*; did you mean cifar10"),
         ({"data": {"source": "folder", "root": "/nowhere"}}, "/nowhere"),
     ],
 )

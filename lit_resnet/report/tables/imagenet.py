@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lit_resnet import paper
-from lit_resnet.evaluation import Protocol
+from lit_resnet.evaluation import Testing
 from lit_resnet.grid.grid import Ensemble
 from lit_resnet.listing import percent
 from lit_resnet.report.runs import Cell, GridRuns, Over
 from lit_resnet.report.tables.table import NONE, Table, seen, spread, spreads, training
 
 IMAGENET = "imagenet"  # as summaries name the data set
-PROTOCOLS: dict[str, Protocol] = {"table2": "ten-crop", "table3": "ten-crop", "table4": "multi-scale"}
-AVERAGED: dict[Protocol, str] = {
+PROTOCOLS: dict[str, Testing] = {"table2": "ten-crop", "table3": "ten-crop", "table4": "multi-scale"}
+AVERAGED: dict[Testing, str] = {
     "center": "the centre crop alone",
     "ten-crop": "ten crops, the corners and the centre and their mirror images",
     "multi-scale": "the positions of the fully-convolutional form, several scales, and mirror images",
@@ -43,7 +43,7 @@ class Row:
 
     printed: dict[str, Any]
     cell: Cell | None
-    protocol: Protocol
+    protocol: Testing
 
     def ours(self, k: int) -> Over | None:
         """Our top-k error over the seeds; None where one of them has not been judged by the protocol."""

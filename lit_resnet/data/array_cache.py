@@ -14,14 +14,19 @@ from lit_resnet.errors import InputError
 
 
 def digest(content: Any) -> str:
-    """A short name for what `repr` tells apart."""
+    """A name of 32 hexadecimal digits for a value; values with different `repr` have different names."""
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
-def kept(key: Any, contents: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """What `make` returns; from the file of this key, if that was made of the same contents and is sound.
+def cached(key: Any, contents: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """The array that `make` returns, or the one that the cache has.
 
-    Of several processes one makes it.
+    Of several processes that ask at the same time, one makes it and the others wait.
+
+    Args:
+        key: Which file of the cache it is; a value with a `repr`.
+        contents: What the array is made of. A file made of other contents is replaced, and so is a damaged one.
+        make: Makes the array.
 
     Raises:
         InputError: The file cannot be written.
@@ -40,7 +45,7 @@ def kept(key: Any, contents: str, make: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 def _read(cache: Path, contents: str) -> np.ndarray | None:
-    """The array; None where there is no cache, an old one or a damaged one (zip files carry checksums)."""
+    """The array; None where the file is missing, damaged (zip files have checksums) or of other contents."""
     try:
         with np.load(cache, allow_pickle=False) as arrays:
             return arrays["array"] if arrays["contents"] == contents else None
@@ -49,7 +54,7 @@ def _read(cache: Path, contents: str) -> np.ndarray | None:
 
 
 def _write(cache: Path, contents: str, array: np.ndarray) -> None:
-    part = cache.with_suffix(".part")  # the lock makes it ours, and a rename makes it whole
+    part = cache.with_suffix(".part")  # the caller holds the lock; the file is renamed when it is whole
     try:
         with part.open("wb") as file:
             np.savez(file, contents=contents, array=array)

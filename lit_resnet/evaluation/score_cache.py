@@ -1,4 +1,4 @@
-"""Scores on disk: what is averaged by protocols and ensembles, so that no net sees an image twice in the same view."""
+"""Scores on disk, which protocols and ensembles average: no net is shown an image twice in the same view."""
 
 import io
 import json
@@ -12,22 +12,22 @@ from torch import Tensor
 from lit_resnet.errors import InputError
 from lit_resnet.files import FOR_A_WHILE, read_json, write_whole
 
-BLOCK = 16  # images that are read, and whose rows are written, at once: what a kill loses at most
+PORTION = 16  # images that are read, and whose rows are written, at once: what a kill loses at most
 
 
 class ScoresFile:
-    """Scores of all images in one view: `<view>.npy`, float32 [N, classes], and `<view>.json`, which says what of.
+    """The scores of all images in one view: `<view>.npy`, float32 [N, classes]; `<view>.json` says what they depend on.
 
-    While it is made it is `<view>.part`: the header of the whole array and the rows so far, appended block by block. So
-    an evaluation that was killed goes on where it was. The JSON is there first, and what does not belong to it is
-    removed before it is written; scores are therefore always of what stands beside them.
+    While the scores are made, their file is `<view>.part`: the header of the whole array and the rows so far, to which
+    portions are appended. So an evaluation that was killed continues where it was. The JSON is written first, after
+    files that belong to another one were removed: scores are always those of the JSON beside them.
 
     A row of -1 is an image that could not be read.
 
     Args:
-        path: Of the .npy file.
+        path: The .npy file.
         shape: (N, classes).
-        origin: What the scores depend on: weights, images, view. Scores of another origin are made anew.
+        origin: What the scores depend on: weights, images, view. Scores of another origin are made again.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], origin: dict[str, Any]) -> None:
@@ -36,10 +36,10 @@ class ScoresFile:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
         self._header = header.getvalue()
-        self.rows = 0  # that are written
+        self.rows = 0  # how many are written
 
     def read(self) -> np.ndarray | None:
-        """The scores, as a map of the file; None where they are not all there, or not those that are wanted."""
+        """The scores, as a memory map; None where they are incomplete, damaged, or of another origin."""
         if not self._is_wanted():
             return None
         try:
@@ -49,7 +49,7 @@ class ScoresFile:
         return found if isinstance(found, np.ndarray) and (found.shape, found.dtype) == (self.shape, "<f4") else None
 
     def begin(self) -> None:
-        """Go on after the blocks that are there, or begin anew.
+        """Continue after the portions that are there, or start again.
 
         Raises:
             InputError: The folder cannot be written.
@@ -63,7 +63,7 @@ class ScoresFile:
                 self._part.write_bytes(self._header)
             row = 4 * self.shape[1]
             there = (self._part.stat().st_size - len(self._header)) // row
-            self.rows = min(there, self.shape[0]) // BLOCK * BLOCK
+            self.rows = min(there, self.shape[0]) // PORTION * PORTION
             os.truncate(self._part, len(self._header) + self.rows * row)
         except OSError as error:
             raise self._unwritable(error) from None
@@ -82,7 +82,7 @@ class ScoresFile:
         self.rows += len(rows)
 
     def finish(self) -> None:
-        """All rows are there: give the file its name."""
+        """Give the file its final name, now that all rows are there."""
         self._part.replace(self.path)
 
     def _is_wanted(self) -> bool:
@@ -100,5 +100,5 @@ class ScoresFile:
 
     def _unwritable(self, error: OSError) -> Exception:
         if error.errno in FOR_A_WHILE:
-            return error  # a run that is judged tries again
+            return error  # the run that is being judged tries again later
         return InputError(f"{self.path}: cannot be written ({error.strerror}); make room, and evaluate again")

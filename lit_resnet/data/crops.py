@@ -1,6 +1,6 @@
-"""From files to the images of a batch: which file is in which place, decoding, and the view that is taken of it.
+"""From the files of photographs to the crops of a batch: which file is in which place, decoding, resizing, cropping.
 
-By a worker process, or decoded on the device from what a worker has loaded.
+A worker process does all of it, or it only loads the files and the device decodes and crops them.
 """
 
 import io
@@ -25,11 +25,18 @@ from lit_resnet.data.photographs import (
     resized_crop,
 )
 
-PORTION = 32  # images: enough that handing them over costs little, few enough that all workers share a batch
+PORTION = 32  # images a worker handles at a time: so many that handing them over costs little, yet all share a batch
 
 
 class Draw(NamedTuple):
-    """What was drawn for a training view: the shorter side, where the crop lies (from 0 up to 1), and the mirroring."""
+    """What was drawn at random for one training image.
+
+    Args:
+        short_side: Pixels that the shorter side of the photograph is resized to.
+        down: Where the crop begins, from 0 (top) up to 1 (as far down as it can).
+        right: Where the crop begins, from 0 (left) up to 1 (as far right as it can).
+        flip: Whether it is mirrored.
+    """
 
     short_side: int
     down: float
@@ -37,21 +44,21 @@ class Draw(NamedTuple):
     flip: bool
 
     def window(self, height: int, width: int, crop: int) -> tuple[tuple[int, int], int, int]:
-        """Of an image of this size: height and width after resizing, and there the first row and column of the crop."""
+        """For an image of this size: (height, width) after resizing, and the first row and column of the crop in it."""
         height, width = resized(height, width, self.short_side)
         return (height, width), int(self.down * (height - crop + 1)), int(self.right * (width - crop + 1))
 
     def view(self, image: Tensor, crop: int) -> Tensor:
-        """uint8 [3, H, W] -> [3, crop, crop] (Sec. 3.4)."""
+        """The crop of an image (Sec. 3.4): uint8 [3, H, W] -> [3, crop, crop]."""
         view = resized_crop(image, *self.window(*image.shape[1:], crop), crop)
         return view.flip(-1) if self.flip else view
 
 
 class Places(NamedTuple):
-    """Places in a batch and what is to be there.
+    """Places in a batch, and the files that fill them.
 
-    Files go on after the last place, as one that is damaged leaves its place to the next sound one. A draw of None is
-    the centre crop of a test image, which has no substitute.
+    There are more files than places: a damaged file leaves its place to the next sound one. A draw of None stands for
+    the centre crop of a test image, which no other image replaces.
     """
 
     files: list[str]
@@ -60,7 +67,7 @@ class Places(NamedTuple):
     colours: np.ndarray  # float32 [places, 3], as of draw_colours
 
     def portions(self) -> Iterator["Places"]:
-        """What a worker gets at a time."""
+        """The places in portions, as workers get them, each with the spare files that follow it."""
         after = len(self.files) - len(self.draws)
         for start in range(0, len(self.draws), PORTION):
             places = slice(start, start + PORTION)
@@ -68,8 +75,8 @@ class Places(NamedTuple):
             yield Places(self.files[files], self.labels[files], self.draws[places], self.colours[places])
 
 
-class Images(NamedTuple):
-    """What is in the places: uint8 [n, 3, crop, crop], channels last in memory; and which files were damaged."""
+class Crops(NamedTuple):
+    """The crops in the places: uint8 [n, 3, crop, crop], channels last in memory; and the files that were damaged."""
 
     images: Tensor
     labels: np.ndarray  # int64 [n]
@@ -77,13 +84,13 @@ class Images(NamedTuple):
     damaged: list[Damaged]
 
 
-def develop(
+def read_crops(
     places: Places,
     photographs: Photographs,
     decoded: Mapping[str, Tensor] = MappingProxyType({}),
     device: str | torch.device = "cpu",
-) -> Images:
-    """Read the files of the places, but for those already decoded (by file, on this device), and take their views."""
+) -> Crops:
+    """Fill places: read the files, except those in `decoded` (images on this device by file), resize and crop them."""
     crop = photographs.crop
     views, filled, taken, damaged = [], [], [], []
     for place, draw in enumerate(places.draws):
@@ -103,26 +110,29 @@ def develop(
             taken.append(number)
             break
     images = torch.stack(views) if views else torch.empty(0, crop, crop, 3, dtype=torch.uint8, device=device)
-    return Images(images.permute(0, 3, 1, 2), places.labels[taken], places.colours[filled], damaged)
+    return Crops(images.permute(0, 3, 1, 2), places.labels[taken], places.colours[filled], damaged)
 
 
 class Loaded(NamedTuple):
-    """Places, and the contents of their files one after the other: of length 0 what is not for a GPU's decoder."""
+    """Places, and the contents of their files in one tensor, one after the other.
+
+    A file that a GPU cannot decode has length 0 there.
+    """
 
     places: Places
     contents: Tensor
     lengths: list[int]
 
 
-def load(places: Places) -> Loaded:
-    """Read the files of the places and leave decoding to the device."""
+def load_files(places: Places) -> Loaded:
+    """Read the files of the places without decoding them: the device will."""
     contents = [_plain_jpeg(file) for file in places.files[: len(places.draws)]]
     joined = np.frombuffer(bytearray().join(contents), np.uint8)
     return Loaded(places, torch.from_numpy(joined), [len(content) for content in contents])
 
 
 def _plain_jpeg(file: str) -> bytes:
-    """The content of a JPEG of RGB or greyscale that has an end; nothing for others, with which GPUs have trouble."""
+    """The content of a complete RGB or greyscale JPEG; empty for other files, which a GPU may fail to decode."""
     try:
         content = Path(file).read_bytes()
         with Image.open(io.BytesIO(content)) as image:
@@ -133,13 +143,13 @@ def _plain_jpeg(file: str) -> bytes:
 
 
 def decode(loaded: Loaded, device: torch.device) -> dict[str, Tensor]:
-    """By file, its image on the device, uint8 [3, H, W]; without those that it cannot decode."""
+    """The images that the device could decode, uint8 [3, H, W], by file."""
     files, lengths = loaded.places.files[: len(loaded.lengths)], loaded.lengths
     parts = {file: part for file, part in zip(files, loaded.contents.split(lengths), strict=True) if len(part)}
     try:
         images = decode_jpeg(list(parts.values()), ImageReadMode.RGB, device) if parts else []
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:  # one is damaged, and it is not said which
+    except RuntimeError:  # one is damaged, and the message does not say which
         return {}
     return dict(zip(parts, images, strict=True))

@@ -1,0 +1,143 @@
+"""What a data set is to the rest of the house: an object that describes itself, loads, and gives batches."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from lit_resnet.data.photographs import Photographs
+from lit_resnet.data.reading import Damages
+from lit_resnet.data.stream import Batches, Stream
+
+Images = Tensor | list[str]  # uint8 [N, C, H, W], or the files of N photographs
+Split = tuple[Images, Tensor]  # images, and their labels: int64 [N], on the CPU
+Portion = list[dict[int | None, Tensor] | None]  # images at each shorter side that is wanted; None for a damaged one
+
+
+class Description(NamedTuple):
+    """What is known of a data set without reading its images.
+
+    Args:
+        classes: How many there are.
+        shape: (C, H, W) of the images, or of the crops of photographs that a net is trained on.
+        name: What summaries, tables and W&B call the data set.
+    """
+
+    classes: int
+    shape: tuple[int, int, int]
+    name: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a config says of its data set; see `ImageData`."""
+
+    source: str
+    root: Path = Path("data")
+    image_size: int | None = None
+    batch_size: int = 128
+    pad: int = 4
+    flip: bool = True
+    photographs: Photographs = field(default_factory=Photographs)
+
+    @cached_property
+    def damages(self) -> Damages:
+        """The damaged photographs that were met, and what happens when one is."""
+        return Damages(self.photographs.damaged)
+
+    @property
+    def folder_name(self) -> str:
+        """The name of a data set that is whatever images lie in its folder: `folder:pets`."""
+        return f"folder:{self.root.resolve().name}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device that trains or evaluates, and its share of the images.
+
+    Args:
+        device: Where batches are wanted.
+        rank: Number of this device among `world_size`.
+        world_size: Devices that share the images.
+        on_machine: Devices of this machine, which share its cores.
+    """
+
+    device: torch.device
+    rank: int = 0
+    world_size: int = 1
+    on_machine: int = 1
+
+
+class DataSet(Protocol):
+    """An entry of `data.sources.DATA_SETS`. It keeps nothing itself: the `Settings` of a run come with each call."""
+
+    @property
+    def cropped(self) -> bool:
+        """Whether nets see crops of its images, at several scales; else they see images of one size, whole."""
+        ...
+
+    def describe(self, settings: Settings) -> Description:
+        """Classes, shape and name, without reading the images.
+
+        Raises:
+            ValueError: A setting is not for this data set; the message says what to write instead.
+            InputError: The folder of images is missing, or not as it should be.
+        """
+        ...
+
+    def load(self, settings: Settings) -> tuple[Split, Split]:
+        """The images to train on and those to test on; downloaded where that is possible and they are missing.
+
+        Raises:
+            InputError: A file is missing or damaged, or the download failed.
+        """
+        ...
+
+    def load_test(self, settings: Settings) -> Split:
+        """The images to test on; see `load`."""
+        ...
+
+    def mean(self, images: Images, settings: Settings) -> Tensor:
+        """The mean of the images that are trained on, float32, in levels (0 to 255): [C, H, W], or [C, 1, 1].
+
+        Raises:
+            InputError: An image is damaged, and such are not to be skipped.
+        """
+        ...
+
+    def train(self, split: Split, mean: Tensor, settings: Settings, place: Place, seed: int, position: int) -> Stream:
+        """The endless stream of shuffled and augmented batches, from batch number `position` on.
+
+        Batch k must be a function of the seed and k alone, whatever the device: a resumed run goes on with the batch
+        that it would have had.
+        """
+        ...
+
+    def evaluate(self, split: Split, mean: Tensor, settings: Settings, place: Place) -> Batches:
+        """Batches of all images in their order, with the mean subtracted: centre crops of photographs."""
+        ...
+
+    def digest(self, split: Split) -> str:
+        """A SHA-256 that is the same for the same images and labels: nets are then judged on the same images."""
+        ...
+
+    def portions(
+        self, images: Images, settings: Settings, short_sides: Collection[int | None], workers: int | None, size: int
+    ) -> Iterator[Portion]:
+        """The images as uint8 [C, h, w], in their order, in portions of `size`, to be judged in many views.
+
+        Args:
+            images: Those of a split.
+            settings: Those of the run.
+            short_sides: Sizes of the shorter side that each image is wanted at; None for an image as it is.
+            workers: Processes that read photographs; None for as many as the settings say.
+            size: Images of a portion; the last one is short.
+
+        Raises:
+            InputError: An image is damaged, and such are not to be skipped.
+        """
+        ...
