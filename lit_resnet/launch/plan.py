@@ -93,7 +93,7 @@ def _planned(cell: Cell, cli: "RunCLI") -> Planned:
         data=data.name,
         params=counted.params,
         macs=counted.macs,
-        passes=4 if cli.config.model.recompute else 3,
+        passes=4 if cli.config.model.speed.recompute else 3,
         max_steps=cli.config.trainer.max_steps,
         batch_size=data.batch_size,
         image_shape=data.image_shape,
@@ -156,7 +156,9 @@ class Configs:
 def _plain(value: Any) -> bool:
     """Whether a value says all: an object of one's choice has defaults, which come with a whole config alone."""
     return (
-        all(map(_plain, value)) if isinstance(value, list) else value is None or type(value) in (bool, int, float, str)
+        all(map(_plain, value))
+        if isinstance(value, list | tuple)
+        else value is None or type(value) in (bool, int, float, str)
     )
 
 

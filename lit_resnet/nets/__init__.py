@@ -1,4 +1,4 @@
-"""What is trained: the paper's plain and residual nets, and VGG beside them. Knows torch and nothing else."""
+"""What is trained: the paper's plain and residual nets, and VGG beside them. Knows no other room."""
 
 from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.resnet import ResNet

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lit_resnet.errors import check_choices
+
 Family = Literal["cifar", "imagenet", "vgg"]
 Shortcut = Literal["none", "A", "B", "C"]
 
@@ -51,14 +53,7 @@ class NetConfig:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
-        for field, allowed in {
-            "family": ("cifar", "imagenet", "vgg"),
-            "shortcut": ("none", "A", "B", "C"),
-            "stride_on": ("1x1", "3x3"),
-            "block": ("paper", "single"),
-        }.items():
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"{field} is {getattr(self, field)!r}: write one of {', '.join(allowed)}")
+        check_choices(self)
         if self.family == "cifar" and (self.depth < 8 or self.depth % 6 != 2):
             below = max(8, (self.depth - 2) // 6 * 6 + 2)
             raise ValueError(

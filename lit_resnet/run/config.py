@@ -2,7 +2,6 @@
 
 import copy
 import difflib
-import inspect
 import logging
 import math
 import re
@@ -21,9 +20,12 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.evaluation import Protocol
+from lit_resnet.moved import moved
 from lit_resnet.nets import NetConfig
 from lit_resnet.run.environment import environment
-from lit_resnet.training.module import LitResNet, check_hyperparameters
+from lit_resnet.training.module import LitResNet, Speed
+from lit_resnet.training.schedule import Rate
+from lit_resnet.training.sgd import Sgd
 
 # Lightning's ways to count in epochs, and to leave out images; with their defaults.
 LEFT_OUT = {
@@ -39,7 +41,6 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
-HYPERPARAMETERS = tuple(inspect.signature(check_hyperparameters).parameters)
 PRECISIONS = ("None", "32", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -147,7 +148,10 @@ class RunCLI(LightningCLI):
         data = self.data()
         net = self.net(data)
         model = self.config.model
-        _made(check_hyperparameters, **{name: model[name] for name in HYPERPARAMETERS})
+        for make, values in ((Rate, model.rate), (Sgd, model.sgd), (Speed, model.speed)):
+            _made(make, **values)
+        if model.signals_every is not None and model.signals_every < 1:
+            raise InputError(f"model.signals_every is {model.signals_every}: write iterations, a whole number from 1")
         if data.source != "imagenet" and set(self.config.evaluate) - {"center"}:
             raise InputError(f"evaluate is {self.config.evaluate}: crops and scales are for data.source imagenet")
         devices = math.prod(self.devices())
@@ -160,16 +164,16 @@ class RunCLI(LightningCLI):
         if model.bn_group is not None and (model.bn_group < 1 or images % model.bn_group):
             whose = "data.batch_size" if devices == 1 else "a device's part of data.batch_size"
             raise InputError(f"model.bn_group is {model.bn_group}: write a divisor of {whose} ({images}), or null")
-        if model.signals_every is not None and (model.compile or self.config.trainer.precision == "16-mixed"):
+        if model.signals_every is not None and (model.speed.compile or self.config.trainer.precision == "16-mixed"):
             raise InputError(
                 "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
-                "leave out model.compile, and trainer.precision 16-mixed"
+                "leave out model.speed.compile, and trainer.precision 16-mixed"
             )
-        for name in ("recompute", "bn_group", "signals_every"):
+        for name in ("speed.recompute", "bn_group", "signals_every"):
             if net.family == "vgg" and model[name]:
                 raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
-        if model.recompute and model.compile:
-            raise InputError("model.recompute: a compiled net cannot recompute; leave out model.compile")
+        if model.speed.recompute and model.speed.compile:
+            raise InputError("model.speed.recompute: a compiled net cannot recompute; leave out model.speed.compile")
         _check_trainer(self.config.trainer)
         return data, net
 
@@ -273,18 +277,22 @@ def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> N
         if key in known:
             continue
         if not any(leaf.startswith(f"{key}.") for leaf in known):
-            raise InputError(f"unknown key {key}{_nearest(key, known)}")
+            raise InputError(_unknown(key, known))
         if not isinstance(value, dict):
             first = next(leaf for leaf in known if leaf.startswith(f"{key}."))
             raise InputError(f"{key} is {value!r}: it has keys of its own, such as {first}")
         _check_keys(value, known, f"{key}.")
 
 
-def _nearest(key: str, known: list[str]) -> str:
-    """`; did you mean X?` with the nearest known key, by its whole name or else by its last part."""
+def _unknown(key: str, known: list[str]) -> str:
+    """Where a key of an earlier version stands now; or that it is unknown, with the nearest one by its last part."""
+    if text := moved(key):
+        return text
     by_last_part = {name.split(".")[-1]: name for name in reversed(known)}
     near = difflib.get_close_matches(key.split(".")[-1], by_last_part, n=1)
-    return did_you_mean(key, known) or (f"; did you mean {by_last_part[near[0]]}?" if near else "")
+    return f"unknown key {key}" + (
+        did_you_mean(key, known) or (f"; did you mean {by_last_part[near[0]]}?" if near else "")
+    )
 
 
 def _one_line(message: str, known: list[str]) -> str:
@@ -294,7 +302,7 @@ def _one_line(message: str, known: list[str]) -> str:
     group = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
     option = re.search(r"(?:Option '|unrecognized arguments: --)([\w.]+)", message)
     key = f"{group[1]}.{group[2]}" if group else option[1] if option else None
-    return f"unknown key {key}{_nearest(key, known)}" if key else message
+    return _unknown(key, known) if key else message
 
 
 def _expected(match: re.Match[str]) -> str:

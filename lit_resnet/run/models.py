@@ -12,6 +12,7 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import test_images
 from lit_resnet.evaluation.judge import Judged
+from lit_resnet.moved import check_keys
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
 from lit_resnet.run.config import RunCLI
@@ -45,6 +46,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
         InputError: No run, no whole checkpoint, weights of another net, or images that are missing or damaged.
     """
     config = folder.config()
+    check_keys(config, folder.config_file)
     if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.

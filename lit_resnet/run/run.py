@@ -22,6 +22,7 @@ import lit_resnet
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import test_images
 from lit_resnet.files import FOR_A_WHILE, write_whole
+from lit_resnet.moved import check_keys
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
@@ -141,6 +142,8 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
     if folder.summary():
         raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
     text = cli.config_text()
+    if folder.begun():
+        check_keys(folder.config(), folder.config_file)
     if folder.begun() and (key := difference(resumable(folder.config()), resumable(yaml.safe_load(text)))):
         raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
     folder.checkpoints.mkdir(exist_ok=True)
@@ -168,7 +171,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     recorder.note_memory(device)
     if model.rate.warming_up:
         print(
-            f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
+            "warning: the warm-up never ended: the training error stayed at "
+            f"{model.rate.rule.warmup_error:g} % or more",
             file=sys.stderr,
         )
     if damaged := len(data.damaged_files):
@@ -187,7 +191,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         "diverged": not math.isfinite(metrics.last["train_loss"]),
         **asdict(counted),
         "steps": trainer.global_step,
-        "warmup_lr": model.rate.warmup_lr,
+        "warmup_lr": model.rate.rule.warmup_lr,
         "warmup_steps": model.rate.warmup_steps,
         "plateaus": model.rate.drops,
         "batch_size": data.batch_size,
@@ -263,6 +267,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     """
     folder = RunFolder(run)
     config = folder.config()
+    check_keys(config, folder.config_file)
     if not isinstance(config.get("model"), dict):
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,30 @@ from lit_resnet.errors import InputError
 from lit_resnet.nets import Net, NetConfig, build
 from lit_resnet.nets.normalization import group_batch_norm
 from lit_resnet.probes.signals import Listening, Signal
-from lit_resnet.training.schedule import LearningRate
+from lit_resnet.training.schedule import LearningRate, Rate
+from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.window import Window
 
 Batch = tuple[Tensor, Tensor]
 SPLITS = ("test", "val")  # in the order of ImageData's validation loaders
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What takes less time or memory, and changes no number by more than rounding.
+
+    Args:
+        channels_last: Store images and weights with channels last: the same numbers to rounding, faster on CPUs and on
+            GPUs with tensor cores.
+        compile: Compile the net with torch.compile, on a GPU with CUDA graphs, which spare a small net the launches of
+            its many kernels. The first step takes a minute or more.
+        recompute: Keep only the activations between segments of the net and compute the others again when gradients
+            need them. For 1202 layers: a fraction of the memory for a third more arithmetic.
+    """
+
+    channels_last: bool = True
+    compile: bool = False
+    recompute: bool = False
 
 
 class LitResNet(LightningModule):
@@ -38,30 +58,13 @@ class LitResNet(LightningModule):
 
     Args:
         net: The net to train. Its classes and channels are those of the data.
-        lr: Learning rate of the first iterations.
-        momentum: Momentum of SGD.
-        weight_decay: Weight decay, on all weights as in the paper.
-        milestones: Iterations after which the learning rate is divided by 10.
-        warmup_lr: The most that the learning rate may be until the training error has fallen below `warmup_error`; none
-            for no warm-up. The paper trains its 110-layer net so, with 0.01.
-        warmup_error: Training error in percent below which warm-up ends.
-        warmup_window: Iterations over which that training error is taken.
-        decay_bn_and_bias: Weight decay on BN's scales and shifts and biases too, as in the paper.
+        rate: The rule of the learning rate.
+        sgd: SGD's values.
+        speed: What takes less time or memory, and changes no number by more than rounding.
         bn_group: Images whose statistics a BN layer takes together, a divisor of the batch; none for the whole batch of
             a device. The paper's two GPUs had 64 each.
-        recompute: Keep only the activations between segments of the net and compute the others again when gradients
-            need them. For 1202 layers: a fraction of the memory for a third more arithmetic.
-        channels_last: Store images and weights with channels last: the same numbers to rounding, faster on CPUs and on
-            GPUs with tensor cores.
-        compile: Compile the net with torch.compile, on a GPU with CUDA graphs, which spare a small net the launches of
-            its many kernels. The first step takes a minute or more.
         tf32: Let convolutions and matrix products of a GPU round their inputs to TF32. Off, as the paper's numbers
             are those of 32-bit floats.
-        plateau_patience: Divide the learning rate by 10 after so many evaluations in a row of which none has brought
-            the error `plateau_least` points below the lowest one before (Sec. 3.4: "when the error plateaus"); none for
-            milestones alone. The error is that of the held-out images if there are any (`data.val_size`), else that of
-            the validation images that the paper's ImageNet tables are about, as it seems to be in the paper.
-        plateau_least: Points of error by which an evaluation must be better.
         signals_every: Measure the variance of each layer's response and the norm of its gradient (Sec. 4.1) at every so
             many iterations; none for never.
     """
@@ -69,40 +72,26 @@ class LitResNet(LightningModule):
     def __init__(
         self,
         net: NetConfig,
-        lr: float = 0.1,
-        momentum: float = 0.9,
-        weight_decay: float = 1e-4,
-        milestones: list[int] = [32000, 48000],  # noqa: B006 (shown as the default in --help)
-        warmup_lr: float | None = None,
-        warmup_error: float = 80.0,
-        warmup_window: int = 100,
-        decay_bn_and_bias: bool = True,
+        rate: Rate = Rate(),  # noqa: B008 (frozen; shown as the default in --help)
+        sgd: Sgd = Sgd(),  # noqa: B008
+        speed: Speed = Speed(),
         bn_group: int | None = None,
-        recompute: bool = False,
-        channels_last: bool = True,
-        compile: bool = False,
         tf32: bool = False,
-        plateau_patience: int | None = None,
-        plateau_least: float = 0.1,
         signals_every: int | None = None,
     ) -> None:
         super().__init__()
-        check_hyperparameters(
-            *(lr, momentum, weight_decay, milestones, warmup_lr, warmup_error, warmup_window),
-            *(plateau_patience, plateau_least, signals_every),
-        )
+        if signals_every is not None and signals_every < 1:
+            raise ValueError(f"signals_every is {signals_every}: write iterations, a whole number from 1")
         self.automatic_optimization = False
         self.config = net
-        self.rate = LearningRate(lr, milestones, warmup_lr, warmup_error, plateau_patience, plateau_least)
-        self.momentum, self.weight_decay, self.decay_bn_and_bias = momentum, weight_decay, decay_bn_and_bias
-        self.warmup_window, self.signals_every = warmup_window, signals_every
-        self.channels_last, self.compiled, self.tf32 = channels_last, compile, tf32
+        self.rate, self.sgd, self.speed = LearningRate(rate), sgd, speed
+        self.tf32, self.signals_every = tf32, signals_every
         self.net = build(net)
-        self.net.recompute = recompute
+        self.net.recompute = speed.recompute
         self.bn_group = bn_group
         if bn_group is not None:
             group_batch_norm(self.net, bn_group)
-        if channels_last:
+        if speed.channels_last:
             self.net.to(memory_format=torch.channels_last)
         self.eval_metrics = torch.nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
         self.keep_signals: Callable[[int, list[Signal]], None] | None = None  # for the recorder to set
@@ -113,7 +102,7 @@ class LitResNet(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, C, H, W] float images -> [N, num_classes] logits."""
-        if self.channels_last:
+        if self.speed.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return self.net(images)
 
@@ -124,17 +113,14 @@ class LitResNet(LightningModule):
                 f"model.bn_group is {self.bn_group}, but a device has {images} images of a batch: write a divisor of "
                 "that, or null"
             )
-        if self.compiled and stage == "fit":
+        if self.speed.compile and stage == "fit":
             on_gpu = self.trainer.strategy.root_device.type == "cuda"
             self.net.compile(mode="reduce-overhead" if on_gpu else "default")
         torch.backends.cudnn.allow_tf32 = self.tf32
         torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        weights = [p for p in self.net.parameters() if p.ndim > 1 or self.decay_bn_and_bias]
-        others = [p for p in self.net.parameters() if p.ndim == 1 and not self.decay_bn_and_bias]
-        groups = [{"params": weights, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.SGD(groups, lr=self.rate.lr, momentum=self.momentum)
+        return self.sgd.optimizer(self.net, self.rate.rule.lr)
 
     # -- training: the error is that of the batches as they were trained, over the logging window
 
@@ -177,7 +163,7 @@ class LitResNet(LightningModule):
         self._windows["log"].add(logits, labels, losses)
         if self.rate.warming_up:
             self._windows["warmup"].add(logits, labels, losses)
-            if step % self.warmup_window == 0:
+            if step % self.rate.rule.warmup_window == 0:
                 _, error = self._windows["warmup"].close(self._total)
                 self.rate.observe(step, error)
         if step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps:
@@ -248,46 +234,6 @@ class LitResNet(LightningModule):
         self.rate.restore(checkpoint["rate"])
         self.trainer.datamodule.damaged_files = checkpoint["damaged"]
         self._restored = checkpoint["windows"]
-
-
-def check_hyperparameters(
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    milestones: list[int],
-    warmup_lr: float | None,
-    warmup_error: float,
-    warmup_window: int,
-    plateau_patience: int | None,
-    plateau_least: float,
-    signals_every: int | None,
-) -> None:
-    """Refuse values of SGD and its schedule that are out of range.
-
-    Raises:
-        ValueError: With what to write instead.
-    """
-    if lr <= 0:
-        raise ValueError(f"lr is {lr}: write a number above 0, such as 0.1")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum}: write a number from 0 up to 1, such as 0.9")
-    if weight_decay < 0:
-        raise ValueError(f"weight_decay is {weight_decay}: write 0 or more, such as 1e-4")
-    if any(step < 1 for step in milestones) or sorted(set(milestones)) != list(milestones):
-        raise ValueError(f"milestones is {milestones}: write iterations in growing order, such as [32000, 48000]")
-    if warmup_lr is not None and not 0 < warmup_lr < lr:
-        raise ValueError(f"warmup_lr is {warmup_lr}: write a number between 0 and lr ({lr}), such as 0.01, or null")
-    if not 0 < warmup_error <= 100:
-        raise ValueError(f"warmup_error is {warmup_error}: write percent, above 0 and up to 100, such as 80")
-    for name, value, unit in (
-        ("warmup_window", warmup_window, "iterations"),
-        ("plateau_patience", plateau_patience, "evaluations"),
-        ("signals_every", signals_every, "iterations"),
-    ):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}: write {unit}, a whole number from 1")
-    if plateau_least < 0:
-        raise ValueError(f"plateau_least is {plateau_least}: write points of error, 0 or more, such as 0.1")
 
 
 def load_weights(net: Net, path: Path) -> None:

@@ -19,7 +19,7 @@ from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "milestones": [10]},
+    "model": {"net": {"depth": 8}, "rate": {"milestones": [10]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
     "trainer": {"max_steps": 20, "val_check_interval": 10, "log_every_n_steps": 10},
 }
@@ -118,8 +118,8 @@ def test_queued_cancelled_and_launched_again(slurm: Rig, tmp_path: Path, capsys,
     assert (state, note.split(" (")[0]) == ("queued", f"job {number}_0 pending")
     assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
     # Beside the jobs another value would make two runs of one name.
-    assert main(["launch", *args, "--on", "slurm", "--set", "model.lr=0.5"]) == 2
-    assert f"is queued (job {number}_0) with another model.lr (None, not 0.5)" in capsys.readouterr().err
+    assert main(["launch", *args, "--on", "slurm", "--set", "model.rate.lr=0.5"]) == 2
+    assert f"is queued (job {number}_0) with another model.rate.lr (None, not 0.5)" in capsys.readouterr().err
     # A task that has another run to do stays.
     assert main(["cancel", *args, "a-seed0"]) == 0
     assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
