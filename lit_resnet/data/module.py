@@ -1,9 +1,10 @@
 """The LightningDataModule: one data set, its mean, and the batches that a run sees."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -44,6 +45,7 @@ class ImageData(LightningDataModule):
             `imagenet`.
         flip: Mirror each training image with probability 1/2.
         photographs: How photographs become images; for `imagenet` only.
+        stretch: Iterations of a training step: all those between two evaluations, in a run.
 
     Raises:
         ValueError: A value is out of range; the message says what to write instead.
@@ -60,6 +62,7 @@ class ImageData(LightningDataModule):
         pad: int = 4,
         flip: bool = True,
         photographs: Photographs = Photographs(),  # noqa: B008 (frozen; shown as the default in --help)
+        stretch: int = 1,
     ) -> None:
         super().__init__()
         if source not in get_args(Source):
@@ -75,6 +78,7 @@ class ImageData(LightningDataModule):
             ("val_size", val_size, 0),
             ("batch_size", batch_size, 1),
             ("pad", pad, 0),
+            ("stretch", stretch, 1),
         ):
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}: write {least} or more")
@@ -89,7 +93,7 @@ class ImageData(LightningDataModule):
         self.in_channels = self.image_shape[0]
         of_a_folder = source == "folder" or (source == "imagenet" and not layout.is_imagenet(classes))
         self.name = f"folder:{self.root.resolve().name}" if of_a_folder else source
-        self.block = 1  # iterations of a training step
+        self.stretch = stretch
         self.mean: Tensor | None = None  # of the training images, in levels: [C, H, W], or [C, 1, 1] of photographs
         self._splits: sources.Splits | None = None  # between prepare_data and setup, where one process does both
         self._damages = Damages(photographs.damaged)
@@ -97,12 +101,26 @@ class ImageData(LightningDataModule):
 
     @property
     def damaged_files(self) -> list[str]:
-        """Photographs that were skipped because they are damaged, so far and in this process; a resume sets them."""
+        """Photographs that were skipped because they are damaged, so far; those of earlier attempts included."""
         return sorted(self._damages.named)
 
-    @damaged_files.setter
-    def damaged_files(self, files: list[str]) -> None:
-        self._damages.named.update(files)
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the mean, so that an evaluation needs no training images, and the damaged files."""
+        return {"mean": self.mean, "damaged": self.damaged_files}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept; the mean is made from the images before."""
+        self._damages.named.update(state["damaged"])
+
+    def check(self, config: Namespace) -> None:
+        """Refuse a run's config that asks for views which these images do not have.
+
+        Raises:
+            InputError: With what to write instead.
+        """
+        asked = config.get("evaluate") or []
+        if self.source != "imagenet" and set(asked) - {"center"}:
+            raise InputError(f"evaluate is {asked}: crops and scales are for data.source imagenet")
 
     @property
     def test_files(self) -> tuple[list[Path], Tensor]:
@@ -147,7 +165,7 @@ class ImageData(LightningDataModule):
         self.seed = torch.initial_seed()
 
     def train_dataloader(self) -> Blocks:
-        """An endless stream, on the trainer's device, at the trainer's step, in blocks of `block` iterations.
+        """An endless stream, on the trainer's device, at the trainer's step, in blocks of `stretch` iterations.
 
         Raises:
             InputError: The devices do not divide the batch.
@@ -165,7 +183,7 @@ class ImageData(LightningDataModule):
         else:
             images, labels = (part.to(device) for part in self.train)
             stream = BatchStream(images, labels, CropFlip(self.mean.to(device), self.pad, self.flip), **place)
-        return Blocks(stream, self.block)
+        return Blocks(stream, self.stretch)
 
     def val_dataloader(self) -> list[EvalBatches | PhotoBatches]:
         """What is evaluated during training: the test images, for the curves; and those held out, for choices."""

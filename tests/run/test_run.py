@@ -28,8 +28,9 @@ from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.training import disk, recorder
-from lit_resnet.training.module import LitResNet, load_weights
+from lit_resnet.training.classifier import LitResNet
 from lit_resnet.training.schedule import Rate
+from lit_resnet.training.weights import load_weights
 
 STEPS, VAL, LOG = 24, 8, 6
 

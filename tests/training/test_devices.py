@@ -14,7 +14,7 @@ from lit_resnet.nets import build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.training.module import load_weights
+from lit_resnet.training.weights import load_weights
 
 STEPS = 12
 

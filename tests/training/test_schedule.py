@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lit_resnet.training.schedule import LearningRate, Rate
-from lit_resnet.training.window import Window
+from lit_resnet.training.window import Counts, Window
 
 STEPS, MILESTONES = 64_000, (32_000, 48_000)
 
@@ -31,11 +31,9 @@ def simulate(resumed_at: int | None = None) -> list[float]:
     for step in range(1, STEPS + 1):
         rates.append(rate.at(step))
         if rate.warming_up:
-            labels = torch.zeros(128, dtype=torch.int64)
-            logits = torch.nn.functional.one_hot((torch.arange(128) < wrong_of_128(step)).long(), 2)
-            window.add(logits, labels, torch.ones(128))
+            window.add(Counts(128, {"train_error": torch.tensor(100 * wrong_of_128(step))}))
             if step % 100 == 0:
-                rate.observe(step, window.close(lambda count: count)[1])
+                rate.observe(step, window.close(lambda count: count)["train_error"])
         if step == resumed_at:
             kept = rate.state(), window.counts()  # as a checkpoint does
             rate, window = LearningRate(Rate(0.1, MILESTONES, warmup_lr=0.01)), Window(torch.device("cpu"))
