@@ -52,7 +52,7 @@ class Chaos:
         self.disk = place / "disk"
         self.disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "none", str(self.disk)], check=True)
-        RECIPE["model"]["milestones"] = [steps // 2]
+        RECIPE["model"]["rate"] = {"milestones": [steps // 2]}
         RECIPE["trainer"]["max_steps"] = steps
         (place / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
         grid = {

@@ -43,7 +43,7 @@ class Fit:
         self.folder = RunFolder(path)
         self.command = [sys.executable, "-m", "lit_resnet", "fit", "--trainer.accelerator", "cpu"]
         self.command += ["--data.source", "folder", "--data.root", str(images), "--data.image_size", "32"]
-        self.command += ["--model.net.depth", str(depth), "--model.milestones", f"[{steps // 2}]"]
+        self.command += ["--model.net.depth", str(depth), "--model.rate.milestones", f"[{steps // 2}]"]
         self.command += ["--trainer.max_steps", str(steps), "--trainer.val_check_interval", "50"]
         self.command += ["--trainer.log_every_n_steps", "20", "--trainer.default_root_dir", str(path)]
         # One thread: sums of floats depend on their number. The cache of images stays out of the user's home.

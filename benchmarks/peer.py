@@ -39,6 +39,7 @@ from torchvision.datasets import CIFAR10
 
 from lit_resnet.data import sources
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.probes.limits import hardware, least_work
 from lit_resnet.run.bench import DTYPES, RunOfImages, alone, end_with_parent
 from lit_resnet.run.run import device_name, train
@@ -138,7 +139,7 @@ def ours(images: Path, depth: int, window: int, precision: str, threads: int) ->
         "model": {"net": {"depth": depth}},
         "data": {"source": "cifar10", "batch_size": BATCH},
         "trainer": {
-            "accelerator": "cuda" if torch.cuda.is_available() else "cpu",
+            "accelerator": gpu_or_cpu().type,
             "devices": 1,
             "precision": precision,
             "max_steps": WINDOWS * window,
@@ -182,7 +183,7 @@ def main() -> None:
         parser.error(f"--peer {args.peer}: has no trainer.py; clone the repository there")
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # one for each
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     window = args.window or {"cpu": 20, "cuda": 130}[device.type]
     if not 0 < WINDOWS * window <= 50_000 // BATCH:
         parser.error(f"--window is {window}: write 1 to 130, for the peer's validation follows after 390 iterations")

@@ -65,8 +65,8 @@ def write_grid(folder: Path, cells: int) -> Path:
         "matrix": {
             "model.net.depth": [8, 14, 20, 26, 32],
             "model.net.shortcut": {"plain": "none", "residual": "A"},
-            "model.lr": [round(0.001 * k, 3) for k in range(1, 101)],
-            "model.weight_decay": [round(1e-5 * k, 5) for k in range(1, cells // 1000 + 1)],
+            "model.rate.lr": [round(0.001 * k, 3) for k in range(1, 101)],
+            "model.sgd.weight_decay": [round(1e-5 * k, 5) for k in range(1, cells // 1000 + 1)],
         },
     }
     (folder / "large.yaml").write_text(yaml.safe_dump(content))

@@ -17,16 +17,16 @@ from contextlib import redirect_stderr
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from lit_resnet.data.augment import CropFlip, pixel_mean
 from lit_resnet.data.in_memory import Splits
 from lit_resnet.data.stream import BatchStream
-from lit_resnet.probes.timing import synchronize
-from lit_resnet.run.bench import RunOfImages
+from lit_resnet.nets import build
+from lit_resnet.probes import timing
+from lit_resnet.probes.device import gpu_or_cpu
+from lit_resnet.run.bench import DTYPES, RunOfImages
 from lit_resnet.run.run import keep_freed_memory, train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.training.module import LitResNet
 
 WINDOWS = 2  # that count
 
@@ -46,20 +46,17 @@ def bare(run: RunOfImages, splits: Splits, window: int, device: torch.device) ->
     images, labels = (part.to(device) for part in splits[:2])
     data = run.data()
     stream = BatchStream(images, labels, CropFlip(pixel_mean(images)), data.batch_size, seed=0)
-    net = LitResNet(run.net(data)).net.to(device)
+    net = build(run.net(data)).to(device, memory_format=torch.channels_last)
+    dtype = DTYPES[run.config.trainer.precision]
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     start = 0.0
     for step in range((1 + WINDOWS) * window):
         if step == window:
-            synchronize(device)
+            timing.synchronize(device)
             start = time.perf_counter()
         images, labels = next(stream)
-        with torch.autocast(device.type, torch.bfloat16, enabled=run.config.trainer.precision == "bf16-mixed"):
-            loss = F.cross_entropy(net(images.contiguous(memory_format=torch.channels_last)), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    synchronize(device)
+        timing.step(net, optimizer, images.contiguous(memory_format=torch.channels_last), labels, dtype)
+    timing.synchronize(device)
     return (time.perf_counter() - start) / (WINDOWS * window)
 
 
@@ -72,7 +69,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     args = parser.parse_args()
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     steps = (1 + WINDOWS) * args.window
     config = {
         "model": {"net": {"depth": args.depth}},

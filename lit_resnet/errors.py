@@ -1,7 +1,9 @@
-"""The one exception for what a user can mend."""
+"""Errors that a user can put right, and the words that say how."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import fields
+from typing import Any, Literal, get_args, get_origin
 
 
 class InputError(Exception):
@@ -12,6 +14,28 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the known name nearest to `wrong`, or the empty string where none is near."""
     near = difflib.get_close_matches(wrong, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def check_choices(value: Any) -> None:
+    """Refuse a dataclass that has, in a field declared as a Literal, another value than those of the Literal.
+
+    Raises:
+        ValueError: With the values to choose from.
+    """
+    for field in fields(value):
+        if get_origin(field.type) is Literal:
+            check_choice(field.name, getattr(value, field.name), get_args(field.type))
+
+
+def check_choice(name: str, given: Any, choices: Collection[str]) -> None:
+    """Refuse a value that is none of `choices`; `name` is what the user calls it.
+
+    Raises:
+        ValueError: With the values to choose from, and the nearest one.
+    """
+    if given not in choices:
+        wanted = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
+        raise ValueError(f"{name} is {given!r}: write {wanted}{did_you_mean(str(given), choices)}")
 
 
 class Unreachable(Exception):

@@ -13,8 +13,8 @@ from lit_resnet import data_sets
 # training; what is written down meanwhile; and the warm-up, without which the deepest nets do not converge.
 FREE = (
     *("model.net.depth", "model.net.shortcut", "model.net.block"),
-    *("model.channels_last", "model.compile", "model.recompute", "model.signals_every"),
-    *(f"{group}warmup_{key}" for group in ("model.", "model.rate.") for key in ("lr", "error", "window")),
+    *("model.speed", "model.signals_every"),
+    *(f"model.rate.warmup_{key}" for key in ("lr", "error", "window")),
 )
 TRAINER = ("max_steps", "precision")  # of the trainer's keys those that change what is learned
 

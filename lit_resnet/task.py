@@ -1,8 +1,11 @@
 """What a run can be about: each task names one thing in each room of the house. Imports none of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lit_resnet import metrics
+from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.metrics import Metric
 
 
@@ -12,13 +15,22 @@ class Task:
 
     Args:
         name: What a config says under `task`.
+        module: What is trained, as `package.module:Class`: a child of `training.iterations.Iterations`, whose parameter
+            `net` is a frozen dataclass that describes the net.
+        data: What it is trained on, as `package.module:Class`: a LightningDataModule that is a `TaskData` of that file.
         metrics: What is measured while it trains: the columns of metrics.csv after `step`, in this order.
         headline: The final metric that runs are compared by: in `status`, on the page, in W&B, and by `odd`.
+        protocols: Ways to judge the last model, which a config may ask for under `evaluate`.
+        probes: What is measured in the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
     """
 
     name: str
+    module: str
+    data: str
     metrics: tuple[Metric, ...]
     headline: Metric
+    protocols: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
 
     @property
     def final(self) -> tuple[Metric, ...]:
@@ -28,6 +40,8 @@ class Task:
 
 CLASSIFICATION = Task(
     name="classification",
+    module="lit_resnet.training.classifier:LitResNet",
+    data="lit_resnet.data.module:ImageData",
     metrics=(
         metrics.TRAIN_LOSS,
         metrics.TRAIN_ERROR,
@@ -38,5 +52,20 @@ CLASSIFICATION = Task(
         metrics.VAL_ERROR,
     ),
     headline=metrics.TEST_ERROR,
+    protocols=("center", "ten-crop", "multi-scale"),
+    probes=("responses",),
 )
 TASKS = {task.name: task for task in (CLASSIFICATION,)}
+
+
+def of(config: Mapping[str, Any]) -> Task:
+    """The task of a config; classification where it names none.
+
+    Raises:
+        InputError: There is no such task.
+    """
+    name = config.get("task") or CLASSIFICATION.name
+    if not isinstance(name, str) or name not in TASKS:
+        near = did_you_mean(str(name), TASKS)
+        raise InputError(f"task is {name!r}: write one of {', '.join(TASKS)}{near}")
+    return TASKS[name]

@@ -81,7 +81,7 @@ def test_help_has_a_text_for_every_key(capsys):
     parser = RunCLI({}).parser
     for action in parser._actions:
         assert action.help, f"{action.dest} has no text"
-    for dest in ("model.net.depth", "model.net.shortcut", "model.lr", "data.source", "data.val_size"):
+    for dest in ("model.net.depth", "model.net.shortcut", "model.rate.lr", "data.source", "data.val_size"):
         assert any(action.dest == dest for action in parser._actions)
 
 

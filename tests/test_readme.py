@@ -52,9 +52,9 @@ def test_its_runs_are_understood(line: str):
 
 def test_the_recipe_of_imagenet_is_the_papers(tmp_path: Path):
     config = RunCLI(["--config", str(shipped() / "recipes" / "imagenet.yaml")]).config
-    assert (config.model.lr, config.model.momentum, config.model.weight_decay) == (0.1, 0.9, 1e-4)
-    assert (config.model.milestones, config.trainer.max_steps) == ([], 600_000)
-    assert config.model.plateau_patience * config.trainer.val_check_interval == 50_000
+    assert (config.model.rate.lr, config.model.sgd.momentum, config.model.sgd.weight_decay) == (0.1, 0.9, 1e-4)
+    assert (config.model.rate.milestones, config.trainer.max_steps) == ((), 600_000)
+    assert config.model.rate.plateau_patience * config.trainer.val_check_interval == 50_000
     assert (config.data.batch_size, config.data.flip, config.data.val_size) == (256, True, 0)
     sizes = config.data.photographs
     assert (tuple(sizes.short_side), sizes.crop, sizes.test_short_side, sizes.colour) == ((256, 480), 224, 256, 0.1)
@@ -63,6 +63,6 @@ def test_the_recipe_of_imagenet_is_the_papers(tmp_path: Path):
 
 def test_the_recipe_of_cifar10_is_the_papers():
     config = RunCLI(["--config", str(shipped() / "recipes" / "cifar10.yaml")]).config
-    assert (config.model.lr, config.model.momentum, config.model.weight_decay) == (0.1, 0.9, 1e-4)
-    assert (config.model.milestones, config.trainer.max_steps) == ([32_000, 48_000], 64_000)
+    assert (config.model.rate.lr, config.model.sgd.momentum, config.model.sgd.weight_decay) == (0.1, 0.9, 1e-4)
+    assert (config.model.rate.milestones, config.trainer.max_steps) == ((32_000, 48_000), 64_000)
     assert (config.data.batch_size, config.data.pad, config.data.flip, config.data.val_size) == (128, 4, True, 0)

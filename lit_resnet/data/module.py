@@ -1,8 +1,10 @@
 """The LightningDataModule: one data set, its mean, and the batches that a run sees."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -39,6 +41,7 @@ class ImageData(LightningDataModule):
             `imagenet`.
         flip: Mirror each training image with probability 1/2.
         photographs: How photographs become images; for `imagenet` only.
+        stretch: Iterations of a training step: all those between two evaluations, in a run.
 
     Raises:
         ValueError: A value is out of range; the message says what to write instead.
@@ -55,6 +58,7 @@ class ImageData(LightningDataModule):
         pad: int = 4,
         flip: bool = True,
         photographs: Photographs = Photographs(),  # noqa: B008 (frozen; shown as the default in --help)
+        stretch: int = 1,
     ) -> None:
         super().__init__()
         self.data_set: DataSet = sources.find(source)
@@ -63,6 +67,7 @@ class ImageData(LightningDataModule):
             ("val_size", val_size, 0),
             ("batch_size", batch_size, 1),
             ("pad", pad, 0),
+            ("stretch", stretch, 1),
         ):
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}: write {least} or more")
@@ -70,19 +75,32 @@ class ImageData(LightningDataModule):
         self.settings = Settings(source, folder, image_size, batch_size, pad, flip, photographs)
         self.num_classes, self.image_shape, self.name = self.data_set.describe(self.settings)
         self.in_channels = self.image_shape[0]
-        self.val_size, self.batch_size = val_size, batch_size
-        self.stretch = 1  # iterations of a training step
+        self.val_size, self.batch_size, self.stretch = val_size, batch_size, stretch
         self.mean: Tensor | None = None  # of the training images, in levels: [C, H, W], or [C, 1, 1] of photographs
         self._stream: Stream | None = None
 
     @property
     def damaged_files(self) -> list[str]:
-        """Photographs that were skipped because they are damaged, so far and in this process; a resume sets them."""
+        """Photographs that were skipped because they are damaged, so far; those of earlier attempts included."""
         return sorted(self.settings.damages.named)
 
-    @damaged_files.setter
-    def damaged_files(self, files: list[str]) -> None:
-        self.settings.damages.named.update(files)
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the mean, so that an evaluation needs no training images, and the damaged files."""
+        return {"mean": self.mean, "damaged": self.damaged_files}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept; the mean is made from the images before."""
+        self.settings.damages.named.update(state["damaged"])
+
+    def check(self, config: Namespace) -> None:
+        """Refuse a run's config that asks for views which these images do not have.
+
+        Raises:
+            InputError: With what to write instead.
+        """
+        asked = config.get("evaluate") or []
+        if not self.data_set.cropped and set(asked) - {"center"}:
+            raise InputError(f"evaluate is {asked}: crops and scales are for data.source imagenet")
 
     def prepare_data(self) -> None:
         """Download the data set, fill its caches and take the mean, in one process of a machine; the others find them.

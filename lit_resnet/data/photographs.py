@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image  # imported here, so that forked workers have it
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, check_choices
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,7 @@ class Photographs:
     decode: Literal["workers", "device"] = "workers"
 
     def __post_init__(self) -> None:
-        for field, allowed in {
-            "mean": ("channel", "pixel"),
-            "damaged": ("fail", "skip"),
-            "decode": ("workers", "device"),
-        }.items():
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"{field} is {getattr(self, field)!r}: write {' or '.join(allowed)}")
+        check_choices(self)
         for field, value, least in (("crop", self.crop, 1), ("colour", self.colour, 0), ("workers", self.workers, 0)):
             if value is not None and value < least:
                 raise ValueError(f"{field} is {value}: write {least} or more")

@@ -9,7 +9,7 @@
     exclude:
       - {model.net.shortcut: plain, model.net.depth: 56}  # all cells that match
     include:                            # more cells: a name, and what differs from the base; seeds of its own, or not
-      residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.lr: 0.01, seeds: [0]}
+      residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.rate.lr: 0.01, seeds: [0]}
     report:
       figures: [fig1, fig6, fig7]
       tables: [table3, table5]                          # of ImageNet nets, in the paper's shape

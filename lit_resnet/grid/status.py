@@ -11,6 +11,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import clock, read_yaml
 from lit_resnet.grid.grid import Cell, Grid
 from lit_resnet.listing import Columns, Row, duration, percent, table
+from lit_resnet.moved import check_keys
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest, same_run
@@ -50,6 +51,7 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
     if not run.begun() or not run.cell_file.exists():
         return
     if key := differs(grid, cell, run):
+        check_keys(read_yaml(run.cell_file), run.cell_file)
         raise InputError(
             f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
             "write the grid as it was"

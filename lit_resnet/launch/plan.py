@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lit_resnet import task
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 from lit_resnet.grid import status
@@ -33,7 +34,7 @@ def check(grid: Grid) -> list[Planned]:
     """
     from lit_resnet.run.config import RunCLI
 
-    configs = Configs(grid, RunCLI({}))
+    configs = Configs(grid, RunCLI({"task": task.of(grid.base).name}))
     planned: list[Planned] = []
     for cell in grid.cells:
         if planned and planned[-1].cell.name == cell.name:  # it differs in its seed alone
@@ -60,7 +61,7 @@ def _planned(cell: Cell, cli: "RunCLI") -> Planned:
         data=data.name,
         params=counted.params,
         macs=counted.macs,
-        passes=4 if cli.config.model.recompute else 3,
+        passes=4 if cli.config.model.speed.recompute else 3,
         max_steps=cli.config.trainer.max_steps,
         batch_size=data.batch_size,
         image_shape=data.image_shape,
@@ -123,7 +124,9 @@ class Configs:
 def _plain(value: Any) -> bool:
     """Whether a value says all: an object of one's choice has defaults, which come with a whole config alone."""
     return (
-        all(map(_plain, value)) if isinstance(value, list) else value is None or type(value) in (bool, int, float, str)
+        all(map(_plain, value))
+        if isinstance(value, list | tuple)
+        else value is None or type(value) in (bool, int, float, str)
     )
 
 
@@ -189,8 +192,10 @@ def _time_step(planned: Planned) -> float:
     import torch
 
     from lit_resnet.nets import NetConfig, build
+    from lit_resnet.probes import timing
+    from lit_resnet.probes.device import gpu_or_cpu
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     torch.set_num_threads(1)
     net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
     net.recompute = planned.passes == 4
@@ -201,11 +206,8 @@ def _time_step(planned: Planned) -> float:
     times: list[float] = []
     while len(times) < 3 or (len(times) < 20 and sum(times) < 0.5):
         start = time.perf_counter()
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(net(images), labels).backward()
-        optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        timing.step(net, optimizer, images, labels)
+        timing.synchronize(device)
         times.append(time.perf_counter() - start)
     return min(times) * planned.batch_size / part
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lit_resnet.errors import did_you_mean
+from lit_resnet.errors import check_choice, check_choices
 from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block
 
 Family = Literal["cifar", "imagenet", "vgg"]
@@ -54,15 +54,9 @@ class NetConfig:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
-        for field, allowed in {
-            "family": ("cifar", "imagenet", "vgg"),
-            "shortcut": SHORTCUTS,
-            "stride_on": ("1x1", "3x3"),
-            "block": BLOCKS,
-        }.items():
-            if (value := getattr(self, field)) not in allowed:
-                near = did_you_mean(str(value), allowed)
-                raise ValueError(f"{field} is {value!r}: write one of {', '.join(allowed)}{near}")
+        check_choices(self)
+        check_choice("shortcut", self.shortcut, SHORTCUTS)
+        check_choice("block", self.block, BLOCKS)
         if self.family == "cifar" and (self.depth < 8 or self.depth % 6 != 2):
             below = max(8, (self.depth - 2) // 6 * 6 + 2)
             raise ValueError(

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 ROUNDS = 5
 
@@ -30,3 +32,22 @@ def synchronize(device: torch.device) -> None:
     """Wait until a GPU has finished its queued work; a CPU has no queue."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def step(
+    net: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, dtype: torch.dtype = torch.float32
+) -> None:
+    """One iteration of training by hand: forward, backward and update, on one batch.
+
+    Args:
+        net: The net, on the device of the batch.
+        optimizer: That of its weights.
+        images: float32 [N, C, H, W].
+        labels: int64 [N].
+        dtype: What the forward pass computes in; autocast does so for all but 32-bit floats.
+    """
+    with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+        loss = F.cross_entropy(net(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()

@@ -15,10 +15,10 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from lit_resnet.data.augment import CropFlip, pixel_mean
 from lit_resnet.data.in_memory import InMemory, Splits
@@ -27,11 +27,12 @@ from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes import timing
+from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.limits import Hardware, hardware, least_work
 from lit_resnet.run.config import RunCLI
-from lit_resnet.run.run import device_name, keep_freed_memory, train
+from lit_resnet.run.run import keep_freed_memory, train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.training.module import LitResNet
+from lit_resnet.training.classifier import LitResNet
 
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 IMAGES = 50_000  # as CIFAR has; they are part of the memory
@@ -75,7 +76,7 @@ def rows(depths: list[int], batch_size: int, precision: str, seconds: float, say
     if not seconds > 0:
         raise InputError(f"--seconds is {seconds}: write a number above 0, such as 1.5")
     say("measuring the hardware")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     limits = alone(hardware, device, DTYPES[precision])
     found = []
     for config in configs:
@@ -118,7 +119,7 @@ def end_with_parent() -> None:
 
 def row(config: NetConfig, batch_size: int, precision: str, seconds: float, limits: Hardware) -> Row:
     """Measure one net in this process."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     keep_freed_memory()
     images = torch.randint(0, 256, (IMAGES, *SHAPE), dtype=torch.uint8)
     labels = torch.randint(0, config.num_classes, (IMAGES,))
@@ -156,20 +157,12 @@ def _data(images: torch.Tensor, labels: torch.Tensor, batch_size: int) -> float:
 
 def _step(config: NetConfig, batch_size: int, precision: str) -> Callable[[], None]:
     """One iteration of training, on a batch that lies on the device."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     model = LitResNet(config).to(device)
     optimizer = model.configure_optimizers()
     images = torch.randn(batch_size, *SHAPE, device=device)
     labels = torch.randint(0, config.num_classes, (batch_size,), device=device)
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            loss = F.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return partial(timing.step, model, optimizer, images, labels, DTYPES[precision])
 
 
 def _whole(config: NetConfig, splits: Splits, batch_size: int, precision: str, window: int) -> dict[str, Any]:
@@ -182,7 +175,7 @@ def _whole(config: NetConfig, splits: Splits, batch_size: int, precision: str, w
             "model": {"net": {"depth": config.depth}},
             "data": {"source": "cifar10", "batch_size": batch_size},
             "trainer": {
-                "accelerator": "cuda" if torch.cuda.is_available() else "cpu",
+                "accelerator": gpu_or_cpu().type,
                 "devices": 1,
                 "precision": precision,
                 "max_steps": steps,

@@ -1,15 +1,18 @@
-"""One run's config: parsed, checked, and made into a net, data and a trainer."""
+"""One run's config: parsed, checked, and made into data, a module and a trainer."""
 
 import copy
 import difflib
-import inspect
 import logging
 import math
 import re
 import warnings
-from collections.abc import Callable
-from functools import cached_property
-from typing import Any
+from dataclasses import is_dataclass
+from functools import cached_property, reduce
+from importlib import import_module
+from itertools import pairwise
+from operator import getitem
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
 from jsonargparse import ArgumentError, Namespace
@@ -17,13 +20,15 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from lit_resnet.data.module import ImageData
-from lit_resnet.data.photographs import Photographs
+from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean
-from lit_resnet.evaluation import Testing
-from lit_resnet.nets import NetConfig
+from lit_resnet.files import read_yaml
+from lit_resnet.moved import moved
 from lit_resnet.run.environment import environment
-from lit_resnet.training.module import LitResNet, check_hyperparameters
+from lit_resnet.task import Task
+
+if TYPE_CHECKING:
+    from lit_resnet.training.iterations import TaskData
 
 # Lightning's ways to count in epochs, and to leave out images; with their defaults.
 LEFT_OUT = {
@@ -39,7 +44,6 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
-HYPERPARAMETERS = tuple(inspect.signature(check_hyperparameters).parameters)
 PRECISIONS = ("None", "32", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -56,10 +60,11 @@ class RunCLI(LightningCLI):
 
     def __init__(self, args: list[str] | dict[str, Any], verb: str = "fit") -> None:
         self.verb = verb
+        self.task = _task(args)  # its classes say which keys there are
         quiet()
         super().__init__(
-            LitResNet,
-            ImageData,
+            _imported(self.task.module),
+            _imported(self.task.data),
             run=False,
             args=args,
             seed_everything_default=0,
@@ -79,16 +84,31 @@ class RunCLI(LightningCLI):
             },
         )
 
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        for name in ("num_classes", "in_channels"):
-            parser.link_arguments(f"data.{name}", f"model.net.{name}", apply_on="instantiate")
-        parser.add_argument(
-            "--evaluate",
-            type=list[Testing],
-            default=[],
-            help="Ways to judge the last model beside the error of a single view (Sec. 3.4): center (for its top-5 "
-            "error), ten-crop, multi-scale.",
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(Trainer, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
+        parser.add_lightning_class_args(self.model_class, "model")
+        parser.add_class_arguments(
+            self.datamodule_class, "data", skip={"stretch"}, fail_untyped=False, sub_configs=True
         )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        for key, attribute in self.model_class.FROM_DATA.items():  # so that they are no keys; see `_values`
+            parser.link_arguments(f"data.{attribute}", f"model.{key}", apply_on="instantiate")
+        parser.add_argument(
+            "--task",
+            type=Literal[tuple(task.TASKS)],
+            default=self.task.name,
+            help="What the run is about.",
+        )
+        if self.task.protocols:
+            parser.add_argument(
+                "--evaluate",
+                type=list[Literal[self.task.protocols]],
+                default=[],
+                help="Ways to judge the last model beside the error of a single view (Sec. 3.4): center (for its top-5 "
+                "error), ten-crop, multi-scale.",
+            )
         if self.verb != "fit":
             parser.add_argument("--ckpt_path", type=str, required=True, help="Checkpoint whose weights are evaluated.")
 
@@ -131,47 +151,38 @@ class RunCLI(LightningCLI):
             raise InputError(_one_line(str(error), self.keys)) from None
 
     def read(self, config: dict[str, Any]) -> None:
-        """Take another config in place of the one read before.
+        """Take another config of the same task in place of the one read before.
 
         Raises:
-            InputError: As at the start.
+            InputError: As at the start; or it is of another task.
         """
+        if (other := task.of(config)) != self.task:
+            raise InputError(f"task is {other.name} here and {self.task.name} elsewhere: write one for all runs")
         self.parse_arguments(self.parser, config)
 
-    def check(self) -> tuple[ImageData, NetConfig]:
+    def check(self) -> tuple["TaskData", Any]:
         """Check all values, without reading images or building the net; the data and the net that they mean.
 
         Raises:
             InputError: A value out of range, or a missing data folder.
         """
+        data, values = self._checked()
+        return data, values["net"]
+
+    def _checked(self) -> tuple["TaskData", dict[str, Any]]:
+        """The data, not loaded, and what the module is to be made with; all values are right."""
+        _check_trainer(self.config.trainer)
         data = self.data()
-        net = self.net(data)
-        model = self.config.model
-        _made(check_hyperparameters, **{name: model[name] for name in HYPERPARAMETERS})
-        if not data.data_set.cropped and set(self.config.evaluate) - {"center"}:
-            raise InputError(f"evaluate is {self.config.evaluate}: crops and scales are for data.source imagenet")
+        values = self._values(data)
         devices = math.prod(self.devices())
         if data.batch_size % devices:
             raise InputError(
                 f"data.batch_size is {data.batch_size}: write a multiple of the devices, of which there are {devices}; "
                 "it is the mini-batch of all"
             )
-        images = data.batch_size // devices
-        if model.bn_group is not None and (model.bn_group < 1 or images % model.bn_group):
-            whose = "data.batch_size" if devices == 1 else "a device's part of data.batch_size"
-            raise InputError(f"model.bn_group is {model.bn_group}: write a divisor of {whose} ({images}), or null")
-        if model.signals_every is not None and (model.compile or self.config.trainer.precision == "16-mixed"):
-            raise InputError(
-                "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
-                "leave out model.compile, and trainer.precision 16-mixed"
-            )
-        for name in ("recompute", "bn_group", "signals_every"):
-            if net.family == "vgg" and model[name]:
-                raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
-        if model.recompute and model.compile:
-            raise InputError("model.recompute: a compiled net cannot recompute; leave out model.compile")
-        _check_trainer(self.config.trainer)
-        return data, net
+        data.check(self.config)
+        self.model_class.check(self.config, values, data.batch_size // devices)
+        return data, values
 
     def devices(self) -> tuple[int, int]:
         """Devices of each node, and nodes. `auto` counts as one: a launched run sees no others.
@@ -185,52 +196,60 @@ class RunCLI(LightningCLI):
             raise InputError(f"trainer.devices is {devices}, num_nodes {trainer.num_nodes}: write whole numbers from 1")
         return int(devices), trainer.num_nodes
 
-    def data(self) -> ImageData:
+    def data(self) -> "TaskData":
         """The data, not loaded.
 
         Raises:
             InputError: A value out of range, or the folder is missing.
         """
-        config = self.config.data.as_dict()
-        return _made(ImageData, **config | {"photographs": _made(Photographs, **config["photographs"])})
+        # A training step has the iterations between two evaluations.
+        stretch = self.config.trainer.val_check_interval
+        return _made(self.datamodule_class, self.config.data.as_dict() | {"stretch": stretch})
 
-    def net(self, data: ImageData) -> NetConfig:
-        """The net, with the classes and channels of the data.
+    def net(self, data: "TaskData") -> Any:
+        """The net as a value, with what the data say of it: classes and channels.
 
         Raises:
             InputError: The paper's rules give no such net.
         """
-        config = self.config.model.net.as_dict()
-        return _made(NetConfig, **config, num_classes=data.num_classes, in_channels=data.in_channels)
+        return self._values(data)["net"]
+
+    def _values(self, data: "TaskData") -> dict[str, Any]:
+        """What the module is to be made with."""
+        values = self.config.model.as_dict()
+        for key, attribute in self.model_class.FROM_DATA.items():
+            *parents, leaf = key.split(".")
+            reduce(getitem, parents, values)[leaf] = getattr(data, attribute)
+        return _typed(self.model_class, values)
 
     def instantiate_classes(self) -> None:
         """Nothing yet: see `instantiate`."""
 
     def instantiate(self, **trainer: Any) -> None:
-        """Make `data`, `model` and `trainer`, the latter with these additions.
+        """Make `datamodule`, `model` and `trainer`, the latter with these additions.
 
         Raises:
             InputError: A value out of range.
         """
-        self.check()
-        self._trainer_additions = trainer
+        self.datamodule, values = self._checked()
         try:
-            super().instantiate_classes()
+            self.model = self.model_class(**values)
+            self.trainer = self.instantiate_trainer(**trainer)
         except (ValueError, ArgumentError, MisconfigurationException) as error:
             raise InputError(_one_line(str(error), [])) from None
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        config = self._get(self.config_init, "trainer")
-        added = dict(self._trainer_additions)
+    def instantiate_trainer(self, **added: Any) -> Trainer:
+        parser = LightningArgumentParser()  # of the trainer alone: the data and the module are made already
+        parser.add_lightning_class_args(Trainer, "trainer")
+        values = dict(parser.instantiate_classes(Namespace(trainer=self.config.trainer)).trainer)
         for key in ("callbacks", "logger", "plugins"):
-            own = config[key] if isinstance(config[key], list) else [config[key]]
-            added[key] = [one for one in own if not isinstance(one, bool | None)] + added.get(key, [])
-        added["plugins"] = [*added["plugins"], environment(math.prod(self.devices()))]
-        if config["accelerator"] == "auto" and torch.backends.mps.is_available():
-            added["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
-        # A training step is the block of iterations between two evaluations: evaluate after each.
-        self.datamodule.stretch, added["val_check_interval"] = config["val_check_interval"], 1
-        return super().instantiate_trainer(**added, **kwargs)
+            own = values[key] if isinstance(values[key], list) else [values[key]]
+            values[key] = [one for one in own if not isinstance(one, bool | None)] + added.pop(key, [])
+        values["plugins"].append(environment(math.prod(self.devices())))
+        if values["accelerator"] == "auto" and torch.backends.mps.is_available():
+            values["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
+        values["val_check_interval"] = 1  # evaluate after each training step
+        return Trainer(**values | added)
 
     def config_text(self) -> str:
         """The complete config as YAML, without the place where this run happens to be kept."""
@@ -240,11 +259,49 @@ class RunCLI(LightningCLI):
         return self.parser.dump(config, skip_none=False)
 
 
-def _made(make: Callable, **values: Any) -> Any:
+def _made(make: type, values: dict[str, Any]) -> Any:
+    """An object of that class.
+
+    Raises:
+        InputError: A value out of range.
+    """
     try:
-        return make(**values)
+        return make(**_typed(make, values))
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _typed(make: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments for a class: mappings become the dataclasses that it asks for."""
+    kinds = get_type_hints(make.__init__)
+    return {
+        name: _made(kinds[name], value) if isinstance(value, dict) and is_dataclass(kinds[name]) else value
+        for name, value in values.items()
+    }
+
+
+def _imported(name: str) -> Any:
+    """What a task names as `package.module:Name`."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _task(args: list[str] | dict[str, Any]) -> Task:
+    """The task that a config, or arguments and the config files among them, say last.
+
+    Raises:
+        InputError: There is no such task, or a file is not YAML.
+    """
+    if isinstance(args, dict):
+        return task.of(args)
+    said: dict[str, Any] = {}
+    words = [word for arg in args for word in (arg.split("=", 1) if arg.startswith("--") else [arg])]
+    for option, value in pairwise(words):
+        if option == "--task":
+            said["task"] = value
+        elif option in ("--config", "-c") and Path(value).is_file():
+            said |= {key: name for key, name in read_yaml(Path(value)).items() if key == "task"}
+    return task.of(said)
 
 
 def _check_trainer(trainer: Namespace) -> None:
@@ -273,18 +330,22 @@ def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> N
         if key in known:
             continue
         if not any(leaf.startswith(f"{key}.") for leaf in known):
-            raise InputError(f"unknown key {key}{_nearest(key, known)}")
+            raise InputError(_unknown(key, known))
         if not isinstance(value, dict):
             first = next(leaf for leaf in known if leaf.startswith(f"{key}."))
             raise InputError(f"{key} is {value!r}: it has keys of its own, such as {first}")
         _check_keys(value, known, f"{key}.")
 
 
-def _nearest(key: str, known: list[str]) -> str:
-    """`; did you mean X?` with the nearest known key, by its whole name or else by its last part."""
+def _unknown(key: str, known: list[str]) -> str:
+    """Where a key of an earlier version stands now; or that it is unknown, with the nearest one by its last part."""
+    if text := moved(key):
+        return text
     by_last_part = {name.split(".")[-1]: name for name in reversed(known)}
     near = difflib.get_close_matches(key.split(".")[-1], by_last_part, n=1)
-    return did_you_mean(key, known) or (f"; did you mean {by_last_part[near[0]]}?" if near else "")
+    return f"unknown key {key}" + (
+        did_you_mean(key, known) or (f"; did you mean {by_last_part[near[0]]}?" if near else "")
+    )
 
 
 def _one_line(message: str, known: list[str]) -> str:
@@ -294,7 +355,7 @@ def _one_line(message: str, known: list[str]) -> str:
     group = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
     option = re.search(r"(?:Option '|unrecognized arguments: --)([\w.]+)", message)
     key = f"{group[1]}.{group[2]}" if group else option[1] if option else None
-    return f"unknown key {key}{_nearest(key, known)}" if key else message
+    return _unknown(key, known) if key else message
 
 
 def _expected(match: re.Match[str]) -> str:

@@ -12,6 +12,7 @@ from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import BATCH_SIZE, Errors, Judged, judge
 from lit_resnet.listing import Columns, Row, count, percent
 from lit_resnet.nets import Net
+from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.run import models
 from lit_resnet.runfolder.folder import RunFolder
 
@@ -49,7 +50,7 @@ def evaluate(
     _check(runs, protocols, scales, ensemble, weights, workers, batch_size)
     nets = [models.model(run, root) for run in runs]
     shares = (weights or [1.0] * len(nets)) if ensemble else None
-    found = judge(nets, protocols, device(), scales, shares, batch_size, workers)
+    found = judge(nets, protocols, gpu_or_cpu(), scales, shares, batch_size, workers)
     names = [(str(run), str(net.net.config)) for run, net in zip(runs, nets, strict=True)]
     names += [("ensemble", " + ".join(name for _, name in names))]
     return [
@@ -88,12 +89,7 @@ def ensemble_of(folders: Sequence[RunFolder], protocol: Testing) -> Errors:
         InputError: As `evaluate`.
     """
     nets = [models.of_run(folder) for folder in folders]
-    return judge(nets, [protocol], device(), weights=[1.0] * len(nets))[protocol][-1]
-
-
-def device() -> torch.device:
-    """The GPU, where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return judge(nets, [protocol], gpu_or_cpu(), weights=[1.0] * len(nets))[protocol][-1]
 
 
 def _check(

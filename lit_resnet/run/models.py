@@ -12,12 +12,13 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
+from lit_resnet.moved import check_keys
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
 from lit_resnet.run.config import RunCLI
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.checkpoints import newest_checkpoint
-from lit_resnet.training.module import net_weights
+from lit_resnet.training.weights import net_weights
 
 # What torchvision subtracts from RGB images in [0, 1], and divides by.
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
@@ -45,6 +46,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
         InputError: No run, no whole checkpoint, weights of another net, or images that are missing or damaged.
     """
     config = folder.config()
+    check_keys(config, folder.config_file)
     if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
@@ -54,9 +56,10 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     net = build(cli.net(data))
     checkpoint, digest = read(_newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
-    if "mean" not in checkpoint:  # one of before they had it: the mean of the images that were trained on
+    state = checkpoint.get("data")
+    if not isinstance(state, dict):  # a checkpoint of another program: the mean of the images that were trained on
         data.setup("test")
-    mean = checkpoint.get("mean", data.mean)
+    mean = state.get("mean") if isinstance(state, dict) else data.mean
     shapes = ((data.in_channels, 1, 1), data.image_shape)
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
         raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")

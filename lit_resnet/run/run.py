@@ -1,5 +1,6 @@
 """One run from its config to its finished folder, and the verbs `fit`, `validate`, `test` and `responses`."""
 
+import copy
 import ctypes
 import math
 import os
@@ -9,21 +10,27 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 import lit_resnet
+from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
-from lit_resnet.files import FOR_A_WHILE, write_whole
+from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
+from lit_resnet.moved import check_keys
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
+from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
@@ -33,9 +40,9 @@ from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest, may_resume
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.disk import Disk, say
-from lit_resnet.training.module import load_weights
 from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
+from lit_resnet.training.weights import load_weights
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
@@ -141,8 +148,12 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
     if folder.summary():
         raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
     text = cli.config_text()
-    if folder.begun() and (key := may_resume(folder.config(), yaml.safe_load(text))):
-        raise InputError(f"{folder.path}: holds a run with another {key}; give another folder, or move this one away")
+    if folder.begun():
+        check_keys(folder.config(), folder.config_file)
+        if key := may_resume(folder.config(), parse_yaml(text, "config")):
+            raise InputError(
+                f"{folder.path}: holds a run with another {key}; give another folder, or move this one away"
+            )
     folder.checkpoints.mkdir(exist_ok=True)
     write_whole(folder.config_file, text)
     if isinstance(cli.given, dict):  # a cell of a grid
@@ -157,18 +168,19 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     if not trainer.is_global_zero:
         return
     device = trainer.strategy.root_device
-    net = build(model.config)  # its own copy: a compiled one passes hooks by
-    net.load_state_dict(model.net.state_dict())
+    net = copy.deepcopy(model.net)  # hooks do not fire in a compiled net; a copy is not compiled
     counted = complexity(net, data.image_shape)
-    measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
-    recorder.disk.insist(str(folder.responses_file), lambda: folder.write_responses(measured))
-    images = TestImages(data)
-    if cli.config.evaluate:
+    net.to(device, memory_format=torch.channels_last)
+    for probe in cli.task.probes:
+        PROBES[probe](net, data, device, folder, recorder.disk)
+    images = TestImages(data) if cli.task.protocols else None
+    if cli.config.get("evaluate"):
         judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
     recorder.note_memory(device)
     if model.rate.warming_up:
         print(
-            f"warning: the warm-up never ended: the training error stayed at {model.rate.warmup_error:g} % or more",
+            "warning: the warm-up never ended: the training error stayed at "
+            f"{model.rate.rule.warmup_error:g} % or more",
             file=sys.stderr,
         )
     if damaged := len(data.damaged_files):
@@ -178,16 +190,14 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         "net": str(model.config),
         **asdict(model.config),
         "data": data.name,
-        "test_images": images.digest,
+        "test_images": images and images.digest,
         "seed": cli.config.seed_everything,
-        "test_error": metrics.last["test_error"],
-        "train_error": metrics.last["train_error"],
-        "val_error": metrics.last.get("val_error"),
+        **{metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
         "damaged_images": damaged,
         "diverged": not math.isfinite(metrics.last["train_loss"]),
         **asdict(counted),
         "steps": trainer.global_step,
-        "warmup_lr": model.rate.warmup_lr,
+        "warmup_lr": model.rate.rule.warmup_lr,
         "warmup_steps": model.rate.warmup_steps,
         "plateaus": model.rate.drops,
         "batch_size": data.batch_size,
@@ -203,16 +213,14 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
 
-def device_name(device: torch.device) -> str:
-    """The device in words: `NVIDIA H100 80GB HBM3`, or `AMD EPYC 9B14, 1 thread`."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-        name = found[1] if found else name
-    threads = torch.get_num_threads()
-    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, folder: RunFolder, disk: Disk) -> None:
+    """Layer responses over the test images (Fig. 7), into responses.csv."""
+    measured = responses(net, data.test_batches(device))
+    disk.insist(str(folder.responses_file), lambda: folder.write_responses(measured))
+
+
+# What a task may name: measured in the last model of a run, into its folder.
+PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {"responses": _measure_responses}
 
 
 def _git_commit() -> str | None:
@@ -250,8 +258,9 @@ def evaluate(verb: str, args: list[str]) -> int:
     load_weights(cli.model.net, Path(cli.config.ckpt_path))
     run = cli.trainer.validate if verb == "validate" else cli.trainer.test
     run(cli.model, datamodule=cli.datamodule, verbose=False)
-    for name, value in cli.trainer.callback_metrics.items():
-        print(f"{name} {value:.4f} %")
+    for metric in cli.task.final:
+        if metric.name in cli.trainer.callback_metrics:
+            print(f"{metric.name} {cli.trainer.callback_metrics[metric.name]:.4f} {metric.unit}".rstrip())
     return 0
 
 
@@ -263,6 +272,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     """
     folder = RunFolder(run)
     config = folder.config()
+    check_keys(config, folder.config_file)
     if not isinstance(config.get("model"), dict):
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
@@ -273,7 +283,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     if checkpoint is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
     load_weights(net, checkpoint)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = gpu_or_cpu()
     data.setup("test")
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
     folder.write_responses(measured)

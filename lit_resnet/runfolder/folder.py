@@ -34,6 +34,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import FOR_A_WHILE, append_whole, read_json, read_yaml, write_whole
 from lit_resnet.runfolder.lock import Lock
 from lit_resnet.runfolder.status import STATUS_KINDS, State, Status
+from lit_resnet.task import TASKS
 
 # Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
 METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
@@ -44,6 +45,11 @@ SUMMARY_WORDS = ("net", "family", "shortcut", "data")
 SUMMARY_NUMBERS = (
     "depth", "params", "macs", "steps", "batch_size", "test_error", "train_error", "wall_seconds",
 )  # fmt: skip
+
+
+def metrics_columns() -> tuple[str, ...]:
+    """Columns of metrics.csv: the metrics of every task."""
+    return tuple(dict.fromkeys((*METRICS, *(metric.name for task in TASKS.values() for metric in task.metrics))))
 
 
 class GivenUp(InputError):
@@ -191,7 +197,7 @@ class RunFolder:
         Raises:
             InputError: The file has a line that is not a row of numbers.
         """
-        return self._csv(self.metrics_file, METRICS)
+        return self._csv(self.metrics_file, metrics_columns())
 
     def responses(self) -> list[dict[str, Any]]:
         """Rows of responses.csv: layer (from 1), name, std. Empty where they were not measured.
@@ -253,7 +259,7 @@ class RunFolder:
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Replace metrics.csv."""
-        write_whole(self.metrics_file, _line(METRICS) + "".join(map(_metrics_line, rows)))
+        write_whole(self.metrics_file, _line(metrics_columns()) + "".join(map(_metrics_line, rows)))
 
     def append_metrics(self, row: dict[str, float | None]) -> None:
         """Append one row, as one write."""
@@ -285,4 +291,4 @@ def _signals_line(row: dict[str, Any]) -> str:
 
 def _metrics_line(row: dict[str, float | None]) -> str:
     # repr keeps every bit, so that rewriting a file on resume changes nothing.
-    return _line(tuple("" if row.get(key) is None else repr(row[key]) for key in METRICS))
+    return _line(tuple("" if row.get(key) is None else repr(row[key]) for key in metrics_columns()))

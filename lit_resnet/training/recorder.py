@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lit_resnet.probes.signals import Signal
-from lit_resnet.runfolder.folder import METRICS, RunFolder
+from lit_resnet.runfolder.folder import RunFolder, metrics_columns
 from lit_resnet.runfolder.status import Status
 from lit_resnet.training.checkpoints import CheckpointFiles
 from lit_resnet.training.disk import Disk, say
@@ -51,7 +51,7 @@ class MetricsFile(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if self._row and self._row["step"] != step:
             self.write_row()
-        row = {key: value for key, value in metrics.items() if key in METRICS}
+        row = {key: value for key, value in metrics.items() if key in metrics_columns()}
         if row:
             self._row |= {"step": step, **row}
             self.last |= row
@@ -115,12 +115,13 @@ class Recorder(Callback):
         if module.signals_every is not None and trainer.is_global_zero:
             known = [row for row in self.folder.signals() if row["step"] <= trainer.global_step]
             self.disk.insist(str(self.folder.signals_file), lambda: self.folder.write_signals(known))
-            module.keep_signals = self._signals
         self.stop.training_begins()
         self.status.max_steps, self.status.saved = trainer.max_steps, trainer.global_step
         self._heartbeat(trainer)
 
-    def _signals(self, step: int, signals: list[Signal]) -> None:
+    @rank_zero_only
+    def on_signals(self, trainer: Trainer, module: LightningModule, step: int, signals: list[Signal]) -> None:
+        """With the signals of an iteration; those of the first device are kept."""
         self._signal_rows += [
             {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
         ]

@@ -70,7 +70,7 @@ def write_run(path: Path, root: Path, seed: int, mean: torch.Tensor | None, **ne
     said = dict.fromkeys(SUMMARY_WORDS, "") | dict.fromkeys(SUMMARY_NUMBERS, 0)
     folder.write_summary(said | {"test_images": TestImages(RunCLI({"data": data}).data()).digest})
     weights = {f"net.{name}": value for name, value in made.state_dict().items()}
-    checkpoint = {"state_dict": weights, "net": str(made.config)} | ({} if mean is None else {"mean": mean})
+    checkpoint = {"state_dict": weights, "net": str(made.config)} | ({} if mean is None else {"data": {"mean": mean}})
     torch.save(checkpoint, folder.checkpoints / "last.ckpt")
     return folder
 

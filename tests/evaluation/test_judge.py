@@ -164,7 +164,7 @@ def test_what_is_cached_of_something_else_is_made_anew(run: Run, seen: list, cha
     if change == "weights":
         run(seed=5)
     elif change == "mean":
-        torch.save(torch.load(last) | {"mean": torch.full((3, 1, 1), 60.0)}, last)
+        torch.save(torch.load(last) | {"data": {"mean": torch.full((3, 1, 1), 60.0)}}, last)
     else:
         folder.config_file.write_text(folder.config_file.read_text().replace("crop: 32", "crop: 36"))
     evaluate(folder)

@@ -180,9 +180,12 @@ def test_a_config_names_nothing_to_import(run: Run):
 @pytest.mark.parametrize(
     ("checkpoint", "message"),
     [
-        ({"mean": "grey"}, "the mean in the checkpoint is not one of these images"),
-        ({"mean": torch.zeros(3, 8, 8)}, "the mean in the checkpoint is not one of these images"),
-        ({"mean": torch.zeros(3, 1, 1, dtype=torch.int64)}, "the mean in the checkpoint is not one of these images"),
+        ({"data": {"mean": "grey"}}, "the mean in the checkpoint is not one of these images"),
+        ({"data": {"mean": torch.zeros(3, 8, 8)}}, "the mean in the checkpoint is not one of these images"),
+        (
+            {"data": {"mean": torch.zeros(3, 1, 1, dtype=torch.int64)}},
+            "the mean in the checkpoint is not one of these images",
+        ),
         ({"state_dict": {}}, "the checkpoint is of ResNet-8, not of ResNet-8: weight conv1.weight is missing"),
     ],
 )

@@ -10,7 +10,7 @@ from lit_resnet.grid import status
 from lit_resnet.grid.grid import Ensemble, load, shipped
 from lit_resnet.runfolder.folder import RunFolder
 
-BASE = {"model": {"net": {"depth": 20, "shortcut": "A"}, "lr": 0.1}, "data": {"source": "digits"}}
+BASE = {"model": {"net": {"depth": 20, "shortcut": "A"}, "rate": {"lr": 0.1}}, "data": {"source": "digits"}}
 
 
 def write(folder: Path, **content) -> str:
@@ -34,7 +34,7 @@ def test_every_combination_is_a_cell_with_the_names_of_its_values(tmp_path: Path
     ]
     config = grid.config(grid.cells[3])
     assert config == {
-        "model": {"net": {"depth": 56, "shortcut": "none"}, "lr": 0.1},
+        "model": {"net": {"depth": 56, "shortcut": "none"}, "rate": {"lr": 0.1}},
         "data": {"source": "digits"},
         "seed_everything": 3,
     }
@@ -48,15 +48,17 @@ def test_exclude_by_value_or_name_and_include(tmp_path: Path):
             tmp_path,
             matrix=matrix,
             exclude=[{"model.net.shortcut": "plain", "model.net.depth": 110}, {"model.net.depth": 56}],
-            include={"residual-110-slow": {"model.net.depth": 110, "model.lr": 0.01}},
+            include={"residual-110-slow": {"model.net.depth": 110, "model.rate.lr": 0.01}},
         )
     )
     assert [cell.name for cell in grid.cells] == ["plain-20", "residual-20", "residual-110", "residual-110-slow"]
-    assert grid.config(grid.cells[-1])["model"] == {"net": {"depth": 110, "shortcut": "A"}, "lr": 0.01}
+    assert grid.config(grid.cells[-1])["model"] == {"net": {"depth": 110, "shortcut": "A"}, "rate": {"lr": 0.01}}
 
 
 def test_a_cell_may_have_seeds_of_its_own(tmp_path: Path):
-    cells = load(write(tmp_path, matrix={"model.net.depth": [20]}, include={"deep": {"model.lr": 1, "seeds": [3, 4]}}))
+    cells = load(
+        write(tmp_path, matrix={"model.net.depth": [20]}, include={"deep": {"model.rate.lr": 1, "seeds": [3, 4]}})
+    )
     assert [cell.folder for cell in cells.cells] == ["20-seed0", "deep-seed3", "deep-seed4"]
     assert all("seeds" not in cells.config(cell) for cell in cells.cells)
 
@@ -64,15 +66,15 @@ def test_a_cell_may_have_seeds_of_its_own(tmp_path: Path):
 def test_a_cell_may_start_from_another_one(tmp_path: Path):
     path = Path(write(tmp_path))
     path.write_text(
-        "base: base.yaml\ninclude:\n  a: &a {model.lr: 1, model.net.depth: 20}\n  b: {<<: *a, model.lr: 2}\n"
+        "base: base.yaml\ninclude:\n  a: &a {model.rate.lr: 1, model.net.depth: 20}\n  b: {<<: *a, model.rate.lr: 2}\n"
     )
     a, b = load(str(path)).cells
-    assert b.overrides == a.overrides | {"model.lr": 2}
+    assert b.overrides == a.overrides | {"model.rate.lr": 2}
 
 
 def test_settings_are_for_every_cell(tmp_path: Path):
     path = write(tmp_path, matrix={"model.net.depth": [20, 56]})
-    grid = load(path, ["data.root=/a=b", "model.milestones=[1, 2]", "trainer.max_steps=5"])
+    grid = load(path, ["data.root=/a=b", "model.rate.milestones=[1, 2]", "trainer.max_steps=5"])
     for cell in grid.cells:
         config = grid.config(cell)
         assert config["data"] == {"source": "digits", "root": "/a=b"}
@@ -89,7 +91,7 @@ def test_settings_are_for_every_cell(tmp_path: Path):
         ("trainer={max_steps: 4}", "--set trainer is a mapping: write trainer.max_steps and so on"),
         ("model.net.depth=3", "--set model.net.depth: this is what the cells of the grid differ in"),
         ("seed_everything=3", "--set seed_everything: this is what the cells"),
-        ("model.lr=[1", "--set model.lr=.*the value is not YAML"),
+        ("model.rate.lr=[1", "--set model.rate.lr=.*the value is not YAML"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, setting: str, message: str):
@@ -98,7 +100,7 @@ def test_wrong_settings(tmp_path: Path, setting: str, message: str):
 
 
 def test_include_alone_is_a_grid(tmp_path: Path):
-    assert [c.folder for c in load(write(tmp_path, include={"one": {"model.lr": 0.2}})).cells] == ["one-seed0"]
+    assert [c.folder for c in load(write(tmp_path, include={"one": {"model.rate.lr": 0.2}})).cells] == ["one-seed0"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,10 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"include": {"deep": {"a.b": 1, "seeds": 5}}}, r"cell deep: seeds is 5: write a list"),
         ({"matrix": {"a.b": [1]}, "exclude": 3}, "exclude is 3: write a list"),
         ({"matrix": {"a.b": [1]}, "exclude": [{1: 2}]}, "exclude 1: not an axis"),
-        ({"include": {"slow": {"model": {"lr": 0.1}}}}, "cell slow: model is a mapping: write model.lr and so on"),
+        (
+            {"include": {"slow": {"model.rate": {"lr": 0.1}}}},
+            "cell slow: model.rate is a mapping: write model.rate.lr and so on",
+        ),
         ({"matrix": {"a.b": [1]}, "exclude": [{"a.c": 1}]}, r"exclude a.c: not an axis .* did you mean a.b\?"),
         ({"matrix": {"a.b": [1]}, "exclude": [{"a.b": 2}]}, "2 is not on that axis"),
         ({"matrix": {"a.b": ["x/y"]}}, "a name becomes a folder"),
@@ -218,12 +223,12 @@ def test_a_run_that_was_made_with_other_values_is_refused(tmp_path: Path):
     status.check_config(grid, cell, run)  # nothing was run yet
     run.path.mkdir(parents=True)
     other = grid.config(cell)
-    other["model"]["lr"] = 0.01
+    other["model"]["rate"]["lr"] = 0.01
     run.cell_file.write_text(yaml.safe_dump(other))
     status.check_config(grid, cell, run)  # nothing was trained yet
     run.write_summary({"test_error": 1.0})
     with pytest.raises(
-        InputError, match=r"20-seed0: was run with another model.lr \(0.01, not 0.1\) than mine says now"
+        InputError, match=r"20-seed0: was run with another model.rate.lr \(0.01, not 0.1\) than mine says now"
     ):
         status.check_config(grid, cell, run)
     # A key that the grid no longer has is a difference too.

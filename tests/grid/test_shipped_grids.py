@@ -150,5 +150,5 @@ def test_the_papers_grids_are_there():
     for cell in load("fig6").cells:
         config = RunCLI(load("fig6").config(cell)).config
         deep = config.model.net.depth >= 110
-        assert config.model.warmup_lr == (0.01 if deep else None)
-        assert (config.model.warmup_error, config.trainer.max_steps) == (80, 64_000)
+        assert config.model.rate.warmup_lr == (0.01 if deep else None)
+        assert (config.model.rate.warmup_error, config.trainer.max_steps) == (80, 64_000)

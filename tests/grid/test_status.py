@@ -131,7 +131,10 @@ def test_of_many_runs_those_under_way_or_failed_are_shown():
 
 @pytest.fixture
 def grid(tmp_path: Path) -> Grid:
-    base = {"data": {"source": "folder", "root": "/here/photos", "photographs": {"workers": 4}}, "model": {"lr": 0.1}}
+    base = {
+        "data": {"source": "folder", "root": "/here/photos", "photographs": {"workers": 4}},
+        "model": {"rate": {"lr": 0.1}},
+    }
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"base": "base.yaml", "include": {"a": {}}}))
     return load(str(tmp_path / "mine.yaml"))
@@ -141,9 +144,9 @@ def test_a_run_of_the_same_values_is_known_without_reading_yaml(run: RunFolder, 
     (cell,) = grid.cells
     config = grid.config(cell)
     run.write_summary({})
-    run.cell_file.write_text(yaml.safe_dump({**config, "model": {"lr": 0.5}}))
-    run.write_status(Status("done", digest=digest({**config, "model": {"lr": 0.5}})))
-    with pytest.raises(InputError, match=r"another model.lr \(0.5, not 0.1\)"):
+    run.cell_file.write_text(yaml.safe_dump({**config, "model": {"rate": {"lr": 0.5}}}))
+    run.write_status(Status("done", digest=digest({**config, "model": {"rate": {"lr": 0.5}}})))
+    with pytest.raises(InputError, match=r"another model.rate.lr \(0.5, not 0.1\)"):
         status.check_config(grid, cell, run)
     monkeypatch.setattr(status, "read_yaml", lambda path: pytest.fail(f"{path} was read"))
     run.write_status(Status("done", digest=digest(config)))

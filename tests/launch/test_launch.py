@@ -23,7 +23,7 @@ from lit_resnet.launch import pool
 from lit_resnet.runfolder.folder import RunFolder
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "milestones": [300, 450]},
+    "model": {"net": {"depth": 8}, "rate": {"milestones": [300, 450]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
     "trainer": {"max_steps": 600, "val_check_interval": 100, "log_every_n_steps": 40, "accelerator": "cpu"},
 }

@@ -46,14 +46,14 @@ def test_shipped_grids_are_read_as_the_parser_reads_them(name: str):
 
 
 OVERRIDES = [
-    {"model.warmup_lr": None},
-    {"model.warmup_lr": 0.01},
-    {"model.lr": 1, "model.net.depth": 20},
-    {"model.lr": "1e-3"},
-    {"model.lr": True},
+    {"model.rate.warmup_lr": None},
+    {"model.rate.warmup_lr": 0.01},
+    {"model.rate.lr": 1, "model.net.depth": 20},
+    {"model.rate.lr": "1e-3"},
+    {"model.rate.lr": True},
     {"model.net.depth": 14.0},
-    {"model.milestones": [1, 2]},
-    {"model.milestones": []},
+    {"model.rate.milestones": [1, 2]},
+    {"model.rate.milestones": []},
     {"evaluate": ["center"]},
     {"trainer.devices": 2},
     {"trainer.devices": "2"},
@@ -61,7 +61,7 @@ OVERRIDES = [
     {"trainer.precision": 32},
     {"data.photographs.short_side": [36, 40]},
     {"trainer.logger": {"class_path": CSV, "init_args": {"save_dir": "here"}}},
-    {"trainer.logger": {"class_path": CSV, "init_args": {"save_dir": "there"}}, "model.lr": 0.3},
+    {"trainer.logger": {"class_path": CSV, "init_args": {"save_dir": "there"}}, "model.rate.lr": 0.3},
     {"trainer.logger": "CSVLogger"},
     {"trainer.logger": None},
     {"trainer.callbacks": [{"class_path": "LearningRateMonitor"}]},
@@ -84,7 +84,7 @@ def test_a_cell_is_read_as_the_parser_reads_it(tmp_path: Path, logger: dict | No
         except InputError:
             continue
     assert len(whole) > len(OVERRIDES) - 6
-    for settings in ((), ("data.root=/elsewhere", "model.momentum=0.5", "trainer.strategy=ddp")):
+    for settings in ((), ("data.root=/elsewhere", "model.sgd.momentum=0.5", "trainer.strategy=ddp")):
         assert_as_parsed(
             write(tmp_path, settings, base, include={f"c{i}": o for i, o in enumerate(whole)}, seeds=[0, 3])
         )
@@ -101,13 +101,13 @@ def test_a_cell_is_read_as_the_parser_reads_it(tmp_path: Path, logger: dict | No
         {"model.net.depth": "deep"},
         {"model.net.depth": None},
         {"model.net.shortcut": "D"},
-        {"model.lr": -0.1},
-        {"model.lr": "x"},
-        {"model.lr": [0.1]},
-        {"model.lr": None},
+        {"model.rate.lr": -0.1},
+        {"model.rate.lr": "x"},
+        {"model.rate.lr": [0.1]},
+        {"model.rate.lr": None},
         {"data.photographs.crop": None},
-        {"model.milestones": [20, 10]},
-        {"model.milestones": ["x"]},
+        {"model.rate.milestones": [20, 10]},
+        {"model.rate.milestones": ["x"]},
         {"evaluate": ["ten-crops"]},
         {"trainer.max_steps": 0},
         {"trainer.max_steps": "many"},
@@ -144,14 +144,18 @@ def test_a_wrong_base_may_be_mended_by_every_cell(tmp_path: Path):
         "ResNet-14",
     ]
     with pytest.raises(InputError, match="cell a: model.net.depth: deep is not a whole number"):
-        plan.check(write(tmp_path, base=base, include={"a": {"model.lr": 1}}))
+        plan.check(write(tmp_path, base=base, include={"a": {"model.rate.lr": 1}}))
 
 
 def test_no_more_is_parsed_than_the_base_and_each_value(tmp_path: Path, monkeypatch):
     cli, parsed = RunCLI({}), []
     parse = cli.parser.parse_object
     monkeypatch.setattr(cli.parser, "parse_object", lambda *args, **more: parsed.append(more) or parse(*args, **more))
-    matrix = {"model.net.depth": [8, 14, 20], "model.lr": [0.1, 0.2, 0.3, 0.4], "model.milestones": {"a": [1], "b": []}}
+    matrix = {
+        "model.net.depth": [8, 14, 20],
+        "model.rate.lr": [0.1, 0.2, 0.3, 0.4],
+        "model.rate.milestones": {"a": [1], "b": []},
+    }
     grid = write(tmp_path, matrix=matrix, seeds=[0, 1, 2])
     configs = plan.Configs(grid, cli)
     for cell in grid.cells:

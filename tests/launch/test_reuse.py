@@ -20,7 +20,7 @@ SUMMARY = dict.fromkeys(("depth", "params", "macs", "steps", "batch_size", "test
 
 def grid(folder: Path, name: str, lr: float = 0.1) -> Grid:
     (folder / "recipe.yaml").write_text(yaml.safe_dump({"data": {"source": "digits", "root": "here"}}))
-    cells = {"a": {"model.net.depth": 8, "model.lr": lr}, "b": {"model.net.depth": 14}}
+    cells = {"a": {"model.net.depth": 8, "model.rate.lr": lr}, "b": {"model.net.depth": 14}}
     (folder / f"{name}.yaml").write_text(yaml.safe_dump({"base": "recipe.yaml", "include": cells}))
     return load(str(folder / f"{name}.yaml"))
 

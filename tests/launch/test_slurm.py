@@ -23,7 +23,7 @@ from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "milestones": [10]},
+    "model": {"net": {"depth": 8}, "rate": {"milestones": [10]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
     "trainer": {"max_steps": 20, "val_check_interval": 10, "log_every_n_steps": 10},
 }

@@ -224,7 +224,7 @@ def test_an_unfinished_net_leaves_a_true_sentence_open(lab, name):
     for seed in range(5):
         lab.run(last, seed).summary_file.unlink()
     asked = {f"model.net.{key}": value for key, value in nets[last].items() if key in alike.NET}
-    asked |= {"model.warmup_lr": 0.01} if "warmup_lr" in nets[last] else {}
+    asked |= {"model.rate.warmup_lr": 0.01} if "warmup_lr" in nets[last] else {}
     grid = lab.grid({"other": {}} | dict.fromkeys(nets) | {last: asked}, seeds=list(range(5)))
     claim = checked(lab, grid)[name]
     assert claim.verdict == "not enough runs", claim.evidence
@@ -367,7 +367,7 @@ OTHERWISE = [
     ({}, {"batch_size": 64}),
     ({}, {"precision": "bf16-mixed"}),
     ({}, {"block": "single"}),
-    ({"model.lr": 0.01}, {}),
+    ({"model.rate.lr": 0.01}, {}),
     ({"model.bn_group": 64}, {}),
     ({"data.flip": False}, {}),
     ({"data.val_size": 5000}, {}),
@@ -383,7 +383,9 @@ def test_only_like_is_compared_with_like(lab, asked, said):
     assert checked(lab, lab.grid({"a": {}, "b": asked})) == {}
 
 
-@pytest.mark.parametrize("key", ["channels_last", "compile", "recompute", "signals_every"])
+@pytest.mark.parametrize(
+    "key", ["speed.channels_last", "speed.compile", "speed.recompute", "signals_every", "rate.warmup_window"]
+)
 def test_what_changes_no_result_is_compared(lab, key):
     finish(lab, "a", train_error=3)
     finish(lab, "b", train_error=3, depth=56)

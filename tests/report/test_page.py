@@ -84,7 +84,10 @@ def test_what_all_cells_share_is_no_column(lab):
     lab.finish("a")
     lab.finish("b")
     optimizer = {"class_path": "torch.optim.Adam"}
-    cells = {"a": {"model.lr": 0.1, "data.batch_size": 64}, "b": {"data.batch_size": 64, "model.optimizer": optimizer}}
+    cells = {
+        "a": {"model.rate.lr": 0.1, "data.batch_size": 64},
+        "b": {"data.batch_size": 64, "model.optimizer": optimizer},
+    }
     found = runs.read(Asked(lab.grid(cells), root=lab.root))
     axes = {column.name: column.texts for column in explore.columns(found, odd(found)) if column.chosen}
     assert axes == {"lr": ["0.1", "–"], "optimizer": ["–", "Adam"], "seed": ["0", "0"], "state": ["done", "done"]}
@@ -346,7 +349,7 @@ def test_hostile_words_stay_words(page, tmp_path):
 def many(lab, cells: int, seeds: int, log_every: int, figures: list[str]) -> Path:
     """The page of so many runs of 64,000 iterations, one of a hundred failed."""
     names = [f"{'plain' if i % 2 else 'res'}-{i}" for i in range(cells)]
-    grid = {name: {"model.lr": round(0.1 / (1 + i // 5), 5)} for i, name in enumerate(names)}
+    grid = {name: {"model.rate.lr": round(0.1 / (1 + i // 5), 5)} for i, name in enumerate(names)}
     lines = None
     for i, name in enumerate(names):
         for seed in range(seeds):

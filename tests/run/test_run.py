@@ -28,7 +28,9 @@ from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.training import disk, recorder
-from lit_resnet.training.module import LitResNet, load_weights
+from lit_resnet.training.classifier import LitResNet
+from lit_resnet.training.schedule import Rate
+from lit_resnet.training.weights import load_weights
 
 STEPS, VAL, LOG = 24, 8, 6
 
@@ -36,10 +38,11 @@ STEPS, VAL, LOG = 24, 8, 6
 WARM_UP = {"warmup_lr": 0.02, "warmup_window": 5, "warmup_error": 85}
 
 
-def config(**model) -> dict:
+def config(rate: dict[str, Any] | None = None, **model) -> dict:
+    rate = {"milestones": [14, 20], **WARM_UP, **(rate or {})}
     return {
         "seed_everything": 1,
-        "model": {"net": {"depth": 8}, "milestones": [14, 20], **WARM_UP, "signals_every": 7, **model},
+        "model": {"net": {"depth": 8}, "rate": rate, "signals_every": 7, **model},
         "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 32},
         "trainer": {"max_steps": STEPS, "val_check_interval": VAL, "log_every_n_steps": LOG, "accelerator": "cpu"},
     }
@@ -158,7 +161,7 @@ def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
 
 def test_weight_decay_of_bn_and_bias_is_a_choice():
     for decayed in (True, False):
-        cli = RunCLI(config(decay_bn_and_bias=decayed))
+        cli = RunCLI(config(sgd={"decay_bn_and_bias": decayed}))
         cli.instantiate(logger=[], callbacks=[])
         groups = cli.model.configure_optimizers().param_groups
         decay = {p: group["weight_decay"] for group in groups for p in group["params"]}
@@ -177,12 +180,12 @@ def test_module_and_data_serve_a_trainer_of_ones_own(length: dict):
     trainer.fit(model, ImageData(source="digits", pad=1, flip=False, batch_size=32))
     assert trainer.global_step == 3
     with pytest.raises(ValueError, match="warmup_window is 0"):
-        LitResNet(NetConfig(depth=8), warmup_lr=0.01, warmup_window=0)
+        Rate(warmup_lr=0.01, warmup_window=0)
 
 
 def test_a_warm_up_that_never_ends_is_told(tmp_path: Path, capsys):
     folder = RunFolder(tmp_path / "run")
-    assert train(RunCLI(config(warmup_error=1)), folder)
+    assert train(RunCLI(config(rate={"warmup_error": 1})), folder)
     assert "the warm-up never ended: the training error stayed at 1 % or more" in capsys.readouterr().err
     assert folder.summary()["warmup_steps"] is None
 
@@ -556,7 +559,7 @@ def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolde
     compile_net = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend="eager"))
     folder = RunFolder(tmp_path / "run")
-    assert train(RunCLI(config(compile=True, signals_every=None)), folder)
+    assert train(RunCLI(config(speed={"compile": True}, signals_every=None)), folder)
     measured = [row["std"] for row in folder.responses()]
     assert measured == pytest.approx([row["std"] for row in whole.responses()], rel=1e-3)
 
@@ -584,7 +587,7 @@ def test_a_held_out_split_has_its_own_error(tmp_path: Path):
 
 def test_a_run_that_diverges_says_so(tmp_path: Path, whole: RunFolder):
     folder = RunFolder(tmp_path / "run")
-    assert train(RunCLI(config(lr=1e30)), folder)
+    assert train(RunCLI(config(rate={"lr": 1e30})), folder)
     assert folder.summary()["diverged"]
     assert not whole.summary()["diverged"]
 
@@ -614,8 +617,8 @@ def test_finished_runs_and_other_configs_are_not_overwritten(whole: RunFolder, t
     folder.config_file.write_text(RunCLI(config()).config_text())
     folder.checkpoints.mkdir()
     (folder.checkpoints / "last.ckpt").write_bytes((whole.checkpoints / "last.ckpt").read_bytes())
-    with pytest.raises(InputError, match=r"another model.lr \(0.1, not 0.05\)"):
-        train(RunCLI(config(lr=0.05)), folder)
+    with pytest.raises(InputError, match=r"another model.rate.lr \(0.1, not 0.05\)"):
+        train(RunCLI(config(rate={"lr": 0.05})), folder)
 
 
 VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
@@ -630,21 +633,27 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"model": {"net": {"depth": "deep"}}}, "model.net.depth: deep is not a whole number"),
         ({"model": {"net": {"shortcut": "D"}}}, "model.net.shortcut: D is not one of none, A, B, C"),
         ({"model": {"net": 3}}, "model.net is 3: it has keys of its own"),
-        ({"model": {"lr": -0.1}}, "lr is -0.1: write a number above 0"),
-        ({"model": {"milestones": [20, 10]}}, "write iterations in growing order"),
-        ({"model": {"momentum": -3}}, "momentum is -3.0: write a number from 0"),
-        ({"model": {"weight_decay": -1}}, "weight_decay is -1.0: write 0 or more"),
-        ({"model": {"warmup_lr": 0.5}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
-        ({"model": {"warmup_error": 0}}, "warmup_error is 0.0: write percent"),
-        ({"model": {"warmup_window": 0}}, "warmup_window is 0: write iterations"),
-        ({"model": {"plateau_patience": 0}}, "plateau_patience is 0: write evaluations"),
-        ({"model": {"plateau_least": -1}}, "plateau_least is -1.0: write points of error"),
+        ({"model": {"rate": {"lr": -0.1}}}, "lr is -0.1: write a number above 0"),
+        ({"model": {"rate": {"milestones": [20, 10]}}}, "write iterations in growing order"),
+        ({"model": {"sgd": {"momentum": -3}}}, "momentum is -3.0: write a number from 0"),
+        ({"model": {"sgd": {"weight_decay": -1}}}, "weight_decay is -1.0: write 0 or more"),
+        ({"model": {"rate": {"warmup_lr": 0.5}}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
+        ({"model": {"rate": {"warmup_error": 0}}}, "warmup_error is 0.0: write percent"),
+        ({"model": {"rate": {"warmup_window": 0}}}, "warmup_window is 0: write iterations"),
+        ({"model": {"rate": {"plateau_patience": 0}}}, "plateau_patience is 0: write evaluations"),
+        ({"model": {"rate": {"plateau_least": -1}}}, "plateau_least is -1.0: write points of error"),
         ({"evaluate": ["ten-crops"]}, "evaluate: .*ten-crop"),
         ({"evaluate": ["ten-crop"], "data": {"source": "digits"}}, "evaluate is .*for data.source imagenet"),
         ({"model": {"signals_every": -5}}, "signals_every is -5: write iterations"),
-        ({"model": {"signals_every": 5, "compile": True}}, "model.signals_every: a compiled net"),
-        ({"model": {"recompute": True, "compile": True}}, "model.recompute: a compiled net cannot recompute"),
-        ({"model": {"recompute": True, "net": VGG}}, "model.recompute: a vgg net has neither .*; leave it out"),
+        ({"model": {"signals_every": 5, "speed": {"compile": True}}}, "model.signals_every: a compiled net"),
+        (
+            {"model": {"speed": {"recompute": True, "compile": True}}},
+            "model.speed.recompute: a compiled net cannot recompute",
+        ),
+        (
+            {"model": {"speed": {"recompute": True}, "net": VGG}},
+            "model.speed.recompute: a vgg net has neither .*; leave it out",
+        ),
         ({"model": {"signals_every": 5, "net": VGG}}, "model.signals_every: a vgg net has neither"),
         ({"model": {"net": {**VGG, "depth": 11}}}, "depth is 11: a vgg net has 16 or 19 layers"),
         ({"model": {"net": {**VGG, "shortcut": "A"}}}, "shortcut is A: a vgg net has no shortcuts; write none"),

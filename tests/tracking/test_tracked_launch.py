@@ -11,7 +11,7 @@ import yaml
 from lit_resnet.runfolder.folder import RunFolder
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "milestones": [400, 500]},
+    "model": {"net": {"depth": 8}, "rate": {"milestones": [400, 500]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
     "trainer": {"max_steps": 600, "val_check_interval": 100, "log_every_n_steps": 25, "accelerator": "cpu"},
 }

@@ -14,7 +14,7 @@ from lit_resnet.nets import build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.training.module import load_weights
+from lit_resnet.training.weights import load_weights
 
 STEPS = 12
 
@@ -22,7 +22,7 @@ STEPS = 12
 def config(batch_size: int, **model) -> dict:
     return {
         "seed_everything": 1,
-        "model": {"net": {"depth": 8}, "warmup_lr": 0.02, "warmup_window": 3, "warmup_error": 88, **model},
+        "model": {"net": {"depth": 8}, "rate": {"warmup_lr": 0.02, "warmup_window": 3, "warmup_error": 88}, **model},
         # 499 images are held out: in batches of 83, one process has four of them and the other one three.
         "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": batch_size, "val_size": 499},
         "trainer": {"max_steps": STEPS, "val_check_interval": 6, "log_every_n_steps": 4, "accelerator": "cpu"},

@@ -15,7 +15,7 @@ from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training import recorder
-from lit_resnet.training.module import load_weights
+from lit_resnet.training.weights import load_weights
 
 STEPS, VAL = 16, 4
 
@@ -38,7 +38,11 @@ def config(root: Path, **model) -> dict:
     # An evaluation that must be 100 points better never is: the rate falls after each but the first.
     return {
         "seed_everything": 1,
-        "model": {"net": {"depth": 8}, "milestones": [], "plateau_patience": 1, "plateau_least": 100, **model},
+        "model": {
+            "net": {"depth": 8},
+            "rate": {"milestones": [], "plateau_patience": 1, "plateau_least": 100},
+            **model,
+        },
         "data": {
             "source": "imagenet",
             "root": str(root),
@@ -106,7 +110,11 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
 def test_a_net_that_drops_units_resumes_exactly(root: Path, tmp_path: Path, monkeypatch):
     """VGG: what is dropped in an iteration does not depend on where the run was resumed."""
     monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (2, 2, 2, 2, 2))
-    content = config(root, net={"family": "vgg", "depth": 16, "shortcut": "none"}, lr=0.001)
+    content = config(
+        root,
+        net={"family": "vgg", "depth": 16, "shortcut": "none"},
+        rate={"lr": 0.001, "milestones": [], "plateau_patience": 1, "plateau_least": 100},
+    )
     content["data"]["photographs"] |= {"short_side": [32, 36], "crop": 32, "test_short_side": 34, "workers": 0}
     content["trainer"] |= {"max_steps": 4, "val_check_interval": 4}
     content["evaluate"] = []

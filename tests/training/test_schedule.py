@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from lit_resnet.training.schedule import LearningRate
-from lit_resnet.training.window import Window
+from lit_resnet.training.schedule import LearningRate, Rate
+from lit_resnet.training.window import Counts, Window
 
-STEPS, MILESTONES = 64_000, [32_000, 48_000]
+STEPS, MILESTONES = 64_000, (32_000, 48_000)
 
 
 def test_20_layers_at_every_iteration():
-    rate = LearningRate(0.1, MILESTONES)
+    rate = LearningRate(Rate(0.1, MILESTONES))
     expected = np.repeat([0.1, 0.01, 0.001], [32_000, 16_000, 16_000])
     np.testing.assert_allclose([rate.at(step) for step in range(1, STEPS + 1)], expected, rtol=1e-12)
 
@@ -26,19 +26,17 @@ def wrong_of_128(step: int) -> int:
 
 def simulate(resumed_at: int | None = None) -> list[float]:
     """The rates of 110 layers over that curve. With `resumed_at`, all is made anew after that iteration."""
-    rate, window = LearningRate(0.1, MILESTONES, warmup_lr=0.01), Window(torch.device("cpu"))
+    rate, window = LearningRate(Rate(0.1, MILESTONES, warmup_lr=0.01)), Window(torch.device("cpu"))
     rates = []
     for step in range(1, STEPS + 1):
         rates.append(rate.at(step))
         if rate.warming_up:
-            labels = torch.zeros(128, dtype=torch.int64)
-            logits = torch.nn.functional.one_hot((torch.arange(128) < wrong_of_128(step)).long(), 2)
-            window.add(logits, labels, torch.ones(128))
+            window.add(Counts(128, {"train_error": torch.tensor(100 * wrong_of_128(step))}))
             if step % 100 == 0:
-                rate.observe(step, window.close(lambda count: count)[1])
+                rate.observe(step, window.close(lambda count: count)["train_error"])
         if step == resumed_at:
             kept = rate.state(), window.counts()  # as a checkpoint does
-            rate, window = LearningRate(0.1, MILESTONES, warmup_lr=0.01), Window(torch.device("cpu"))
+            rate, window = LearningRate(Rate(0.1, MILESTONES, warmup_lr=0.01)), Window(torch.device("cpu"))
             rate.restore(kept[0])
             window.restore(kept[1])
     return rates
@@ -57,14 +55,14 @@ def test_a_resume_during_and_after_warm_up_changes_nothing(step: int):
 
 def test_a_resume_after_any_iteration_changes_nothing():
     """After warm-up its end is all the state: a rule made anew from it gives the same rate at each iteration."""
-    rate, again = (LearningRate(0.1, MILESTONES, warmup_lr=0.01) for _ in range(2))
+    rate, again = (LearningRate(Rate(0.1, MILESTONES, warmup_lr=0.01)) for _ in range(2))
     rate.observe(500, 79.9)
     again.restore(rate.state())
     assert all(again.at(step) == rate.at(step) for step in range(501, STEPS + 1))
 
 
 def test_warm_up_ends_below_the_error_and_only_there():
-    rate = LearningRate(0.1, MILESTONES, warmup_lr=0.01)
+    rate = LearningRate(Rate(0.1, MILESTONES, warmup_lr=0.01))
     rate.observe(100, 80.0)
     assert rate.warming_up
     rate.observe(200, 79.99)
@@ -73,12 +71,12 @@ def test_warm_up_ends_below_the_error_and_only_there():
 
 
 def test_milestones_stay_where_they_are_if_warm_up_never_ends():
-    rate = LearningRate(0.1, MILESTONES, warmup_lr=0.01)
+    rate = LearningRate(Rate(0.1, MILESTONES, warmup_lr=0.01))
     assert [rate.at(step) for step in (1, 32_000, 32_001, 48_000, 48_001)] == [0.01, 0.01, 0.01, 0.01, 0.001]
 
 
 def test_without_warm_up_there_is_none():
-    rate = LearningRate(0.1, MILESTONES)
+    rate = LearningRate(Rate(0.1, MILESTONES))
     rate.observe(100, 10.0)
     assert (rate.warming_up, rate.warmup_steps) == (False, None)
 
@@ -92,14 +90,14 @@ DROPS = [70, 130, 160]
 
 def plateaus(resumed_at: int | None = None) -> list[float]:
     """The rate of each iteration over those errors. With `resumed_at`, all is made anew after that evaluation."""
-    rate = LearningRate(0.1, [], plateau_patience=3, plateau_least=0.5)
+    rate = LearningRate(Rate(0.1, (), plateau_patience=3, plateau_least=0.5))
     rates = []
     for i, error in enumerate(ERRORS, start=1):
         rates += [rate.at(step) for step in range(10 * i - 9, 10 * i + 1)]
         rate.evaluated(10 * i, error)
         if i == resumed_at:
             kept = json.loads(json.dumps(rate.state()))
-            rate = LearningRate(0.1, [], plateau_patience=3, plateau_least=0.5)
+            rate = LearningRate(Rate(0.1, (), plateau_patience=3, plateau_least=0.5))
             rate.restore(kept)
     return rates
 
@@ -115,7 +113,7 @@ def test_a_resume_after_any_evaluation_drops_at_the_same_iterations(evaluation: 
 
 
 def test_without_patience_the_error_has_no_say():
-    rate = LearningRate(0.1, [100])
+    rate = LearningRate(Rate(0.1, (100,)))
     for step in range(1, 200):
         rate.evaluated(step, 50.0)
         assert rate.at(step) == pytest.approx(0.1 if step <= 100 else 0.01)

@@ -14,7 +14,8 @@ from lit_resnet.report.runs import GridRuns, Run
 # The net of a grid that does not say it: the defaults of NetConfig, with which torch would come.
 NET = {"family": "cifar", "depth": 20, "shortcut": "A", "block": "paper"}
 # What may differ within a group, beside the net: speed, memory, what is written down, and the warm-up.
-FREE = ("net", "channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
+FREE = ("net", "rate", "speed", "signals_every")
+FREE_OF_RATE = ("warmup_lr", "warmup_error", "warmup_window")
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
 
@@ -100,7 +101,7 @@ def groups(runs: GridRuns) -> list[Group]:
 def _net(name: str, config: dict[str, Any], runs: tuple[Run, ...], where: str) -> Net | None:
     """The net of a cell: what its runs say that they trained, or else what the grid says; None for VGG."""
     model = _mapping(config.get("model"))
-    asked = {**NET, "warmup_lr": model.get("warmup_lr"), **_mapping(model.get("net"))}
+    asked = {**NET, "warmup_lr": _mapping(model.get("rate")).get("warmup_lr"), **_mapping(model.get("net"))}
     said = {"warmup_lr": None, **runs[0].summary} if runs else asked
     family, depth, shortcut, block = (said.get(key, asked[key]) for key in NET)
     if type(depth) is not int:
@@ -120,6 +121,7 @@ def _setting(net: Net, config: dict[str, Any]) -> str:
         "family": net.family,
         "data": config.get("data"),
         "model": {key: value for key, value in model.items() if key not in FREE},
+        "rate": {key: value for key, value in _mapping(model.get("rate")).items() if key not in FREE_OF_RATE},
         "net": {key: value for key, value in _mapping(model.get("net")).items() if key not in NET},
         "trainer": [trainer.get(key) for key in ("max_steps", "precision")],
     }

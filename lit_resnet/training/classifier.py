@@ -1,0 +1,127 @@
+"""Classification: any net of the paper, trained as Sec. 3.4 and 4.2 say."""
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from jsonargparse import Namespace
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from lit_resnet.errors import InputError
+from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets.normalization import group_batch_norm
+from lit_resnet.training.iterations import Iterations, Speed
+from lit_resnet.training.schedule import Rate
+from lit_resnet.training.sgd import Sgd
+from lit_resnet.training.window import Counts
+
+Batch = tuple[Tensor, Tensor]  # images [N, C, H, W] and labels [N]
+SPLITS = ("test", "val")  # in the order of ImageData's validation loaders
+
+
+class LitResNet(Iterations):
+    """Cross-entropy and SGD with momentum, by the paper's learning rate.
+
+    Args:
+        net: The net to train. Its classes and channels are those of the data.
+        rate: The rule of the learning rate.
+        sgd: SGD's values.
+        speed: What takes less time or memory, and changes no number by more than rounding.
+        bn_group: Images whose statistics a BN layer takes together, a divisor of the batch; none for the whole batch of
+            a device. The paper's two GPUs had 64 each.
+        tf32: Let convolutions and matrix products of a GPU round their inputs to TF32. Off, as the paper's numbers
+            are those of 32-bit floats.
+        signals_every: Measure the variance of each layer's response and the norm of its gradient (Sec. 4.1) at every so
+            many iterations; none for never.
+
+    Raises:
+        ValueError: A value is out of range; the message says what to write instead.
+    """
+
+    FROM_DATA: ClassVar[dict[str, str]] = {"net.num_classes": "num_classes", "net.in_channels": "in_channels"}
+
+    def __init__(
+        self,
+        net: NetConfig,
+        rate: Rate = Rate(),  # noqa: B008 (frozen; shown as the default in --help)
+        sgd: Sgd = Sgd(),  # noqa: B008
+        speed: Speed = Speed(),  # noqa: B008
+        bn_group: int | None = None,
+        tf32: bool = False,
+        signals_every: int | None = None,
+    ) -> None:
+        built = build(net)
+        built.recompute = speed.recompute
+        if bn_group is not None:
+            group_batch_norm(built, bn_group)
+        super().__init__(built, rate, sgd, speed, tf32, signals_every)
+        self.bn_group = bn_group
+        self.eval_metrics = nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
+
+    @classmethod
+    def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
+        super().check(config, values, images)
+        for name in ("speed.recompute", "bn_group", "signals_every"):
+            if values["net"].family == "vgg" and config.model[name]:
+                raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
+        _check_group(values["bn_group"], images, config.data.batch_size)
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit":
+            batch_size = self.trainer.datamodule.batch_size
+            _check_group(self.bn_group, batch_size // self.trainer.world_size, batch_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, C, H, W] float images -> [N, num_classes] logits."""
+        if self.speed.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return self.net(images)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Counts]:
+        """Mean cross-entropy of a batch; of each image its loss, and 100 % where its class is wrong."""
+        images, labels = batch
+        logits = self(images)
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        wrong = 100 * (logits.detach().argmax(1) != labels).sum()
+        return losses.mean(), Counts(len(labels), {"train_loss": losses.sum(), "train_error": wrong})
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
+            logits = self(batch[0])
+        metrics = self.eval_metrics[SPLITS[dataloader_idx]]
+        metrics["accuracy"].update(logits, batch[1])
+        # The loss of each image: MeanMetric ignores weights when its checks for nan are off.
+        metrics["loss"].update(F.cross_entropy(logits, batch[1], reduction="none"))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def evaluation(self) -> dict[str, float]:
+        """Loss and error of the test images, and the error of those held out where there are any."""
+        row = {}
+        for split in SPLITS[:1] if self.trainer.testing else SPLITS[: len(self.trainer.val_dataloaders)]:
+            values = self.eval_metrics[split].compute()
+            self.eval_metrics[split].reset()
+            row |= {f"{split}_loss": values["loss"].item(), f"{split}_error": 100 * (1 - values["accuracy"].item())}
+        row.pop("val_loss", None)  # no metric of the task
+        return row
+
+
+def _check_group(group: int | None, images: int, batch_size: int) -> None:
+    """Refuse a group of images that does not divide those which a device has of a batch."""
+    if group is not None and (group < 1 or images % group):
+        whose = "data.batch_size" if images == batch_size else "a device's part of data.batch_size"
+        raise InputError(f"model.bn_group is {group}: write a divisor of {whose} ({images}), or null")
+
+
+def _metrics(num_classes: int) -> MetricCollection:
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),
+            "loss": MeanMetric(nan_strategy="disable"),  # the other strategies wait for the device
+        },
+        compute_groups=False,
+    )

@@ -1,0 +1,286 @@
+"""How any task trains: stretches of iterations, the learning rate, windows, signals, and what a checkpoint keeps."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from jsonargparse import Namespace
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from lit_resnet.data.stream import Stretch
+from lit_resnet.errors import InputError
+from lit_resnet.probes.signals import Listening
+from lit_resnet.training.schedule import LearningRate, Rate
+from lit_resnet.training.sgd import Sgd
+from lit_resnet.training.weights import net_weights
+from lit_resnet.training.window import Counts, Window
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What takes less time or memory, and changes no number by more than rounding.
+
+    Args:
+        channels_last: Store images and weights with channels last: the same numbers to rounding, faster on CPUs and on
+            GPUs with tensor cores.
+        compile: Compile the net with torch.compile, on a GPU with CUDA graphs, which spare a small net the launches of
+            its many kernels. The first step takes a minute or more.
+        recompute: Keep only the activations between segments of the net and compute the others again when gradients
+            need them. For 1202 layers: a fraction of the memory for a third more arithmetic.
+    """
+
+    channels_last: bool = True
+    compile: bool = False
+    recompute: bool = False
+
+
+class TaskData(Protocol):
+    """What a run asks of its LightningDataModule, whatever the task.
+
+    It is made with `stretch`, the iterations of a training step, and its training batches come in as many
+    (`data.stream.Stretches`).
+
+    Attributes:
+        name: The data set, in words.
+        image_shape: [C, H, W] of an image for which a net's parameters and arithmetic are counted.
+        batch_size: Images of a mini-batch, of all devices together.
+        damaged_files: Files that were left out because they are damaged.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    batch_size: int
+    damaged_files: list[str]
+
+    def check(self, config: Namespace) -> None:
+        """Refuse a run's config that asks of these data what they cannot give.
+
+        Raises:
+            InputError: With what to write instead.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of them: tensors and plain values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+
+
+class Iterations(LightningModule):
+    """A net that is trained by SGD with momentum and the paper's learning rate, whatever its task.
+
+    A child says what one batch's loss is (`loss`), how a net is judged while it trains (`validation_step`,
+    `evaluation`), and which of its metrics the learning rate goes by.
+
+    One `training_step` is a stretch of iterations of the paper, all those between two evaluations: what a Trainer does
+    for each step would take as long as an iteration of a small net on a GPU. An iteration does not wait for the device:
+    only the end of a window does, that of the log (`trainer.log_every_n_steps`) or of the warm-up, a checkpoint, and an
+    iteration whose signals are measured.
+
+    Callbacks may have two hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after each
+    iteration but the last of a stretch, which Lightning's own hooks follow. `on_signals(trainer, module, step,
+    signals)` is called with the signals of an iteration in which they are measured.
+
+    Args:
+        net: What is trained. Its attribute `config` is a frozen dataclass that describes it; `str(config)` is its name.
+        rate: The rule of the learning rate.
+        sgd: SGD's values.
+        speed: What takes less time or memory. `recompute` is the net's own affair: a child sees to it.
+        tf32: Let convolutions and matrix products of a GPU round their inputs to TF32.
+        signals_every: Measure the signals of the net's layers at every so many iterations; None for never.
+
+    Raises:
+        ValueError: A value is out of range; the message says what to write instead.
+    """
+
+    # Values of the child's __init__ that come from attributes of the data, which know them without reading images.
+    FROM_DATA: ClassVar[dict[str, str]] = {}
+    # The error (percent) over a window of iterations that ends a warm-up; and that of an evaluation which may be a
+    # plateau, the first of these that there is.
+    WARMUP_METRIC: ClassVar[str] = "train_error"
+    PLATEAU_METRICS: ClassVar[tuple[str, ...]] = ("val_error", "test_error")
+
+    def __init__(
+        self,
+        net: nn.Module,
+        rate: Rate,
+        sgd: Sgd,
+        speed: Speed = Speed(),
+        tf32: bool = False,
+        signals_every: int | None = None,
+    ) -> None:
+        super().__init__()
+        if signals_every is not None and signals_every < 1:
+            raise ValueError(f"signals_every is {signals_every}: write iterations, a whole number from 1")
+        self.automatic_optimization = False
+        self.config = net.config
+        self.rate, self.sgd, self.speed = LearningRate(rate), sgd, speed
+        self.tf32, self.signals_every = tf32, signals_every
+        self.net = net
+        if speed.channels_last:
+            self.net.to(memory_format=torch.channels_last)
+        self._drops = any(isinstance(module, nn.Dropout) for module in self.net.modules())  # VGG
+        self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
+        self._restored: dict[str, dict[str, Tensor]] | None = None  # what a checkpoint had of them, a value a device
+        self._measured: tuple[int, float] | None = None  # step and time at the end of the last window
+
+    # -- what a child says
+
+    def loss(self, batch: Any) -> tuple[Tensor, Counts]:
+        """The loss of one batch, of which the gradient is taken, and what the batch adds to a window."""
+        raise NotImplementedError
+
+    def evaluation(self) -> dict[str, float]:
+        """What the evaluation that has just ended found, by metric; the next one begins."""
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
+        """Refuse a run's config whose values do not fit each other, before a net is built.
+
+        Args:
+            config: All of it.
+            values: What the module would be made with.
+            images: Images of a mini-batch that each device gets.
+
+        Raises:
+            InputError: With what to write instead.
+        """
+        every, speed = values.get("signals_every"), values.get("speed", Speed())
+        if every is not None and every < 1:
+            raise InputError(f"model.signals_every is {every}: write iterations, a whole number from 1")
+        if every is not None and (speed.compile or config.trainer.precision == "16-mixed"):
+            raise InputError(
+                "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
+                "leave out model.speed.compile, and trainer.precision 16-mixed"
+            )
+        if speed.recompute and speed.compile:
+            raise InputError("model.speed.recompute: a compiled net cannot recompute; leave out model.speed.compile")
+
+    # -- training: a window's numbers are those of the batches as they were trained
+
+    def setup(self, stage: str) -> None:
+        if self.speed.compile and stage == "fit":
+            on_gpu = self.trainer.strategy.root_device.type == "cuda"
+            self.net.compile(mode="reduce-overhead" if on_gpu else "default")
+        torch.backends.cudnn.allow_tf32 = self.tf32
+        torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.sgd.optimizer(self.net, self.rate.rule.lr)
+
+    def on_train_start(self) -> None:
+        self._measured = None
+        self._seed = torch.initial_seed()
+        self._windows = {name: Window(self.device) for name in ("log", "warmup")}
+        for name, counts in (self._restored or {}).items():
+            self._windows[name].restore({key: values[self.global_rank] for key, values in counts.items()})
+        self._restored = None
+        self._listeners: dict[str, list[Callable[..., None]]] = {
+            hook: [getattr(callback, hook) for callback in self.trainer.callbacks if hasattr(callback, hook)]
+            for hook in ("on_iteration_end", "on_signals")
+        }
+
+    def training_step(self, stretch: Stretch, batch_idx: int) -> None:
+        left = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else None
+        for batch in islice(stretch, left):
+            self._iterate(batch)
+            if self.global_step not in (stretch.stop, self.trainer.max_steps):
+                self._tell("on_iteration_end")
+
+    def _iterate(self, batch: Any) -> None:
+        """One iteration of the paper."""
+        optimizer, step = self.optimizers(), self.global_step + 1
+        rate = self.rate.at(step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        if self._drops:  # what is dropped is a function of seed, iteration and device, so that a resume changes nothing
+            drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
+            torch.manual_seed(int(drawn.generate_state(1)[0]))
+        measuring = self.signals_every is not None and step % self.signals_every == 0
+        with Listening(self.net) if measuring else nullcontext() as listening:
+            loss, counts = self.loss(batch)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+        optimizer.step()
+        if measuring:
+            self._tell("on_signals", step, listening.signals())
+        self._windows["log"].add(counts)
+        if self.rate.warming_up:
+            self._windows["warmup"].add(counts)
+            if step % self.rate.rule.warmup_window == 0:
+                self.rate.observe(step, self._windows["warmup"].close(self._total)[self.WARMUP_METRIC])
+        if step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps:
+            means = self._windows["log"].close(self._total)
+            self._log_row(means | {"lr": rate} | self._speed(step, counts.images), step)
+
+    def _tell(self, hook: str, *args: Any) -> None:
+        for listener in self._listeners[hook]:
+            listener(self.trainer, self, *args)
+
+    def _total(self, count: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(count, reduce_op="sum")
+
+    def _speed(self, step: int, batch_size: int) -> dict[str, float]:
+        """Images/s since the last measure, over all devices; nothing where an evaluation or a resume lies between."""
+        before, now = self._measured, (step, time.perf_counter())
+        self._measured = now
+        if before is None:
+            return {}
+        images = (now[0] - before[0]) * batch_size * self.trainer.world_size
+        return {"images_per_second": round(images / (now[1] - before[1]), 1)}
+
+    # -- evaluation
+
+    def on_validation_start(self) -> None:
+        if self.trainer.world_size > 1:  # BN's running statistics of the first device, which a checkpoint has
+            for buffer in self.net.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def on_validation_epoch_end(self) -> None:
+        row = self.evaluation()
+        if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
+            self.rate.evaluated(self.global_step, next(row[name] for name in self.PLATEAU_METRICS if name in row))
+        self._log_row(row, self.global_step)
+        self._measured = (self.global_step, time.perf_counter())  # the time of this evaluation is no training time
+
+    def on_test_epoch_end(self) -> None:
+        self._log_row(self.evaluation(), self.global_step)
+
+    def _log_row(self, row: dict[str, float], step: int) -> None:
+        """To the loggers at once, with the paper's count of iterations, and to Lightning for its bar and callbacks."""
+        row = {name: _percent(value) if name.endswith("_error") else value for name, value in row.items()}
+        for logger in self.loggers:
+            logger.log_metrics(row, step)
+        self.log_dict(row, prog_bar=True, logger=False)
+
+    # -- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["net"] = str(self.config)
+        checkpoint["data"] = self.trainer.datamodule.state()
+        checkpoint["rate"] = self.rate.state()
+        counts = self.all_gather({name: window.counts() for name, window in self._windows.items()})
+        checkpoint["windows"] = {
+            name: {key: values.reshape(self.trainer.world_size).cpu() for key, values in of_window.items()}
+            for name, of_window in counts.items()
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        net_weights(self.net, checkpoint)
+        if "data" not in checkpoint:
+            raise InputError("the checkpoint is of an earlier version; give another folder, or move this one away")
+        self.rate.restore(checkpoint["rate"])
+        self.trainer.datamodule.restore(checkpoint["data"])
+        self._restored = checkpoint["windows"]
+
+
+def _percent(error: float) -> float:
+    """An error with as many digits as tell one image in a million; the rest is rounding noise."""
+    return round(error, 4)
