@@ -1,4 +1,4 @@
-"""Every grid that ships: it plans, and each of its cells trains and reports; two iterations, on tiny images."""
+"""Every grid and recipe that ships: they train and report; two iterations, on tiny images."""
 
 import os
 import shutil
@@ -11,6 +11,8 @@ import yaml
 from PIL import Image
 
 from lit_resnet import report
+from lit_resnet.cli import main
+from lit_resnet.files import read_yaml
 from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import load, shipped
@@ -21,6 +23,16 @@ from lit_resnet.run.evaluate import ensemble_of
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
 
+# What each recipe trains where nobody says which net.
+RECIPES = {
+    "cifar10": "ResNet-20",
+    "cifar10-short": "ResNet-20",
+    "digits": "ResNet-20",
+    "imagenet": "ResNet-50",
+    "imagenet-90-epochs": "ResNet-50",
+    "imagenette": "ResNet-18 A",
+    "imagenette-short": "ResNet-18 A",
+}
 GRIDS = sorted(path.stem for path in shipped().glob("*.yaml"))
 SMALL = {"source": "folder", "image_size": 8, "pad": 1, "batch_size": 4}
 PHOTOGRAPHS = {
@@ -123,6 +135,31 @@ def _report(grid, root: Path) -> report.Report:
     }
     (folder / f"{grid.name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return report.write(Asked(str(folder / f"{grid.name}.yaml"), root=root))
+
+
+def test_each_recipe_is_known():
+    assert set(RECIPES) == {path.stem for path in (shipped() / "recipes").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_alone_trains_the_net_of_its_name(name: str, tmp_path: Path, photographs: str, uncounted):
+    of_photographs = read_yaml(shipped() / "recipes" / f"{name}.yaml")["data"]["source"] == "imagenet"
+    data = (PHOTOGRAPHS if of_photographs else SMALL) | {"root": photographs}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "data": data}))
+    run = RunFolder(tmp_path / "run")
+    configs = ["--config", name, "--config", str(tmp_path / "tiny.yaml")]
+    assert main(["fit", *configs, "--trainer.default_root_dir", str(run.path)]) == 0
+    assert (run.summary()["net"], run.summary()["steps"]) == (RECIPES[name], 2)
+
+
+@pytest.mark.parametrize("name", ["table2", "fig4", "imagenette", "imagenette-short"])
+def test_the_nets_of_18_and_34_layers(name: str):
+    """Their cells keep the names that results/ and other grids know, and the configs of table3."""
+    cells = {cell.name: load(name).config(cell)["model"]["net"] for cell in load(name).cells}
+    assert list(cells) == ["plain-18", "plain-34", "ResNet-18", "ResNet-34"]
+    grid = load("table3")
+    by_name = {cell.name: grid.config(cell)["model"]["net"] for cell in grid.cells}
+    assert all(cells[name] == by_name[name] for name in ("plain-34", "ResNet-34"))
 
 
 @pytest.mark.parametrize("name", GRIDS)
