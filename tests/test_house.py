@@ -35,7 +35,7 @@ ROOMS = (
     ("metrics",),
 )
 # Below all rooms; these know each other.
-GROUND = ("errors", "files", "listing", "sameness")
+GROUND = ("data_sets", "errors", "files", "listing", "moved", "sameness")
 
 # What must answer at once, or lives beside the training: the process of each of these never imports what is heavy.
 LIGHT = ("cli", *(f"verbs.{verb}" for verb in ("status", "cancel", "report", "wandb", "launch")), "tracking.follow")

@@ -130,9 +130,9 @@ def test_queued_cancelled_and_launched_again(slurm: Rig, tmp_path: Path, capsys,
     assert (state, note.split(" (")[0]) == ("queued", f"job {number}_0 pending")
     assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
     # Beside the jobs another value would make two runs of one name. Where the data are is none.
-    elsewhere = ["--set", "data.root=/elsewhere", "--set", "model.lr=0.5"]
+    elsewhere = ["--set", "data.root=/elsewhere", "--set", "model.rate.lr=0.5"]
     assert main(["launch", *args, "--on", "slurm", *elsewhere]) == 2
-    assert f"is queued (job {number}_0) with another model.lr (None, not 0.5)" in capsys.readouterr().err
+    assert f"is queued (job {number}_0) with another model.rate.lr (None, not 0.5)" in capsys.readouterr().err
     # A task that has another run to do stays.
     assert main(["cancel", *args, "a-seed0"]) == 0
     assert len(slurm.run("squeue", "-h", "-r").splitlines()) == 2
