@@ -9,13 +9,10 @@ from typing import Any
 
 from lit_resnet import data_sets
 
-# What may differ between nets that were trained alike: depth, shortcuts and blocks; the speed and the memory of the
-# training; what is written down meanwhile; and the warm-up, without which the deepest nets do not converge.
-FREE = (
-    *("model.net.depth", "model.net.shortcut", "model.net.block"),
-    *("model.speed", "model.signals_every"),
-    *(f"model.rate.warmup_{key}" for key in ("lr", "error", "window")),
-)
+# What may differ between runs that are compared with each other: the net's kind; speed, memory, and what is written
+# down, which change no result; and the warm-up, which the paper gives to its deepest nets alone.
+COMPARED = ("depth", "shortcut", "block")  # of model.net
+FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
 TRAINER = ("max_steps", "precision")  # of the trainer's keys those that change what is learned
 
 
@@ -32,8 +29,8 @@ def may_resume(old: dict[str, Any], new: dict[str, Any]) -> str:
 def trained_alike(one: dict[str, Any], other: dict[str, Any]) -> str:
     """The first key because of which the errors of two nets cannot be compared as if only the nets differed.
 
-    Depth, shortcut and block may differ, and so may all that does not change what is learned; `FREE` lists it. Seeds
-    may differ, too. Two configs are compared as they are: give both complete, or both as a grid says them.
+    Seeds, the net's depth, shortcut and block, and `FREE` may differ. Two configs are compared as they are: give both
+    complete, or both as a grid says them.
     """
     return _difference(_training(one), _training(other))
 
@@ -81,19 +78,28 @@ def _placeless(config: dict[str, Any]) -> dict[str, Any]:
 def _training(config: dict[str, Any]) -> dict[str, Any]:
     """A config without all that may differ between two nets that were trained alike."""
     config = _placeless(config)
-    trainer = config.get("trainer")
-    trainer = {key: trainer.get(key) for key in TRAINER} if isinstance(trainer, dict) else {}
-    kept = {key: config[key] for key in ("task", "model", "data") if key in config}
-    return _without({**kept, "trainer": trainer}, FREE)
-
-
-def _without(config: dict[str, Any], left_out: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
-    """A config without some keys, given as `model.net.depth`."""
+    model, trainer = _mapping(config.get("model")), _mapping(config.get("trainer"))
+    net = {key: value for key, value in _mapping(model.get("net")).items() if key not in COMPARED}
     return {
-        key: _without(value, left_out, f"{prefix}{key}.") if isinstance(value, dict) else value
-        for key, value in config.items()
-        if f"{prefix}{key}" not in left_out
+        "task": config.get("task"),
+        "model": _without(FREE, {**model, "net": net}),
+        "data": config.get("data"),
+        "trainer": {key: trainer.get(key) for key in TRAINER},
     }
+
+
+def _without(names: tuple[str, ...], mapping: dict[str, Any]) -> dict[str, Any]:
+    """A mapping without the keys of these names, however deep they are; what is empty then goes, too."""
+    kept = {
+        key: _without(names, value) if isinstance(value, dict) else value
+        for key, value in mapping.items()
+        if key not in names
+    }
+    return {key: value for key, value in kept.items() if value != {}}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _digits(config: dict[str, Any]) -> str:

@@ -118,6 +118,8 @@ def test_plan_checks_and_counts(grid: str, run: RunFolder, capsys):
     assert int(plain["training_macs"]) == 3 * run.summary()["macs"] * 64 * 4
     # The same net but for its shortcuts: expected to take what its twin took.
     assert float(plain["seconds"]) == pytest.approx(run.summary()["wall_seconds"], abs=0.1)
+    assert main(["plan", grid, "--root", str(root), "--format", "commands"]) == 0
+    assert capsys.readouterr().out == f"lit-resnet run {grid} plain-seed0 --root {root}\n"
 
 
 def test_responses_of_a_checkpoint(run: RunFolder, capsys):

@@ -1,7 +1,6 @@
 """What is submitted to Slurm, what its queue says, and what it refuses; that runs survive it, see test_launch.py."""
 
 import errno
-import multiprocessing
 import subprocess
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lit_resnet.launch import arrays, jobs, pool
 from lit_resnet.launch.arrays import Submission
 from lit_resnet.launch.exits import Exit
 from lit_resnet.launch.job import Job
+from lit_resnet.launch.plan import check
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
@@ -42,9 +42,8 @@ def submission(path: str, root: Path, **cluster) -> Submission:
 
 @pytest.fixture(autouse=True)
 def _checked_here(monkeypatch):
-    """Cells are checked in a process forked from this one: no server has to import torch."""
-    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))
-    monkeypatch.setattr(pool, "start_server", lambda: None)
+    """No server has to import torch."""
+    monkeypatch.setattr(pool, "checked", lambda grid: (check(grid), []))
 
 
 def finish(run: RunFolder, hours: float, config: dict) -> None:
