@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from lit_resnet.files import write_whole
 
 if TYPE_CHECKING:
-    from lit_resnet.report.claims.check import Claims
-    from lit_resnet.report.tables.table import Table
+    from lit_resnet.report.claims import Claims
+    from lit_resnet.report.tables.cells import Table
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,11 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import runs
-    from lit_resnet.report.claims import check as claims
+    from lit_resnet.report import claims, figures, page, runs
     from lit_resnet.report.figures import curves
-    from lit_resnet.report.figures import draw as figures
     from lit_resnet.report.figures.drawing import render
-    from lit_resnet.report.page import page
+    from lit_resnet.report.tables import cells as tables
     from lit_resnet.report.tables import imagenet
-    from lit_resnet.report.tables import table as tables
 
     found = runs.read(grid_name, root, settings)
     made = {**imagenet.make(found), "table": tables.make(found)}

@@ -14,12 +14,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.errors import InputError
-from lit_resnet.report.claims import check as claims
-from lit_resnet.report.figures import draw as figures
+from lit_resnet.report import claims, figures
 from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.report.tables import cells as tables
 from lit_resnet.report.tables import imagenet
-from lit_resnet.report.tables import table as tables
 from lit_resnet.tracking import session
 from lit_resnet.tracking.session import STEP
 

@@ -11,9 +11,8 @@ from rich.console import Console
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig
-from lit_resnet.report import runs
+from lit_resnet.report import claims, runs
 from lit_resnet.report.claims import alike, sentences
-from lit_resnet.report.claims import check as claims
 from lit_resnet.runfolder.folder import METRICS
 
 PAPERS = {"steps": 64_000, "log_every": 3200}

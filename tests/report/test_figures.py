@@ -6,8 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
-from lit_resnet.report import runs
-from lit_resnet.report.figures import draw as figures
+from lit_resnet.report import figures, runs
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import render
 

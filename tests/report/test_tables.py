@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lit_resnet.errors import InputError
 from lit_resnet.report import runs
-from lit_resnet.report.tables import table as tables
+from lit_resnet.report.tables import cells as tables
 from lit_resnet.runfolder.status import Status
 
 

@@ -9,7 +9,7 @@ from lit_resnet.evaluation import Protocol
 from lit_resnet.grid.grid import Ensemble
 from lit_resnet.listing import percent
 from lit_resnet.report.runs import Cell, GridRuns, Over
-from lit_resnet.report.tables.table import NONE, Table, seen, spread, spreads, training
+from lit_resnet.report.tables.cells import NONE, Table, seen, spread, spreads, training
 
 IMAGENET = "imagenet"  # as summaries name the data set
 PROTOCOLS: dict[str, Protocol] = {"table2": "ten-crop", "table3": "ten-crop", "table4": "multi-scale"}
