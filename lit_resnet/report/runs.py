@@ -96,7 +96,7 @@ class Over:
 
 
 @dataclass(frozen=True)
-class Cell:
+class FinishedCell:
     """A cell of the grid that has at least one finished run."""
 
     name: str
@@ -140,10 +140,10 @@ class GridRuns:
         return tuple(run for run in self.runs if run.summary)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[FinishedCell, ...]:
         """Cells with finished runs; one row of a table each."""
         names = dict.fromkeys(run.cell for run in self.finished)
-        return tuple(Cell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
+        return tuple(FinishedCell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
 
     @property
     def photographs(self) -> bool:

@@ -12,8 +12,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.grid import Cell, Ensemble, Grid
 from lit_resnet.grid.status import folder as folder_of
-from lit_resnet.report.runs import Cell as Finished
-from lit_resnet.report.runs import Run
+from lit_resnet.report.runs import FinishedCell, Run
 from lit_resnet.runfolder.folder import RESPONSES, SIGNALS, RunFolder
 from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.tracking import entry
@@ -242,5 +241,5 @@ def _fig7(cell: Cell, folder: RunFolder) -> Any:
 
     run = Run(cell.name, cell.seed, "done", folder, folder.summary())
     with rc_context(style.RC):
-        drawing = fig7((Finished(cell.name, (run,)),))
+        drawing = fig7((FinishedCell(cell.name, (run,)),))
     return Image.open(io.BytesIO(render(drawing, "png"))) if drawing.figure else None

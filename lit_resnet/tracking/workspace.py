@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lit_resnet.errors import InputError
 from lit_resnet.report import claims, figures
 from lit_resnet.report.figures.drawing import Drawing
-from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.report.runs import FinishedCell, GridRuns
 from lit_resnet.report.tables import cells as tables
 from lit_resnet.report.tables import imagenet
 from lit_resnet.tracking import session
@@ -161,7 +161,7 @@ class _Blocks:
             for i, metric in enumerate(("train_error", "test_error"))
         ]
 
-    def _errors(self, cells: Sequence[Cell]) -> str:
+    def _errors(self, cells: Sequence[FinishedCell]) -> str:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
         name = tables.error_names(self.found)["test_error"].capitalize()
         errors = [
@@ -170,7 +170,7 @@ class _Blocks:
         ]
         return f"{name} in percent, ours (the paper's, of a single view as ours): {', '.join(errors)}."
 
-    def _run_set(self, name: str, cells: Sequence[Cell] = (), **shown: Any) -> "wr.Runset":
+    def _run_set(self, name: str, cells: Sequence[FinishedCell] = (), **shown: Any) -> "wr.Runset":
         """The grid's runs, or those of some cells."""
         filters = f"Metric('Group') == {_literal(self.found.grid.name)}"
         if cells:

@@ -5,7 +5,7 @@ import gzip
 import io
 from dataclasses import dataclass
 
-from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.report.runs import FinishedCell, GridRuns
 from lit_resnet.runfolder.folder import METRICS
 
 
@@ -23,12 +23,12 @@ class Curve:
 class Curves:
     """What a cell's runs logged; None where nothing was measured."""
 
-    cell: Cell
+    cell: FinishedCell
     train: Curve | None
     test: Curve | None
 
 
-def read(cell: Cell) -> Curves:
+def read(cell: FinishedCell) -> Curves:
     """The curves of a cell's finished runs.
 
     Raises:

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.runs import FinishedCell
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
     return content.getvalue()
 
 
-def look_of(cell: Cell, marker: str, points: int) -> dict[str, Any]:
+def look_of(cell: FinishedCell, marker: str, points: int) -> dict[str, Any]:
     """Colour by depth; about eight markers along the line."""
     return {
         "color": style.colour(cell.net["depth"]),
@@ -40,7 +40,7 @@ def look_of(cell: Cell, marker: str, points: int) -> dict[str, Any]:
     }
 
 
-def labels_of(cells: list[Cell], by_depth: bool = False) -> list[tuple[str, str]]:
+def labels_of(cells: list[FinishedCell], by_depth: bool = False) -> list[tuple[str, str]]:
     """A label and a marker for each cell.
 
     Labels are the shortest that tell the cells apart: `56-layer` (if asked for), the net's name, the cell's name. The

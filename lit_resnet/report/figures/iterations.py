@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.curves import Curve, Curves
 from lit_resnet.report.figures.drawing import Drawing, labels_of, look_of
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,7 +178,7 @@ def _frame(ax: "Axes", title: str, scale: _Scale) -> None:
     ax.set_ylim(scale.bottom, scale.top)
 
 
-def _line(ax: "Axes", curve: Curve | None, cell: Cell, marker: str, kind: dict, label: str) -> None:
+def _line(ax: "Axes", curve: Curve | None, cell: FinishedCell, marker: str, kind: dict, label: str) -> None:
     if curve is None:
         return
     look = look_of(cell, marker, len(curve.steps)) | kind

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawing, labels_of, look_of
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def fig7(cells: tuple[Cell, ...]) -> Drawing:
+def fig7(cells: tuple[FinishedCell, ...]) -> Drawing:
     """Standard deviation of each layer's response, in the order of the layers (top) and ranked (bottom)."""
     title = "Layer responses, in the manner of Fig. 7"
     responses = [(cell, std) for cell in cells if (std := _responses(cell))]
@@ -47,14 +47,14 @@ def fig7(cells: tuple[Cell, ...]) -> Drawing:
     return Drawing("fig7", title, caption, figure)
 
 
-def _responses(cell: Cell) -> list[float]:
+def _responses(cell: FinishedCell) -> list[float]:
     """Mean response of each layer over the seeds that measured it; empty where none did."""
     measured = [[row["std"] for row in run.folder.responses()] for run in cell.runs]
     numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # a net that diverged has none
     return [fmean(layer) for layer in zip(*numbers, strict=True)]
 
 
-def gradients(cells: tuple[Cell, ...]) -> Drawing:
+def gradients(cells: tuple[FinishedCell, ...]) -> Drawing:
     """Variance of each layer's response (top) and norm of its gradient (bottom), from the first layer to the last."""
     title = "Signals through the layers, forward and backward (Sec. 4.1)"
     signals = {"variance of the response": "variance", "norm of the gradient": "gradient"}
@@ -86,7 +86,7 @@ def gradients(cells: tuple[Cell, ...]) -> Drawing:
     return Drawing("gradients", title, caption, figure)
 
 
-def _signal(ax: "Axes", cell: Cell, marker: str, iterations: list[list[float]], label: str) -> None:
+def _signal(ax: "Axes", cell: FinishedCell, marker: str, iterations: list[list[float]], label: str) -> None:
     last = iterations[-1]
     low, high = ([extreme(layer) for layer in zip(*iterations, strict=True)] for extreme in (min, max))
     places = [i / (len(last) - 1) for i in range(len(last))]  # of a net with 20 layers beside one with 110
@@ -102,7 +102,7 @@ def _widen(ax: "Axes", orders: float = 3.0) -> None:
     ax.set_ylim(low / more, high * more)
 
 
-def _iterations(cell: Cell, signal: str) -> list[list[float]]:
+def _iterations(cell: FinishedCell, signal: str) -> list[list[float]]:
     """For each sampled iteration the signal of every layer, in the median over the seeds that did not diverge."""
     seeds: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in cell.runs:

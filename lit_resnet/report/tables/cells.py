@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet import paper
-from lit_resnet.report.runs import Cell, GridRuns, Over
+from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -150,7 +150,7 @@ def spread(over: Over | None) -> str:
     return f"{over.best:.2f} ({mean})" if over.n >= SEEDS_FOR_BEST else mean
 
 
-def printed_error(cell: Cell) -> paper.PrintedError | None:
+def printed_error(cell: FinishedCell) -> paper.PrintedError | None:
     """The paper's test error of the cell's net on the cell's data set."""
     net = cell.net
     return paper.test_error(net["data"], net["family"], net["depth"], net["shortcut"], block=net.get("block", "paper"))
@@ -169,7 +169,7 @@ def dates(runs: GridRuns) -> str:
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
 
 
-def _record(cell: Cell) -> dict[str, Any]:
+def _record(cell: FinishedCell) -> dict[str, Any]:
     net = cell.net
     errors: dict[str, float | None] = {}
     for key in ("train_error", "test_error", "val_error"):

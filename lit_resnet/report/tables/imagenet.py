@@ -8,7 +8,7 @@ from lit_resnet import paper
 from lit_resnet.evaluation import Protocol
 from lit_resnet.grid.grid import Ensemble
 from lit_resnet.listing import percent
-from lit_resnet.report.runs import Cell, GridRuns, Over
+from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.cells import NONE, Table, seen, spread, spreads, training
 
 IMAGENET = "imagenet"  # as summaries name the data set
@@ -42,7 +42,7 @@ class Row:
     """
 
     printed: dict[str, Any]
-    cell: Cell | None
+    cell: FinishedCell | None
     protocol: Protocol
 
     def ours(self, k: int) -> Over | None:
@@ -134,7 +134,7 @@ def _rows(name: str, runs: GridRuns) -> list[Row]:
     ]
 
 
-def _is(cell: Cell, printed: dict[str, Any]) -> bool:
+def _is(cell: FinishedCell, printed: dict[str, Any]) -> bool:
     """Whether a cell trains just that net of the paper's, which has the stride of bottlenecks on the 1x1 layer."""
     net = {"block": "paper", "stride_on": "1x1", **cell.net}
     as_printed = net["block"] == "paper" and (net["depth"] < 50 or net["stride_on"] == "1x1")
