@@ -18,7 +18,7 @@ from lit_resnet.files import write_whole
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims import Claims
-    from lit_resnet.report.tables.cells import Table
+    from lit_resnet.report.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,12 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import claims, figures, page, runs
+    from lit_resnet.report import claims, figures, page, runs, tables
     from lit_resnet.report.figures import curves
     from lit_resnet.report.figures.drawing import render
-    from lit_resnet.report.tables import cells as tables
-    from lit_resnet.report.tables import imagenet
 
     found = runs.read(grid_name, root, settings)
-    made = {**imagenet.make(found), "table": tables.make(found)}
+    made = tables.make(found)
     checked = claims.check(found)
     drawings = figures.draw(found)
     drawn = [drawing for drawing in drawings if drawing.figure]
@@ -76,8 +74,12 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
         "claims.md": checked.markdown(),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
-            shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]),
-            *(found, checked, made, drawings, svgs),
+            grid=shlex.join([grid_name, *(f"--set={setting}" for setting in settings)]),
+            runs=found,
+            checked=checked,
+            tables=made,
+            drawings=drawings,
+            svgs=svgs,
         ),
     }
     folder = found.folder / "report"
@@ -86,4 +88,12 @@ def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:
         write_whole(folder / name, content)
     not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
     files = tuple(folder / name for name in contents)
-    return Report(folder, folder / "index.html", files, made, checked, not_drawn, found.progress())
+    return Report(
+        folder=folder,
+        page=folder / "index.html",
+        files=files,
+        tables=made,
+        claims=checked,
+        not_drawn=not_drawn,
+        progress=found.progress(),
+    )

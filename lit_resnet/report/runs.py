@@ -13,6 +13,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Protocol
 from lit_resnet.files import clock
 from lit_resnet.grid import ensembles, status
+from lit_resnet.grid.exhibits import Kind
 from lit_resnet.grid.grid import Ensemble, Grid, load
 from lit_resnet.runfolder.folder import RunFolder
 
@@ -116,6 +117,11 @@ class FinishedCell:
     def residual(self) -> bool:
         """Whether it is a residual net."""
         return self.net["shortcut"] != "none"
+
+    @property
+    def kind(self) -> Kind | None:
+        """Plain or residual; None for VGG, which is neither."""
+        return "residual" if self.residual else "plain" if self.plain else None
 
     def over_seeds(self, key: str) -> Over | None:
         """Mean, std and smallest value of a number of the summaries; None where a run has none."""

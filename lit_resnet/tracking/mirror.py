@@ -1,6 +1,7 @@
 """One run of W&B, made from one run folder: while the run trains, and whole when it is done."""
 
 import hashlib
+import io
 from collections.abc import Callable, Container, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +13,8 @@ from lit_resnet.errors import InputError
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.grid import Cell, Ensemble, Grid
 from lit_resnet.grid.status import folder as folder_of
-from lit_resnet.report.runs import FinishedCell, Run
-from lit_resnet.runfolder.folder import RESPONSES, SIGNALS, RunFolder
+from lit_resnet.report.runs import Run
+from lit_resnet.runfolder.folder import RESPONSES, SIGNALS
 from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.tracking import entry
 from lit_resnet.tracking.session import STEP, Session, reaching
@@ -165,7 +166,12 @@ class Mirror:
         return found
 
     def _media(self) -> dict[str, Any]:
+        """The run's tables, and the figures that are drawn from one run alone."""
         import wandb
+        from PIL import Image
+
+        from lit_resnet.report import figures
+        from lit_resnet.report.figures.drawing import render
 
         media: dict[str, Any] = {}
         for name, columns, rows in (
@@ -174,8 +180,10 @@ class Mirror:
         ):
             if rows:
                 media[name] = wandb.Table(columns=list(columns), data=[[row[key] for key in columns] for row in rows])
-        if "responses" in media and (picture := _fig7(self.cell, self.folder)):
-            media["fig7"] = wandb.Image(picture, caption=f"layer responses of {self.folder.path.name} (Fig. 7)")
+        run = Run(self.cell.name, self.cell.seed, "done", self.folder, self.folder.summary())
+        for drawing in figures.of_run(run):
+            picture = Image.open(io.BytesIO(render(drawing, "png")))
+            media[drawing.name] = wandb.Image(picture, caption=f"{self.folder.path.name}: {drawing.title}")
         return media
 
     def _close(self, code: int) -> None:
@@ -226,20 +234,3 @@ def paper_numbers(summary: dict[str, Any]) -> dict[str, float]:
         "gflops": paper.gflops(family, depth, shortcut, stride_on=summary.get("stride_on", "1x1"), block=block),
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _fig7(cell: Cell, folder: RunFolder) -> Any:
-    """Fig. 7 of one run as a picture for W&B; None where it cannot be drawn."""
-    import io
-
-    from matplotlib import rc_context
-    from PIL import Image
-
-    from lit_resnet.report.figures import style
-    from lit_resnet.report.figures.drawing import render
-    from lit_resnet.report.figures.layers import fig7
-
-    run = Run(cell.name, cell.seed, "done", folder, folder.summary())
-    with rc_context(style.RC):
-        drawing = fig7((FinishedCell(cell.name, (run,)),))
-    return Image.open(io.BytesIO(render(drawing, "png"))) if drawing.figure else None

@@ -14,11 +14,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.errors import InputError
-from lit_resnet.report import claims, figures
+from lit_resnet.grid import exhibits
+from lit_resnet.report import claims, figures, tables
 from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.runs import FinishedCell, GridRuns
-from lit_resnet.report.tables import cells as tables
-from lit_resnet.report.tables import imagenet
+from lit_resnet.report.tables.cells import error_names, printed_error, spread, training
+from lit_resnet.report.tables.table import NONE
 from lit_resnet.tracking import session
 from lit_resnet.tracking.session import STEP
 
@@ -27,17 +28,11 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE = 128
 WIDTH = 24  # of a grid of panels, in W&B's units
-KINDS = {
-    "fig1": ("plain",),
-    "fig4": ("plain", "residual"),
-    "fig6": ("plain", "residual"),
-    "fig7": ("plain", "residual"),
-}
-COLUMNS = (
-    *("run:displayName", "config:cell.value", "config:seed.value"),  # W&B keeps what a config key says under `value`
-    *(f"summary:{key}" for key in ("state", "test_error", "paper/test_error", "train_error")),
-    *(f"summary:{key}" for key in ("params", "gflops", "steps", "wall_seconds")),
-)
+# Columns of the list of runs. W&B keeps the value of a config key under `value`.
+PINNED = "run:displayName"
+CONFIG = ("cell", "seed")
+SUMMARY = ("state", "test_error", "paper/test_error", "train_error", "params", "gflops", "steps", "wall_seconds")
+COLUMNS = [f"config:{key}.value" for key in CONFIG] + [f"summary:{key}" for key in SUMMARY]
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
     "that are not finished."
@@ -59,9 +54,9 @@ def build(found: GridRuns, entity: str, project: str, asked: str) -> "wr.Report"
     blocks = _Blocks(_library(), found, entity, project)
     wr = blocks.wr
     parts = [*blocks.introduction(asked), wr.TableOfContents()]
-    for name, table in {**imagenet.make(found), "table": tables.make(found)}.items():
-        heading = name.replace("table", "Table ") if name != "table" else "All nets"
-        parts += [wr.H2(heading), wr.MarkdownBlock(table.markdown())]
+    for name, table in tables.make(found).items():
+        entry = exhibits.TABLES.get(name, exhibits.ALL_NETS)
+        parts += [wr.H2(entry.title), wr.MarkdownBlock(table.markdown())]
     for drawing in figures.draw(found):
         parts += [wr.H2(drawing.title), *blocks.figure(drawing)]
     if (checked := claims.check(found)).found:
@@ -71,7 +66,10 @@ def build(found: GridRuns, entity: str, project: str, asked: str) -> "wr.Report"
     title = " ".join(re.sub(r"[/\\?#%]", " ", found.grid.title).split())[:LONGEST_TITLE]
     description = f"Grid {found.grid.name}, written by lit-resnet: made again, it is overwritten"
     return wr.Report(
-        *(project, entity, title or found.grid.name[:LONGEST_TITLE], description),
+        project=project,
+        entity=entity,
+        title=title or found.grid.name[:LONGEST_TITLE],
+        description=description,
         blocks=parts,
         width="fluid",
     )
@@ -110,7 +108,7 @@ class _Blocks:
         unfinished = Counter(run.cell for run in self.found.runs if not run.summary)
         missing = ", ".join(f"{cell} ({n} run{'s' if n > 1 else ''})" for cell, n in unfinished.items())
         return [
-            p(f"{grid.title}. Grid {grid.name}: {tables.training(self.found)}."),
+            p(f"{grid.title}. Grid {grid.name}: {training(self.found)}."),
             p(f"{self.found.progress()}." + (f" Missing in the numbers: {missing}." if missing else "")),
             p(["The same again: ", self.wr.InlineCode(f"lit-resnet launch {asked}")]),
         ]
@@ -120,13 +118,14 @@ class _Blocks:
         p = self.wr.P
         if drawing.figure is None:
             return [p(drawing.caption)]
-        if drawing.name not in KINDS:
+        entry = exhibits.FIGURES[drawing.name]
+        if entry.panels is None:
             return [p(f"Not in W&B: lit-resnet report draws it, as figures/{drawing.name}.png.")]
-        groups = {kind: [cell for cell in self.found.cells if getattr(cell, kind)] for kind in KINDS[drawing.name]}
+        groups = {kind: [cell for cell in self.found.cells if cell.kind == kind] for kind in entry.nets}
         run_sets = [self._run_set(f"{kind} nets", cells) for kind, cells in groups.items() if cells]
-        if drawing.name == "fig7":
-            panel = self.wr.MediaBrowser(media_keys=["fig7"], num_columns=2, layout=self._place(0, WIDTH))
-            words = p("Standard deviation of each layer's response: an image of each run.")
+        if entry.panels == "images":
+            panel = self.wr.MediaBrowser(media_keys=[entry.name], num_columns=2, layout=self._place(0, WIDTH))
+            words = p(f"An image of each run: {entry.about}.")
             return [self.wr.PanelGrid(run_sets, panels=[panel]), words]
         cells = [cell for cells in groups.values() for cell in cells]
         return [self.wr.PanelGrid(run_sets, panels=self._curves(drawing)), p(LINES), p(self._errors(cells))]
@@ -134,15 +133,17 @@ class _Blocks:
     def list_of_runs(self) -> "wr.PanelGrid":
         """Every run of the grid that W&B has, by name."""
         order = [self.wr.OrderBy("Name", ascending=True)]
-        shown = {"pinned_columns": [COLUMNS[0]], "visible_columns": list(COLUMNS[1:]), "lock_columns": True}
-        return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
+        run_set = self._run_set(
+            "all runs", order=order, pinned_columns=[PINNED], visible_columns=COLUMNS, lock_columns=True
+        )
+        return self.wr.PanelGrid([run_set])
 
     def _curves(self, drawing: Drawing) -> "list[wr.LinePlot]":
         """Training and test error on the scale of the drawn figure, on which every net's end can be read."""
         axes = drawing.figure.axes[0]
         linear = axes.get_yscale() == "linear"
         scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
-        names = tables.error_names(self.found)
+        names = error_names(self.found)
         return [
             self.wr.LinePlot(
                 title=names[metric],
@@ -163,10 +164,9 @@ class _Blocks:
 
     def _errors(self, cells: Sequence[FinishedCell]) -> str:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
-        name = tables.error_names(self.found)["test_error"].capitalize()
+        name = error_names(self.found)["test_error"].capitalize()
         errors = [
-            f"{cell.name} {tables.spread(cell.over_seeds('test_error'))} ({tables.printed_error(cell) or tables.NONE})"
-            for cell in cells
+            f"{cell.name} {spread(cell.over_seeds('test_error'))} ({printed_error(cell) or NONE})" for cell in cells
         ]
         return f"{name} in percent, ours (the paper's, of a single view as ours): {', '.join(errors)}."
 

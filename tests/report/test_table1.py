@@ -12,7 +12,7 @@ from rich.console import Console
 from lit_resnet import paper
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.anatomy import Anatomy, anatomy
-from lit_resnet.report.tables.cells import Table
+from lit_resnet.report.tables.table import Table
 from lit_resnet.report.tables.table1 import table1
 
 

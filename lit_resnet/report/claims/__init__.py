@@ -13,7 +13,7 @@ from lit_resnet.report.claims.compare import Pair, Verdict
 from lit_resnet.report.claims.measures import Measure
 from lit_resnet.report.claims.sentences import CHECKS
 from lit_resnet.report.runs import GridRuns
-from lit_resnet.report.tables.cells import Table
+from lit_resnet.report.tables.table import Table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

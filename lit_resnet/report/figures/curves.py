@@ -28,7 +28,7 @@ class Curves:
     test: Curve | None
 
 
-def read(cell: FinishedCell) -> Curves:
+def curves_of(cell: FinishedCell) -> Curves:
     """The curves of a cell's finished runs.
 
     Raises:

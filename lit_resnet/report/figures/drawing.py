@@ -10,10 +10,20 @@ from matplotlib.figure import Figure
 from lit_resnet.report.figures import style
 from lit_resnet.report.runs import FinishedCell
 
+# What a figure's function returns: the figure and its caption; with nothing to draw, None and what is missing.
+Drawn = tuple[Figure | None, str]
+
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and its words. With nothing to draw, `figure` is None and the caption says what is missing."""
+    """A figure and its words.
+
+    Args:
+        name: Name of its files.
+        title: Heading of its section.
+        caption: What is to be seen; if `figure` is None, what is missing.
+        figure: The figure; None where there is nothing to draw.
+    """
 
     name: str
     title: str

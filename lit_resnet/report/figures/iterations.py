@@ -1,7 +1,7 @@
 """Error over the iterations, in the manner of Figs. 1, 4 and 6."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lit_resnet.report.figures import style
-from lit_resnet.report.figures.curves import Curve, Curves
-from lit_resnet.report.figures.drawing import Drawing, labels_of, look_of
+from lit_resnet.report.figures.curves import Curve, Curves, curves_of
+from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
 from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 1}
 
 
-def fig1(curves: list[Curves]) -> Drawing:
+def fig1(cells: Sequence[FinishedCell]) -> Drawn:
     """Plain nets alone: training error left, test error right."""
-    title = "Plain nets, in the manner of Fig. 1"
-    plain = [c for c in curves if c.cell.plain and (c.train or c.test)]
+    plain = _logged(cells)
     if not plain:
-        return Drawing("fig1", title, "No finished run of a plain net left a curve.", None)
+        return None, "No finished run of a plain net left a curve."
     scale = _from_zero(plain)
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -34,8 +33,8 @@ def fig1(curves: list[Curves]) -> Drawing:
     _frame(right, "test error", scale)
     left.set_ylabel(scale.ylabel)
     for c, (label, marker) in zip(plain, labels_of([c.cell for c in plain], by_depth=True), strict=True):
-        _line(left, c.train, c.cell, marker, style.TRAIN, label)
-        _line(right, c.test, c.cell, marker, style.TEST, label)
+        _line(left, c.train, c.cell, marker, style.TRAIN_LINE, label)
+        _line(right, c.test, c.cell, marker, style.TEST_LINE, label)
     _label_ends(left)
     _label_ends(right)
     caption = (
@@ -43,15 +42,14 @@ def fig1(curves: list[Curves]) -> Drawing:
         "at the left panel first: a net that ends high there was not trained well, whereas overfitting would show on "
         "the right only."
     )
-    return Drawing("fig1", title, caption + scale.words + _band(plain), figure)
+    return figure, caption + scale.words + _band(plain)
 
 
-def fig6(curves: list[Curves]) -> Drawing:
+def fig6(cells: Sequence[FinishedCell]) -> Drawn:
     """Plain nets beside residual nets on one scale; those of over 1000 layers apart, beside the one of 110."""
-    title = "Plain and residual nets, in the manner of Fig. 6"
-    drawn = [c for c in curves if c.train or c.test]
+    drawn = _logged(cells)
     if not drawn:
-        return Drawing("fig6", title, "No finished run left a curve.", None)
+        return None, "No finished run left a curve."
     scale = _from_zero(drawn)
     residual = [c for c in drawn if c.cell.residual]
     huge = {c.cell.net["depth"] for c in residual if c.cell.net["depth"] >= 1000}
@@ -62,31 +60,35 @@ def fig6(curves: list[Curves]) -> Drawing:
         "residual nets": [c for c in residual if c.cell.net["depth"] not in huge],
         f"residual nets of {' and '.join(map(str, depths))} layers": beside,
     }
-    figure = _panels(panels, scale, {"training error": style.TRAIN, "test error": style.TEST})
+    figure = _panels(panels, scale, {"training error": style.TRAIN_LINE, "test error": style.TEST_LINE})
     caption = "Training error (dashed) and test error (bold) over the iterations, all on one scale; darker is deeper."
     if len(figure.axes) > 1:
         caption += " Compare the order of the depths among the plain nets with that among the residual nets."
-    return Drawing("fig6", title, caption + scale.words + _band(drawn), figure)
+    return figure, caption + scale.words + _band(drawn)
 
 
-def fig4(curves: list[Curves]) -> Drawing:
+def fig4(cells: Sequence[FinishedCell]) -> Drawn:
     """Plain nets left, residual nets right: training error thin, validation error of the centre crop bold."""
-    title = "Plain and residual nets, in the manner of Fig. 4"
-    drawn = [c for c in curves if c.train or c.test]
+    drawn = _logged(cells)
     if not drawn:
-        return Drawing("fig4", title, "No finished run left a curve.", None)
+        return None, "No finished run left a curve."
     panels = {
         "plain nets": [c for c in drawn if c.cell.plain],
         "residual nets": [c for c in drawn if c.cell.residual],
     }
     scale = _around_the_plateaus(drawn)
-    figure = _panels(panels, scale, {"training error": style.THIN, "validation error": style.TEST})
+    figure = _panels(panels, scale, {"training error": style.THIN_LINE, "validation error": style.TEST_LINE})
     caption = (
         "Training error (thin) and validation error of the centre crop (bold) over the iterations, on one scale, which "
         "leaves out the first descent; darker is deeper. The training error is of images as they are augmented, which "
         "are harder than those to validate on. Compare the order of the depths on the left with that on the right."
     )
-    return Drawing("fig4", title, caption + _band(drawn), figure)
+    return figure, caption + _band(drawn)
+
+
+def _logged(cells: Sequence[FinishedCell]) -> list[Curves]:
+    """The curves of the cells that have any."""
+    return [c for c in map(curves_of, cells) if c.train or c.test]
 
 
 def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, dict[str, Any]]) -> Figure:
@@ -192,7 +194,7 @@ def _label_ends(ax: "Axes") -> None:
     lines = [line for line in ax.get_lines() if line.get_label() and not line.get_label().startswith("_")]
     to_axes = ax.transData + ax.transAxes.inverted()
     ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
-    for line, (x, y), place in zip(lines, ends, style.spread([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
+    for line, (x, y), place in zip(lines, ends, style.keep_apart([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
         ax.annotate(
             line.get_label(),
             xy=(x, y),

@@ -6,11 +6,11 @@ Colours run from light (shallow) to dark (deep) along plasma, which colour-blind
 import math
 from statistics import fmean
 
-TRAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.0}
-TEST = {"linestyle": "-", "linewidth": 2.0}
-THIN = {"linestyle": "-", "linewidth": 0.8}  # Fig. 4's training error
-PLAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
-RESIDUAL = {"linestyle": "-", "linewidth": 1.6}
+TRAIN_LINE = {"linestyle": (0, (4, 2)), "linewidth": 1.0}
+TEST_LINE = {"linestyle": "-", "linewidth": 2.0}
+THIN_LINE = {"linestyle": "-", "linewidth": 0.8}  # Fig. 4's training error
+PLAIN_LINE = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
+RESIDUAL_LINE = {"linestyle": "-", "linewidth": 1.6}
 
 # Nets of one depth in one panel share their colour; these tell them apart.
 MARKERS = ("", "o", "s", "^", "D", "v", "P", "X")
@@ -48,7 +48,7 @@ def colour(depth: int) -> tuple[float, float, float, float]:
     return colormaps["plasma"](0.84 * (1 - place))  # beyond 0.84 plasma is too light for a line on white
 
 
-def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+def keep_apart(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
     """Places for labels, as near the wanted ones as can be: in their order, `gap` apart and within [low, high].
 
     Where they cannot all fit, they stand evenly from low to high.

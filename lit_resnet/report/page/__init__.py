@@ -13,7 +13,8 @@ from lit_resnet.report.page import explore
 from lit_resnet.report.page.odd import RULE, odd
 from lit_resnet.report.page.thinned import thin
 from lit_resnet.report.runs import GridRuns
-from lit_resnet.report.tables.cells import Table, dates, error_names, seen
+from lit_resnet.report.tables.cells import dates, error_names, seen
+from lit_resnet.report.tables.table import Table
 
 
 def html(

@@ -12,7 +12,8 @@ from lit_resnet.listing import count, duration, percent
 from lit_resnet.report.figures import style
 from lit_resnet.report.page.thinned import Thinned
 from lit_resnet.report.runs import GridRuns, Run, is_plain
-from lit_resnet.report.tables.cells import NONE, error_names
+from lit_resnet.report.tables.cells import error_names
+from lit_resnet.report.tables.table import NONE
 
 LONGEST = 300  # letters of a note: an error may hold a whole log
 UNKNOWN = "#777777"  # of a curve whose net nobody has told the depth of

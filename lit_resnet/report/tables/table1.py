@@ -6,7 +6,7 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
 from lit_resnet import paper
-from lit_resnet.report.tables.cells import NONE, Table
+from lit_resnet.report.tables.table import NONE, Table
 
 if TYPE_CHECKING:
     from lit_resnet.probes.anatomy import Anatomy, Layer
