@@ -29,9 +29,9 @@ class Report:
         folder: `<root>/<grid>/report`.
         page: Its index.html.
         files: All its files, the page among them.
-        tables: The paper's tables that the grid asks for, `table2` to `table5`, and `table`, which every grid has, of
-            all its nets; for `terminal()`, `csv()`, `json()` or `markdown()`.
-        claims: The paper's sentences and what the runs say of them; there may be none.
+        tables: By name: the tables that the grid asks for, and `table`, which every grid has, of all its nets. Each
+            has `terminal()`, `csv()`, `json()` and `markdown()`.
+        claims: The paper's sentences that the grid has nets for, and what the runs say of them.
         not_drawn: For each figure that could not be drawn, its name and why.
         progress: `17 of 21 runs finished (1 failed, 3 queued)`.
     """
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def table(self) -> "Table":
-        """That of all nets."""
+        """The table of all nets."""
         return self.tables["table"]
 
 

@@ -46,7 +46,7 @@ class Run:
 
     @cached_property
     def curve(self) -> list[dict[str, float | None]]:
-        """Rows of its metrics.csv to look at; none of an unfinished run whose file is damaged: no number is at stake.
+        """Rows of its metrics.csv, for drawing; none of an unfinished run whose file is damaged: no result needs them.
 
         Raises:
             InputError: The file of a finished run is damaged.
@@ -70,7 +70,7 @@ class Run:
 
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
-        """What its evaluation.json says by protocol, read once; without what was judged on another data set.
+        """Its errors by protocol, from its evaluation.json, read once; those on another data set are left out.
 
         Raises:
             InputError: The file is damaged.
@@ -90,7 +90,7 @@ class Over:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> "Over | None":
-        """Of one value a seed; None where a seed has none."""
+        """From one value per seed; None if any seed has no value."""
         if None in values:
             return None
         return cls(len(values), fmean(values), stdev(values) if len(values) > 1 else None, min(values))
@@ -128,7 +128,7 @@ class FinishedCell:
         return Over.of([run.summary.get(key) for run in self.runs])
 
     def judged(self, protocol: Protocol, key: str) -> Over | None:
-        """The same of an error of that protocol, `top1_error` or `top5_error`."""
+        """Mean, std and smallest value of `top1_error` or `top5_error` by a protocol; None where a run has none."""
         return Over.of([run.evaluations.get(protocol, {}).get(key) for run in self.runs])
 
 
@@ -153,14 +153,14 @@ class GridRuns:
 
     @property
     def photographs(self) -> bool:
-        """Whether its nets see ImageNet, or a folder like it: then its test errors are of the centre crop."""
+        """Whether its nets train on ImageNet, or a folder like it: then its test errors are of the centre crop."""
         data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
         return all(isinstance(said, dict) and said.get("source") == "imagenet" for said in data)
 
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
-        """What one of its ensembles errs: top1_error, top5_error (percent, or None), images, runs (folders), data.
+        """The errors of one of its ensembles: top1_error, top5_error (percent, or None), images, runs (folders), data.
 
-        None where it has not been judged, or only when the grid said otherwise.
+        None where it has not been judged, or was judged when the grid had another ensemble of that name.
 
         Raises:
             InputError: Its file is damaged.
@@ -175,8 +175,7 @@ class GridRuns:
 
 
 def is_plain(net: dict[str, Any]) -> bool:
-    """Whether a net, of a config or a summary, is plain. VGG, which the paper's nets follow, is no twin of a residual
-    one."""
+    """Whether a net, as a config or a summary has it, is plain. VGG does not count: no residual net is its twin."""
     return net.get("shortcut") == "none" and net.get("family") != "vgg"
 
 

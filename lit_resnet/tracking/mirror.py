@@ -29,22 +29,22 @@ OVER = ("done", "failed")
 class Mirror:
     """Tells W&B what is in the run folder of a cell.
 
-    Rows of metrics.csv become rows of W&B with the iteration as step: so the server knows which is its last, and what
-    follows in the folder is sent, whoever sent those before. A row goes out when it is whole: at its iteration there
-    may be an evaluation to come.
+    Rows of metrics.csv become rows of W&B with the iteration as step. So the server knows its last row, and the mirror
+    sends those after it, no matter which process sent the others. The newest row waits until another follows, or the
+    run is over: an evaluation at its iteration may still be added to it.
     """
 
     def __init__(self, grid: Grid, cell: Cell, root: Path, session: Session) -> None:
         self.grid, self.cell, self.session = grid, cell, session
         self.folder = folder_of(grid, cell, root)
         self.run: wandb.Run | None = None
-        self.told: str | None = None  # the digest of a run that is over, when W&B was told of it
+        self.told: str | None = None  # the digest of the run that is over, once W&B was told of it
         self.url: str | None = None
         self._sent = -1
         self._seen: tuple[int, int] | None = None
 
     def look(self, state: str) -> None:
-        """Tell what is new of a run in that `state`, one of `lit-resnet status`.
+        """Tell W&B what is new of a run in `state`, one of those of `lit-resnet status`.
 
         Raises:
             Unreachable: The server does not answer, or does not take it.
@@ -60,7 +60,7 @@ class Mirror:
                 self.leave(state)
 
     def leave(self, state: str = "stopped") -> None:
-        """End for now: the run has stopped, or nobody is to look at it any more.
+        """Close the run in W&B for now: its training has stopped, or this process ends.
 
         Raises:
             Unreachable: W&B does not take it.
@@ -73,13 +73,13 @@ class Mirror:
                 self._close(1)
 
     def drop(self) -> None:
-        """Let go of a run of W&B that is dead; the next look starts another."""
+        """Forget a run of W&B that is dead; the next look starts another."""
         if self.run:
             self.run = None
             self._held.close()
 
     def digest(self, state: str) -> str:
-        """What changes when there is something new in the folder of a run that is over."""
+        """A hash that changes when there is something new in the folder of a run that is over."""
         files = (self.folder.summary_file, self.folder.evaluation_file)
         content = b"".join(file.read_bytes() for file in files if file.exists())
         return f"{state}-{hashlib.sha256(content).hexdigest()[:16]}"
@@ -93,13 +93,13 @@ class Mirror:
         return entry.of_run(self.grid, self.cell, self.folder).id
 
     def _open(self) -> bool:
-        """Whether the run is ours to mirror now."""
-        if not (self.folder.config_file.exists() and self.folder.cell_file.exists()):  # begun this very moment
+        """Start the run in W&B; returns whether this process mirrors it."""
+        if not (self.folder.config_file.exists() and self.folder.cell_file.exists()):  # it is just beginning
             return False
         self._held = ExitStack()
         try:
             self._held.enter_context(Lock(self.folder.path / ".wandb.lock").held(timeout=0))
-        except InUse:  # a second launcher's
+        except InUse:  # the process beside another launch mirrors it
             return False
         try:
             known = entry.of_run(self.grid, self.cell, self.folder)
@@ -120,7 +120,7 @@ class Mirror:
         return True
 
     def _rows(self, whole: bool, media: Callable[[], dict[str, Any]] = dict) -> None:
-        """Send what rows are new: all of them if the run is over, with `media` in the last one; else all but that."""
+        """Send the new rows: if the run is over (`whole`) all, the last with `media`; otherwise all but the last."""
         try:
             found = self.folder.metrics_file.stat()
         except FileNotFoundError:
@@ -154,7 +154,7 @@ class Mirror:
         self.told = digest
 
     def _summary(self, state: str, summary: dict[str, Any]) -> dict[str, Any]:
-        """Final numbers, those of summary.json by their names; beside them what they are compared with."""
+        """The final numbers, by their names in summary.json, and the paper's numbers of the same net."""
         status = self.folder.status()
         found = {"state": state, "attempts": status.attempts, "error": status.error, **summary}
         found["best_test_error"] = Run(self.cell.name, self.cell.seed, state, self.folder, summary).best_test_error
@@ -194,11 +194,11 @@ class Mirror:
 def tell_ensemble(
     grid: Grid, ensemble: Ensemble, root: Path, session: Session, known: Container[str] = ()
 ) -> str | None:
-    """Tell W&B what an ensemble errs.
+    """Tell W&B the errors of an ensemble.
 
     Args:
         grid: Its grid.
-        ensemble: It.
+        ensemble: The ensemble.
         root: Where the run folders are.
         session: How to reach W&B.
         known: Ids of the runs that W&B has.

@@ -1,4 +1,4 @@
-"""`lit-resnet wandb sync`: W&B is told of all runs of a grid that are over and that it does not know yet."""
+"""`lit-resnet wandb sync`: tell W&B of all runs of a grid that are over and that it does not have yet."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from lit_resnet.tracking import session
 from lit_resnet.tracking.mirror import OVER, Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
-FINISH_TIMEOUT = 600.0  # seconds: here nobody waits to train
+FINISH_TIMEOUT = 600.0  # seconds: no training waits for it
 
 
 @dataclass

@@ -3,8 +3,8 @@
     found = runs.read("fig6", Path("runs"))
     url = publish(build(found, "my-team", "lit-resnet", "fig6"))
 
-Numbers in the text are of the run folders, and the paper's of printed.yaml; curves, images and the list of runs are
-drawn by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
+Numbers in the text come from the run folders, and the paper's from printed.yaml; curves, images and the list of runs
+are drawn by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
 """
 
 import re
@@ -78,7 +78,7 @@ def build(found: GridRuns, entity: str, project: str, asked: str) -> "wr.Report"
 def publish(report: "wr.Report") -> str:
     """Save it and return its address. The report of the same grid in that project, if there is one, is overwritten.
 
-    It is published and no draft, which its author alone may read: whoever may see the project can open the address.
+    It is published: whoever may see the project can open the address. A draft could be read by its author alone.
 
     Raises:
         InputError: The user is not logged in, or W&B has no such project.
@@ -97,7 +97,7 @@ def publish(report: "wr.Report") -> str:
 
 
 class _Blocks:
-    """What the report of one grid is put together from."""
+    """Makes the blocks of the report of one grid."""
 
     def __init__(self, wr: ModuleType, found: GridRuns, entity: str, project: str) -> None:
         self.wr, self.found, self.entity, self.project = wr, found, entity, project
@@ -114,7 +114,7 @@ class _Blocks:
         ]
 
     def figure(self, drawing: Drawing) -> "list[wr.P | wr.PanelGrid]":
-        """Panels, and words on them; words alone where there is nothing to draw."""
+        """The panels of a figure and words about them; words alone where there is nothing to draw."""
         p = self.wr.P
         if drawing.figure is None:
             return [p(drawing.caption)]
@@ -182,7 +182,7 @@ class _Blocks:
 
 
 def _literal(text: str) -> str:
-    """In a filter, which wandb-workspaces parses as Python; before that it makes == of every =, also in quotes."""
+    """Text as a literal of a filter. wandb-workspaces makes == of every =, even in quotes, and parses it as Python."""
     return re.sub("[=<>]", lambda sign: f"\\x{ord(sign[0]):02x}", ascii(text))
 
 

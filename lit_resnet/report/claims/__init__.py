@@ -49,7 +49,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claims:
-    """The sentences that a grid has nets for; none if it has for none."""
+    """The sentences that a grid has nets for; there may be none."""
 
     found: tuple[Claim, ...]
 
@@ -66,7 +66,7 @@ class Claims:
         return " ".join([NOTE, *(sentences.NOTES[family] for family in sorted(families))])
 
     def csv(self) -> str:
-        """A row for each, under the names of their fields."""
+        """A row for each claim; the columns are the fields of `Claim`."""
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
         writer.writeheader()
@@ -74,7 +74,7 @@ class Claims:
         return text.getvalue()
 
     def markdown(self) -> str:
-        """A table, its note below."""
+        """A table of GitHub's Markdown, its note below."""
         return Table(
             title=TITLE,
             header=("verdict", "the paper", "where", "these runs"),
@@ -100,7 +100,7 @@ class Claims:
 
 
 def check(runs: GridRuns) -> Claims:
-    """The sentences that the grid has nets for, in the order of printed.yaml.
+    """Check the sentences that the grid has nets for, in the order of printed.yaml.
 
     Raises:
         InputError: A responses.csv or signals.csv is damaged, or the grid has a depth that is no whole number.

@@ -32,7 +32,7 @@ class Drawing:
 
 
 def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
-    """The drawn figure as a file's content; the same bytes whenever it is drawn from the same runs."""
+    """The drawn figure as the content of a file; the same runs always give the same bytes."""
     content = BytesIO()
     with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
         nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]
@@ -41,7 +41,7 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
 
 
 def look_of(cell: FinishedCell, marker: str, points: int) -> dict[str, Any]:
-    """Colour by depth; about eight markers along the line."""
+    """Keywords of a line: its colour by depth, and about eight markers along it."""
     return {
         "color": style.colour(cell.net["depth"]),
         "marker": marker,

@@ -17,7 +17,7 @@ from lit_resnet.report.runs import FinishedCell
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# From a line's end to its label, left of the words: other labels stand above and below them.
+# The thin line from a curve's end to the left edge of its label; other labels may stand above and below.
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 1}
 
 
@@ -46,7 +46,7 @@ def fig1(cells: Sequence[FinishedCell]) -> Drawn:
 
 
 def fig6(cells: Sequence[FinishedCell]) -> Drawn:
-    """Plain nets beside residual nets on one scale; those of over 1000 layers apart, beside the one of 110."""
+    """Plain nets beside residual nets on one scale; nets of over 1000 layers in a third panel, beside that of 110."""
     drawn = _logged(cells)
     if not drawn:
         return None, "No finished run left a curve."
@@ -92,7 +92,7 @@ def _logged(cells: Sequence[FinishedCell]) -> list[Curves]:
 
 
 def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, dict[str, Any]]) -> Figure:
-    """Panels that have curves, side by side, with one legend: the look of the training error, and of the other."""
+    """Draw the panels that have curves, side by side; `looks` are those of the two errors, training error first."""
     panels = {name: group for name, group in panels.items() if group}
     train, test = looks.values()
     figure = Figure(figsize=(2 + 3 * len(panels), 3.4), layout="constrained")
@@ -111,7 +111,7 @@ def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, d
 
 @dataclass(frozen=True)
 class _Scale:
-    """Axes that all panels of a figure share, so that every net's end can be read."""
+    """The axes that all panels of a figure share, chosen so that the end of every curve can be read."""
 
     last_step: int
     top: float
@@ -136,7 +136,7 @@ class _Scale:
 
 
 def _from_zero(curves: list[Curves]) -> _Scale:
-    """As Fig. 6, which draws 0 to 20 % and leaves out a net above it. Here one that never trained is drawn as well."""
+    """The scale of Fig. 6. The paper draws 0 to 20 % and leaves a net above it out; here the axis has room for it."""
     ends = [(c.test or c.train).mean[-1] for c in curves]
     logarithmic = max(ends) > 5 * max(min(ends), 1.0)
     fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not logarithmic)
@@ -144,14 +144,14 @@ def _from_zero(curves: list[Curves]) -> _Scale:
 
 
 def _around_the_plateaus(curves: list[Curves]) -> _Scale:
-    """As Fig. 4, which draws 20 to 60 %: whole tens, from the lowest error to those of the second tenth of training."""
+    """The scale of Fig. 4 (there 20 to 60 %): in tens, from the lowest error to those in training's second tenth."""
     last_step = _last_step(curves)
     lowest, early = [], []
     for curve in _lines(curves):
         errors = {step: error for step, error in zip(curve.steps, curve.mean, strict=True) if math.isfinite(error)}
         second_tenth = [error for step, error in errors.items() if 0.1 <= step / last_step <= 0.2]
         lowest.append(min(errors.values(), default=0.0))
-        early.append(median(second_tenth or errors.values() or [100.0]))  # of a single one, noise would decide
+        early.append(median(second_tenth or errors.values() or [100.0]))  # the median, as a single error is noisy
     bottom = 10 * (min(lowest) // 10)
     return _Scale(last_step, min(100, max(10 * math.ceil(max(early) / 10), bottom + 20)), bottom)
 
@@ -190,7 +190,7 @@ def _line(ax: "Axes", curve: Curve | None, cell: FinishedCell, marker: str, kind
 
 
 def _label_ends(ax: "Axes") -> None:
-    """Write each labelled line's name at its right end, as the paper does, none over another."""
+    """Write the name of each labelled line at its right end, as the paper does, without overlaps."""
     lines = [line for line in ax.get_lines() if line.get_label() and not line.get_label().startswith("_")]
     to_axes = ax.transData + ax.transAxes.inverted()
     ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]

@@ -50,7 +50,7 @@ def fig7(cells: Sequence[FinishedCell]) -> Drawn:
 def _responses(cell: FinishedCell) -> list[float]:
     """Mean response of each layer over the seeds that measured it; empty where none did."""
     measured = [[row["std"] for row in run.folder.responses()] for run in cell.runs]
-    numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # a net that diverged has none
+    numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # not of a net that diverged
     return [fmean(layer) for layer in zip(*numbers, strict=True)]
 
 
@@ -88,21 +88,21 @@ def gradients(cells: Sequence[FinishedCell]) -> Drawn:
 def _signal(ax: "Axes", cell: FinishedCell, marker: str, iterations: list[list[float]], label: str) -> None:
     last = iterations[-1]
     low, high = ([extreme(layer) for layer in zip(*iterations, strict=True)] for extreme in (min, max))
-    places = [i / (len(last) - 1) for i in range(len(last))]  # of a net with 20 layers beside one with 110
+    places = [i / (len(last) - 1) for i in range(len(last))]  # from 0 to 1, to compare nets of 20 and 110 layers
     look = look_of(cell, marker, len(last)) | (style.PLAIN_LINE if cell.plain else style.RESIDUAL_LINE)
     ax.plot(places, last, label=label, **look)
     ax.fill_between(places, low, high, color=look["color"], alpha=0.12, linewidth=0)
 
 
 def _widen(ax: "Axes", orders: float = 3.0) -> None:
-    """Let a logarithmic axis span that many orders of magnitude at least: what differs less is not to look dramatic."""
+    """Let a logarithmic axis span at least `orders` orders of magnitude, so that small differences look small."""
     low, high = ax.get_ylim()
     more = 10 ** max(0.0, (orders - log10(high / low)) / 2)
     ax.set_ylim(low / more, high * more)
 
 
 def _iterations(cell: FinishedCell, signal: str) -> list[list[float]]:
-    """For each sampled iteration the signal of every layer, in the median over the seeds that did not diverge."""
+    """For each sampled iteration the signal of every layer, the median over the seeds that did not diverge."""
     seeds: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in cell.runs:
         for row in [] if run.summary.get("diverged") else run.folder.signals():

@@ -25,13 +25,13 @@ def html(
     drawings: list[Drawing],
     svgs: dict[str, str],
 ) -> str:
-    """The page's text, which needs nothing beside it: figures and tables to download are in it.
+    """The page's text. It loads no other file: the figures, and the tables to download, are in it.
 
     Args:
         grid: The grid and its settings as the user wrote them, for the command that repeats it.
         runs: The grid's runs.
-        checked: The paper's sentences and what they say of them.
-        tables: Their tables in their order, by the names of their files; `table`, which is of all nets, among them.
+        checked: The paper's sentences and what the runs say of them.
+        tables: The tables in their order, by the names of their files; `table`, of all nets, is among them.
         drawings: The figures in their order, with captions.
         svgs: The SVG file's text of each drawn figure, by its name.
     """
@@ -45,7 +45,7 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # `tojson` escapes what would end the script; NaN is no JSON, and a browser would refuse the whole of it.
+    # `tojson` escapes what would end the script. NaN is refused: it is no JSON, and a browser would take none of it.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("page.html.j2").render(
         runs=runs,

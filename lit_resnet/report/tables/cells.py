@@ -42,7 +42,7 @@ def all_nets(runs: GridRuns) -> Table:
 def error_names(runs: GridRuns) -> dict[str, str]:
     """The errors in the summaries of these runs, and what they are called.
 
-    ImageNet has no test labels: what is looked at there are its validation images.
+    The test labels of ImageNet are not public: its errors are on the validation images.
     """
     names = {"train_error": "train error", "test_error": "validation error" if runs.photographs else "test error"}
     if any(cell.over_seeds("val_error") for cell in runs.cells):

@@ -19,7 +19,7 @@ AVERAGED: dict[Protocol, str] = {
     "ten-crop": "ten crops, the corners and the centre and their mirror images",
     "multi-scale": "the positions of the fully-convolutional form, several scales, and mirror images",
 }
-TEST_SET = "†"  # the paper's sign for an error on the test set among those of the validation images
+TEST_SET = "†"  # marks an error of the paper on the test set; its other errors are on the validation images
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _rows(name: str, runs: GridRuns) -> list[PrintedNet]:
 
 
 def _is(cell: FinishedCell, printed: dict[str, Any]) -> bool:
-    """Whether a cell trains just that net of the paper's, which has the stride of bottlenecks on the 1x1 layer."""
+    """Whether a cell trains exactly that net of the paper, whose bottlenecks have their stride in the 1x1 layer."""
     net = {"block": "paper", "stride_on": "1x1", **cell.net}
     as_printed = net["block"] == "paper" and (net["depth"] < 50 or net["stride_on"] == "1x1")
     return as_printed and all(net[key] == printed.get(key) for key in ("family", "depth", "shortcut"))
@@ -182,7 +182,7 @@ def _title(name: str, runs: GridRuns) -> str:
 
 
 def _paper(what: str, runs: GridRuns) -> str:
-    """Head of a column with the paper's numbers."""
+    """The head of a column with the paper's numbers."""
     return f"{what}, paper" if _on_imagenet(runs) else f"{what}, paper (ImageNet)"
 
 

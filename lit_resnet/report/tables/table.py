@@ -35,7 +35,7 @@ class Table:
     records: tuple[dict[str, Any], ...]
 
     def files(self) -> dict[str, str]:
-        """What its files hold, by the endings of their names."""
+        """The contents of its files, by file name extension."""
         return {"csv": self.csv(), "md": self.markdown(), "tex": self.latex()}
 
     def csv(self) -> str:
@@ -104,7 +104,7 @@ def _markdown(text: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Its lines, with single spaces."""
+    """The lines of a text, with single spaces."""
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
