@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_resnet.files import write_whole
+from lit_resnet.grid.exhibits import ALL_NETS
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims import Claims
@@ -47,7 +48,7 @@ class Report:
     @property
     def table(self) -> "Table":
         """The table of all nets."""
-        return self.tables["table"]
+        return self.tables[ALL_NETS.name]
 
 
 def write(grid_name: str, root: Path, settings: Sequence[str] = ()) -> Report:

@@ -19,7 +19,7 @@ class Synced:
     """What became of a grid's runs.
 
     Args:
-        told: Names of run folders and ensembles of which W&B was told now.
+        told: Names of run folders and ensembles that W&B was told of now.
         known: Those that it knew already.
         waiting: Run folders whose run is not over.
         refused: Run folders and ensembles that could not be told, each with the reason.

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lit_resnet.grid import exhibits
 from lit_resnet.report import claims
 from lit_resnet.report.claims import Claims
 from lit_resnet.report.figures.drawing import Drawing
@@ -53,6 +54,7 @@ def html(
         claims_title=claims.TITLE,
         claims_note=checked.note,
         tables=tables,
+        all_nets=exhibits.ALL_NETS,
         downloads=_downloads,
         columns=columns,
         oddities=oddities,
