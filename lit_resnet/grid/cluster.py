@@ -22,18 +22,26 @@ from lit_resnet.files import read_yaml
 
 # What the launcher writes itself: another value would lose runs.
 OWN = (
-    *("array", "job-name", "output", "error", "open-mode", "requeue", "no-requeue", "signal", "time", "nodes", "chdir"),
-    *(
-        "ntasks",
-        "ntasks-per-node",
-        "cpus-per-task",
-        "gres",
-        "gpus",
-        "gpus-per-node",
-        "gpus-per-task",
-        "wrap",
-        "comment",
-    ),
+    "array",
+    "chdir",
+    "comment",
+    "cpus-per-task",
+    "error",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-task",
+    "gres",
+    "job-name",
+    "no-requeue",
+    "nodes",
+    "ntasks",
+    "ntasks-per-node",
+    "open-mode",
+    "output",
+    "requeue",
+    "signal",
+    "time",
+    "wrap",
 )
 
 LEAST_HOURS = 0.1  # less is over before the warning that it soon will be can do any good

@@ -36,12 +36,10 @@ import lit_resnet
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.evaluation import Testing
 from lit_resnet.files import read_yaml
-from lit_resnet.grid import cluster
+from lit_resnet.grid import cluster, exhibits
 from lit_resnet.grid.cluster import Cluster
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report", "cluster")
-FIGURES = ("fig1", "fig4", "fig6", "fig7", "gradients")
-TABLES = ("table2", "table3", "table4", "table5")
 REPORT = ("figures", "tables", "ensembles")
 SEED = "seed_everything"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a folder or file
@@ -85,8 +83,8 @@ class Grid:
         title: One line that says what is compared.
         base: The recipe that every cell starts from, as nested mappings.
         cells: Cells in the order of the file, all seeds of a name together.
-        figures: The paper's figures in whose manner `report` draws it.
-        tables: The paper's tables in whose shape `report` writes it.
+        figures: Names of the figures that `report` draws, of `exhibits.FIGURES`.
+        tables: Names of the tables that `report` writes, of `exhibits.TABLES`.
         ensembles: Its ensembles; the first is set beside the paper's own.
         settings: Config keys that whoever asks has given another value, for all cells alike.
         cluster: What a Slurm cluster is asked for.
@@ -204,9 +202,18 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
     if not cells:
         raise InputError(f"{path}: no cells: write a matrix, or cells under include")
     title = str(content.get("title", path.stem))
-    reported = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in cells)))
-    asked = _cluster(path, content.get("cluster"))
-    return Grid(path.stem, title, read_yaml(base), cells, *reported, _settings(settings, cells), asked)
+    figures, tables, ensembles = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in cells)))
+    return Grid(
+        name=path.stem,
+        title=title,
+        base=read_yaml(base),
+        cells=cells,
+        figures=figures,
+        tables=tables,
+        ensembles=ensembles,
+        settings=_settings(settings, cells),
+        cluster=_cluster(path, content.get("cluster")),
+    )
 
 
 def _cluster(path: Path, content: Any) -> Cluster:
@@ -224,18 +231,28 @@ def _report(path: Path, report: Any, cells: list[str]) -> tuple[tuple[str, ...],
         if key not in REPORT:
             near = did_you_mean(str(key), REPORT)
             raise InputError(f"{path}: unknown key report.{key}{near} (known: {', '.join(REPORT)})")
-    for key, known in (("figures", FIGURES), ("tables", TABLES)):
-        names = report.get(key) or []
-        if not isinstance(names, list) or any(name not in known for name in names):
-            raise InputError(f"{path}: report.{key} is {names}: write a list of some of {', '.join(known)}")
+    figures = _names(f"{path}: report.figures", report.get("figures"), list(exhibits.FIGURES))
+    tables = _names(f"{path}: report.tables", report.get("tables"), list(exhibits.TABLES))
     ensembles = tuple(
         _ensemble(f"{path}: report.ensembles.{name}", str(name), content, cells)
         for name, content in _mapping(report.get("ensembles"), f"{path}: report.ensembles").items()
     )
-    tables = tuple(report.get("tables") or ())
-    if "table5" in tables and not ensembles:
-        raise InputError(f"{path}: report.tables has table5, which is of ensembles: write some under report.ensembles")
-    return tuple(report.get("figures") or ()), tables, ensembles
+    for name in tables:
+        if exhibits.TABLES[name].ensembles and not ensembles:
+            raise InputError(
+                f"{path}: report.tables has {name}, which is of ensembles: write some under report.ensembles"
+            )
+    return figures, tables, ensembles
+
+
+def _names(where: str, names: Any, known: list[str]) -> tuple[str, ...]:
+    """A list of known names, as a tuple."""
+    chosen = names or []
+    wrong = [name for name in chosen if name not in known] if isinstance(chosen, list) else [chosen]
+    if wrong:
+        near = did_you_mean(str(wrong[0]), known)
+        raise InputError(f"{where} is {names}: write a list of some of {', '.join(known)}{near}")
+    return tuple(chosen)
 
 
 def _ensemble(where: str, name: str, content: Any, cells: list[str]) -> Ensemble:

@@ -56,9 +56,9 @@ def test_error(
     *,
     block: str = "paper",  # noqa: PT028 - a question about the test set, not a test
 ) -> PrintedError | None:
-    """Test error in percent of a single view of each image, which Table 6 alone gives.
+    """Test error in percent, by a single view of each image; only Table 6 has such errors.
 
-    The ImageNet errors are of ten crops or more (Tables 2 to 5): not to be set beside those of one crop.
+    Its errors on ImageNet are of ten crops or more (Tables 2 to 5) and must not be compared with those of one crop.
     """
     row = _row("table6", family, depth, shortcut, block)
     if row is None or data != load()["table6"]["data"]:

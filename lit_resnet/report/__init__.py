@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from lit_resnet.files import write_whole
 from lit_resnet.grid.asked import ROOT, Asked
+from lit_resnet.grid.exhibits import ALL_NETS
 
 if TYPE_CHECKING:
-    from lit_resnet.report.claims.check import Claims
+    from lit_resnet.report.claims import Claims
     from lit_resnet.report.tables.table import Table
 
 
@@ -29,9 +30,9 @@ class Report:
         folder: `<root>/<grid>/report`.
         page: Its index.html.
         files: All its files, the page among them.
-        tables: The paper's tables that the grid asks for, `table2` to `table5`, and `table`, which every grid has, of
-            all its nets; for `terminal()`, `csv()`, `json()` or `markdown()`.
-        claims: The paper's sentences and what the runs say of them; there may be none.
+        tables: By name: the tables that the grid asks for, and `table`, which every grid has, of all its nets. Each
+            has `terminal()`, `csv()`, `json()` and `markdown()`.
+        claims: The paper's sentences that the grid has nets for, and what the runs say of them.
         not_drawn: For each figure that could not be drawn, its name and why.
         progress: `17 of 21 runs finished (1 failed, 3 queued)`.
     """
@@ -46,8 +47,8 @@ class Report:
 
     @property
     def table(self) -> "Table":
-        """That of all nets."""
-        return self.tables["table"]
+        """The table of all nets."""
+        return self.tables[ALL_NETS.name]
 
 
 def write(asked: Asked) -> Report:
@@ -56,17 +57,12 @@ def write(asked: Asked) -> Report:
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import runs
-    from lit_resnet.report.claims import check as claims
+    from lit_resnet.report import claims, figures, page, runs, tables
     from lit_resnet.report.figures import curves
-    from lit_resnet.report.figures import draw as figures
     from lit_resnet.report.figures.drawing import render
-    from lit_resnet.report.page import page
-    from lit_resnet.report.tables import imagenet
-    from lit_resnet.report.tables import table as tables
 
     found = runs.read(asked)
-    made = {**imagenet.make(found), "table": tables.make(found)}
+    made = tables.make(found)
     checked = claims.check(found)
     drawings = figures.draw(found)
     drawn = [drawing for drawing in drawings if drawing.figure]
@@ -79,8 +75,12 @@ def write(asked: Asked) -> Report:
         "claims.md": checked.markdown(),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
-            replace(asked, root=ROOT).command("launch"),  # wherever the folders are, the page is the same
-            *(found, checked, made, drawings, svgs),
+            command=replace(asked, root=ROOT).command("launch"),  # wherever the folders are, the page is the same
+            runs=found,
+            checked=checked,
+            tables=made,
+            drawings=drawings,
+            svgs=svgs,
         ),
     }
     folder = found.folder / "report"
@@ -89,4 +89,12 @@ def write(asked: Asked) -> Report:
         write_whole(folder / name, content)
     not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
     files = tuple(folder / name for name in contents)
-    return Report(folder, folder / "index.html", files, made, checked, not_drawn, found.progress())
+    return Report(
+        folder=folder,
+        page=folder / "index.html",
+        files=files,
+        tables=made,
+        claims=checked,
+        not_drawn=not_drawn,
+        progress=found.progress(),
+    )

@@ -1,4 +1,4 @@
-"""Every net of the paper: parameters and multiply-adds, counted from the modules, beside the paper's figures."""
+"""Every net of the paper: parameters and multiply-adds, counted from the modules, beside the paper's numbers."""
 
 import math
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def configs() -> Iterator[NetConfig]:
 
 
 def rows() -> list[Row]:
-    """A row for each net; `agrees` is whether every figure that the paper has for it is ours at its precision."""
+    """A row for each net; `agrees` says whether every number that the paper prints of it is ours at its precision."""
     return [_row(config) for config in configs()]
 
 
@@ -106,13 +106,13 @@ def _row(config: NetConfig) -> Row:
 
 
 def _paper_gflops(config: NetConfig) -> float | None:
-    if config.family == "vgg":  # a net of others, which the paper knows by name
+    if config.family == "vgg":  # not a net of this paper; its Table 1 has it by name
         return next(row["gflops"] for row in paper.load()["table1"]["rows"] if row["net"] == str(config))
     return paper.gflops(config.family, config.depth, config.shortcut, stride_on=config.stride_on)
 
 
 def agrees(ours: float, theirs: float) -> bool:
-    """Whether the paper's figure is ours at its precision, rounded (7.570 -> 7.6) or cut off (3.858 -> 3.8)."""
+    """Whether the paper's number is ours at its precision, rounded (7.570 -> 7.6) or cut off (3.858 -> 3.8)."""
     digits = len(str(theirs).partition(".")[2])
     return theirs in (round(ours, digits), math.floor(ours * 10**digits) / 10**digits)
 

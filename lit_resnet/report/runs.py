@@ -15,6 +15,7 @@ from lit_resnet.evaluation import Testing
 from lit_resnet.files import clock
 from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.exhibits import Kind
 from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.runfolder.folder import RunFolder
 
@@ -47,7 +48,7 @@ class Run:
 
     @cached_property
     def curve(self) -> list[dict[str, float | None]]:
-        """Rows of its metrics.csv to look at; none of an unfinished run whose file is damaged: no number is at stake.
+        """Rows of its metrics.csv, for drawing; none of an unfinished run whose file is damaged: no result needs them.
 
         Raises:
             InputError: The file of a finished run is damaged.
@@ -71,7 +72,7 @@ class Run:
 
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
-        """What its evaluation.json says by protocol, read once; without what was judged on another data set.
+        """Its errors by protocol, from its evaluation.json, read once; those on another data set are left out.
 
         Raises:
             InputError: The file is damaged.
@@ -91,14 +92,14 @@ class Over:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> "Over | None":
-        """Of one value a seed; None where a seed has none."""
+        """From one value per seed; None if any seed has no value."""
         if None in values:
             return None
         return cls(len(values), fmean(values), stdev(values) if len(values) > 1 else None, min(values))
 
 
 @dataclass(frozen=True)
-class Cell:
+class FinishedCell:
     """A cell of the grid that has at least one finished run."""
 
     name: str
@@ -118,6 +119,11 @@ class Cell:
     def residual(self) -> bool:
         """Whether it is a residual net."""
         return self.net["shortcut"] != "none"
+
+    @property
+    def kind(self) -> Kind | None:
+        """Plain or residual; None for VGG, which is neither."""
+        return "residual" if self.residual else "plain" if self.plain else None
 
     def over_seeds(self, key: str) -> Over | None:
         """Mean, std and smallest value of a number of the summaries; None where a run has none."""
@@ -142,21 +148,21 @@ class GridRuns:
         return tuple(run for run in self.runs if run.summary)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[FinishedCell, ...]:
         """Cells with finished runs; one row of a table each."""
         names = dict.fromkeys(run.cell for run in self.finished)
-        return tuple(Cell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
+        return tuple(FinishedCell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
 
     @property
     def photographs(self) -> bool:
-        """Whether its nets see ImageNet, or a folder like it: then its test errors are of the centre crop."""
+        """Whether its nets train on ImageNet, or a folder like it: then its test errors are of the centre crop."""
         data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
         return all(isinstance(said, dict) and data_sets.is_photographs(said.get("source")) for said in data)
 
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
-        """What one of its ensembles errs: top1_error, top5_error (percent, or None), images, runs (folders), data.
+        """The errors of one of its ensembles: top1_error, top5_error (percent, or None), images, runs (folders), data.
 
-        None where it has not been judged, or only when the grid said otherwise.
+        None where it has not been judged, or was judged when the grid had another ensemble of that name.
 
         Raises:
             InputError: Its file is damaged.
@@ -171,8 +177,7 @@ class GridRuns:
 
 
 def is_plain(net: dict[str, Any]) -> bool:
-    """Whether a net, of a config or a summary, is plain. VGG, which the paper's nets follow, is no twin of a residual
-    one."""
+    """Whether a net, as a config or a summary has it, is plain. VGG does not count: no residual net is its twin."""
     return net.get("shortcut") == "none" and net.get("family") != "vgg"
 
 

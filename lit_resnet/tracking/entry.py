@@ -1,4 +1,4 @@
-"""What a run is called in W&B, and what it is found by there."""
+"""The name, tags and config by which a run is found in W&B."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ class Entry:
 
 
 def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
-    """Of a run that has begun.
+    """The entry of a run that has begun.
 
     Raises:
         InputError: Its config is missing or damaged.
@@ -46,30 +46,37 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
     net = (config.get("model") or {}).get("net") or {}
     axes = {name: value_at(config, key) for name, key in grid.axes.items()}
     data = value_at(config, "data.source")
+    told = {"grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said, "started": folder.status().started}
     return Entry(
-        run_id(grid, cell, said),
-        grid.name,
-        cell.name,
-        "train",
-        tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((data, *grid.tables, *grid.figures))),
-        {**net, **axes, **config, "grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said}
-        | {"started": folder.status().started},
+        id=run_id(grid, cell, said),
+        group=grid.name,
+        name=cell.name,
+        job_type="train",
+        tags=tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((data, *grid.tables, *grid.figures))),
+        config={**net, **axes, **config, **told},
     )
 
 
 def run_id(grid: Grid, cell: Cell, said: dict[str, Any]) -> str:
     """The id of a run with that config: `table6-residual-56-seed0-1a2b3c4d`.
 
-    Another config is another run: rows of the two must not come together.
+    A run with another config has another id, so that the rows of the two do not mix.
     """
     return _id(f"{grid.name}-{cell.folder}", digest(said))
 
 
 def of_ensemble(grid: Grid, ensemble: Ensemble, found: dict[str, Any]) -> Entry:
-    """Of an ensemble of which that was found; it has a summary alone."""
+    """The entry of an ensemble whose errors are `found`. Its run in W&B has a summary and no curve."""
     said = {"grid": grid.name, "ensemble": ensemble.name, "cells": list(ensemble.cells), "protocol": ensemble.protocol}
     what = json.dumps([said, found["runs"], found["finished"]])
-    return Entry(_id(f"{grid.name}-ensemble-{ensemble.name}", what), grid.name, ensemble.name, "eval", (), said)
+    return Entry(
+        id=_id(f"{grid.name}-ensemble-{ensemble.name}", what),
+        group=grid.name,
+        name=ensemble.name,
+        job_type="eval",
+        tags=(),
+        config=said,
+    )
 
 
 def _id(name: str, what: str) -> str:

@@ -23,12 +23,12 @@ from lit_resnet.tracking.mirror import Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
 LOOK_SECONDS = 2.0
-SHARE = 0.02  # of the time that looks may take: there may be thousands of folders
+SHARE = 0.02  # of its time that the process may spend looking: there may be thousands of folders
 
 
 def main() -> None:
     """Follow the runs of some cells."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # they are for the launch, which then ends this
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # meant for the launch, which then ends this process
         signal.signal(number, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="python -m lit_resnet.tracking.follow")
     parser.add_argument("grid")
@@ -82,14 +82,14 @@ class Follower:
             cell = mirror.cell
             try:
                 state = status.row(mirror.folder, cell.name, cell.seed, now)["state"]
-            except InputError:  # of which the launch tells
+            except InputError:  # the launch reports it
                 continue
             self._tell(mirror, lambda mirror=mirror, state=state: mirror.look(state))
             if mirror.told and state == "done":
                 self.mirrors.remove(mirror)
 
     def _tell(self, mirror: Mirror, what: Callable[[], None]) -> None:
-        """Let a mirror tell W&B something; what goes wrong is said, and hurts nobody."""
+        """Let a mirror tell W&B something; print what goes wrong, and go on."""
         try:
             what()
         except Unreachable as error:

@@ -1,6 +1,7 @@
 """One run of W&B, made from one run folder: while the run trains, and whole when it is done."""
 
 import hashlib
+import io
 from collections.abc import Callable, Container, Mapping
 from contextlib import ExitStack
 from types import MappingProxyType
@@ -11,9 +12,8 @@ from lit_resnet.errors import InputError
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import Cell, Ensemble
-from lit_resnet.report.runs import Cell as Finished
 from lit_resnet.report.runs import Run
-from lit_resnet.runfolder.folder import RESPONSES, SIGNALS, RunFolder
+from lit_resnet.runfolder.folder import RESPONSES, SIGNALS
 from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.tracking import entry
 from lit_resnet.tracking.session import STEP, Session, reaching
@@ -28,22 +28,22 @@ OVER = ("done", "failed")
 class Mirror:
     """Tells W&B what is in the run folder of a cell.
 
-    Rows of metrics.csv become rows of W&B with the iteration as step: so the server knows which is its last, and what
-    follows in the folder is sent, whoever sent those before. A row goes out when it is whole: at its iteration there
-    may be an evaluation to come.
+    Rows of metrics.csv become rows of W&B with the iteration as step. So the server knows its last row, and the mirror
+    sends those after it, no matter which process sent the others. The newest row waits until another follows, or the
+    run is over: an evaluation at its iteration may still be added to it.
     """
 
     def __init__(self, asked: Asked, cell: Cell, session: Session) -> None:
         self.grid, self.cell, self.session = asked.grid, cell, session
         self.folder = asked.folder(cell)
         self.run: wandb.Run | None = None
-        self.told: str | None = None  # the digest of a run that is over, when W&B was told of it
+        self.told: str | None = None  # the digest of the run that is over, once W&B was told of it
         self.url: str | None = None
         self._sent = -1
         self._seen: tuple[int, int] | None = None
 
     def look(self, state: str) -> None:
-        """Tell what is new of a run in that `state`, one of `lit-resnet status`.
+        """Tell W&B what is new of a run in `state`, one of those of `lit-resnet status`.
 
         Raises:
             Unreachable: The server does not answer, or does not take it.
@@ -59,7 +59,7 @@ class Mirror:
                 self.leave(state)
 
     def leave(self, state: str = "stopped") -> None:
-        """End for now: the run has stopped, or nobody is to look at it any more.
+        """Close the run in W&B for now: its training has stopped, or this process ends.
 
         Raises:
             Unreachable: W&B does not take it.
@@ -72,13 +72,13 @@ class Mirror:
                 self._close(1)
 
     def drop(self) -> None:
-        """Let go of a run of W&B that is dead; the next look starts another."""
+        """Forget a run of W&B that is dead; the next look starts another."""
         if self.run:
             self.run = None
             self._held.close()
 
     def digest(self, state: str) -> str:
-        """What changes when there is something new in the folder of a run that is over."""
+        """A hash that changes when there is something new in the folder of a run that is over."""
         files = (self.folder.summary_file, self.folder.evaluation_file)
         content = b"".join(file.read_bytes() for file in files if file.exists())
         return f"{state}-{hashlib.sha256(content).hexdigest()[:16]}"
@@ -92,13 +92,13 @@ class Mirror:
         return entry.of_run(self.grid, self.cell, self.folder).id
 
     def _open(self) -> bool:
-        """Whether the run is ours to mirror now."""
-        if not (self.folder.config_file.exists() and self.folder.cell_file.exists()):  # begun this very moment
+        """Start the run in W&B; returns whether this process mirrors it."""
+        if not (self.folder.config_file.exists() and self.folder.cell_file.exists()):  # it is just beginning
             return False
         self._held = ExitStack()
         try:
             self._held.enter_context(Lock(self.folder.path / ".wandb.lock").held(timeout=0))
-        except InUse:  # a second launcher's
+        except InUse:  # the process beside another launch mirrors it
             return False
         try:
             known = entry.of_run(self.grid, self.cell, self.folder)
@@ -119,7 +119,7 @@ class Mirror:
         return True
 
     def _rows(self, whole: bool, media: Callable[[], dict[str, Any]] = dict) -> None:
-        """Send what rows are new: all of them if the run is over, with `media` in the last one; else all but that."""
+        """Send the new rows: if the run is over (`whole`) all, the last with `media`; otherwise all but the last."""
         try:
             found = self.folder.metrics_file.stat()
         except FileNotFoundError:
@@ -153,7 +153,7 @@ class Mirror:
         self.told = digest
 
     def _summary(self, state: str, summary: dict[str, Any]) -> dict[str, Any]:
-        """Final numbers, those of summary.json by their names; beside them what they are compared with."""
+        """The final numbers, by their names in summary.json, and the paper's numbers of the same net."""
         status = self.folder.status()
         found = {"state": state, "attempts": status.attempts, "error": status.error, **summary}
         found["best_test_error"] = Run(self.cell.name, self.cell.seed, state, self.folder, summary).best_test_error
@@ -165,7 +165,12 @@ class Mirror:
         return found
 
     def _media(self) -> dict[str, Any]:
+        """The run's tables, and the figures that are drawn from one run alone."""
         import wandb
+        from PIL import Image
+
+        from lit_resnet.report import figures
+        from lit_resnet.report.figures.drawing import render
 
         media: dict[str, Any] = {}
         for name, columns, rows in (
@@ -174,8 +179,10 @@ class Mirror:
         ):
             if rows:
                 media[name] = wandb.Table(columns=list(columns), data=[[row[key] for key in columns] for row in rows])
-        if "responses" in media and (picture := _fig7(self.cell, self.folder)):
-            media["fig7"] = wandb.Image(picture, caption=f"layer responses of {self.folder.path.name} (Fig. 7)")
+        run = Run(self.cell.name, self.cell.seed, "done", self.folder, self.folder.summary())
+        for drawing in figures.of_run(run):
+            picture = Image.open(io.BytesIO(render(drawing, "png")))
+            media[drawing.name] = wandb.Image(picture, caption=f"{self.folder.path.name}: {drawing.title}")
         return media
 
     def _close(self, code: int) -> None:
@@ -223,20 +230,3 @@ def paper_numbers(summary: dict[str, Any]) -> dict[str, float]:
         "gflops": paper.gflops(family, depth, shortcut, stride_on=summary.get("stride_on", "1x1"), block=block),
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _fig7(cell: Cell, folder: RunFolder) -> Any:
-    """Fig. 7 of one run as a picture for W&B; None where it cannot be drawn."""
-    import io
-
-    from matplotlib import rc_context
-    from PIL import Image
-
-    from lit_resnet.report.figures import style
-    from lit_resnet.report.figures.drawing import render
-    from lit_resnet.report.figures.layers import fig7
-
-    run = Run(cell.name, cell.seed, "done", folder, folder.summary())
-    with rc_context(style.RC):
-        drawing = fig7((Finished(cell.name, (run,)),))
-    return Image.open(io.BytesIO(render(drawing, "png"))) if drawing.figure else None

@@ -1,4 +1,4 @@
-"""Run folders made again from what W&B has of a grid, for a report where the folders are not."""
+"""Run folders of a grid made from what W&B has of it, for a report on a machine without the folders."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
 
 
 def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["wandb.Run"], root: Path) -> None:
-    """What the newest ensemble of that name errs; a report takes it if it is of the runs that the grid has now."""
+    """Write the errors of the newest ensemble of that name; a report takes them if the grid still has its runs."""
     fitting = [run for run in runs if run.config.get("ensemble") == ensemble.name]
     if newest := max(fitting, key=lambda run: run.created_at, default=None):
         ensembles.write(grid, ensemble, root, _summary(newest))
@@ -131,7 +131,7 @@ def _row(row: dict[str, Any]) -> dict[str, float]:
 
 
 def _table(run: "wandb.Run", said: Any) -> list[dict[str, Any]]:
-    """The rows of a table that was logged; none where there is no such."""
+    """The rows of a logged table; none if there is no such table."""
     if not isinstance(said, dict) or not re.fullmatch(r"media/table/[\w.-]+\.json", str(said.get("path"))):
         return []
     with (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROJECT = "lit-resnet"
 STEP = "trainer/global_step"  # what metrics are drawn against: the iteration, by Lightning's name
-# Seconds. What a person waits at the end of a launch whose server is away stays below a minute: see `beside.PATIENCE`.
+# Seconds. At the end of a launch whose server is away a person waits for less than a minute: `follower.PATIENCE`.
 INIT_TIMEOUT, FINISH_TIMEOUT = 15.0, 20.0
 ANSWER_TIMEOUT, ANSWER_RETRIES = 10.0, 1
 
@@ -32,19 +32,19 @@ class Session:
     """
 
     def __init__(self, online: bool, folder: Path, finish_timeout: float) -> None:
-        os.environ |= {"WANDB_DATA_DIR": str(folder), "WANDB_CACHE_DIR": str(folder)}  # else in the home folder
+        os.environ |= {"WANDB_DATA_DIR": str(folder), "WANDB_CACHE_DIR": str(folder)}  # its default is the home folder
         for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_RESUME"):  # they would give our runs another name
             os.environ.pop(name, None)
         self.online, self.finish_timeout = online, finish_timeout
 
     def start(self, entry: Entry, folder: Path) -> "wandb.Run":
-        """A run whose files lie in `folder`; if the server has it, it goes on there after its last row.
+        """Start a run whose files lie in `folder`; if the server has it, it continues there after its last row.
 
-        Its config is what the server knows, for who asks to compare and replace. Raises whatever W&B's client does.
+        `run.config` holds what the server knows, so that callers can compare it. Raises whatever W&B's client raises.
         """
         import wandb
 
-        for old in folder.glob(f"wandb/*run-*-{entry.id}"):  # of earlier attempts: all that they said is said again
+        for old in folder.glob(f"wandb/*run-*-{entry.id}"):  # of earlier attempts, whose rows are all sent again
             shutil.rmtree(old)
         folder.mkdir(exist_ok=True)
         run = wandb.init(
@@ -65,14 +65,14 @@ class Session:
         return run
 
     def give_up(self) -> None:
-        """From here on offline. The runs that were started are dead, but for the files that they have left."""
+        """Go offline. The runs that were started are dead; the files that they wrote stay."""
         import wandb
 
         self.online = False
         wandb.teardown(exit_code=1)  # else it would not take their names again
 
     def _settings(self) -> "wandb.Settings":
-        """Bounded waits, and silence; nothing about this process, which trains nothing."""
+        """Bounded waits, no output, and no facts about this process, which does not train."""
         import wandb
 
         return wandb.Settings(
@@ -88,7 +88,7 @@ class Session:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Whatever W&B's client raises, and it has many ways, becomes Unreachable."""
+    """Turn whatever W&B's client raises, which has many types, into Unreachable."""
     try:
         yield
     except (InputError, Unreachable):
@@ -99,7 +99,7 @@ def reaching() -> Iterator[None]:
 
 
 def _in_short(error: Exception) -> str:
-    """What a user can do something about, of what its client says at length."""
+    """The part of a long error of W&B's client that a user can act on."""
     text = str(error)
     if "API key must" in text:
         return text.strip()
@@ -116,7 +116,7 @@ def wanted() -> Literal["online", "offline", "disabled"]:
     """
     import wandb
 
-    _patient_with_nobody()
+    _bound_waits()
     said = wandb.setup().settings.mode
     if said in ("offline", "disabled"):
         return said
@@ -142,7 +142,7 @@ def entity() -> str:
 
 
 def reader() -> "wandb.Api":
-    """A reader of the server, which gives up in time.
+    """W&B's client for reading, with bounded waits.
 
     Raises:
         InputError: The user is not logged in.
@@ -150,16 +150,16 @@ def reader() -> "wandb.Api":
     """
     import wandb
 
-    os.environ["WANDB_MODE"] = "online"  # whatever the launches of this shell are told
-    _patient_with_nobody()
+    os.environ["WANDB_MODE"] = "online"  # whatever the shell sets for launches
+    _bound_waits()
     with reaching():
         if not wandb.login(prompt=False, verify=False):
             raise InputError("W&B: not logged in: run wandb login, or set WANDB_API_KEY")
         return wandb.Api(timeout=int(ANSWER_TIMEOUT))
 
 
-def _patient_with_nobody() -> None:
-    """Bound the waits of whatever the client asks the server on its own; by default some last for ever."""
+def _bound_waits() -> None:
+    """Bound the waits of all requests that the client makes on its own; by default some never end."""
     import wandb
 
     os.environ["WANDB_SILENT"] = "true"

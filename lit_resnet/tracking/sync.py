@@ -1,4 +1,4 @@
-"""`lit-resnet wandb sync`: W&B is told of all runs of a grid that are over and that it does not know yet."""
+"""`lit-resnet wandb sync`: tell W&B of all runs of a grid that are over and that it does not have yet."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from lit_resnet.tracking import session
 from lit_resnet.tracking.mirror import OVER, Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
-FINISH_TIMEOUT = 600.0  # seconds: here nobody waits to train
+FINISH_TIMEOUT = 600.0  # seconds: no training waits for it
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Synced:
     """What became of a grid's runs.
 
     Args:
-        told: Names of run folders and ensembles of which W&B was told now.
+        told: Names of run folders and ensembles that W&B was told of now.
         known: Those that it knew already.
         waiting: Run folders whose run is not over.
         refused: Run folders and ensembles that could not be told, each with the reason.

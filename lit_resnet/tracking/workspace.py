@@ -3,8 +3,8 @@
     found = runs.read(Asked("fig6"))
     url = publish(build(found, "my-team", "lit-resnet", "lit-resnet launch fig6"))
 
-Numbers in the text are of the run folders, and the paper's of printed.yaml; curves, images and the list of runs are
-drawn by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
+Numbers in the text come from the run folders, and the paper's from printed.yaml; curves, images and the list of runs
+are drawn by W&B from what it has. Panels and blocks are those of wandb-workspaces, an extra of the package.
 """
 
 import re
@@ -14,12 +14,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.errors import InputError
-from lit_resnet.report.claims import check as claims
-from lit_resnet.report.figures import draw as figures
+from lit_resnet.grid import exhibits
+from lit_resnet.report import claims, figures, tables
 from lit_resnet.report.figures.drawing import Drawing
-from lit_resnet.report.runs import Cell, GridRuns
-from lit_resnet.report.tables import imagenet
-from lit_resnet.report.tables import table as tables
+from lit_resnet.report.runs import FinishedCell, GridRuns
+from lit_resnet.report.tables.cells import error_names, printed_error, spread, training
+from lit_resnet.report.tables.table import NONE
 from lit_resnet.tracking import session
 from lit_resnet.tracking.session import STEP
 
@@ -28,17 +28,11 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE = 128
 WIDTH = 24  # of a grid of panels, in W&B's units
-KINDS = {
-    "fig1": ("plain",),
-    "fig4": ("plain", "residual"),
-    "fig6": ("plain", "residual"),
-    "fig7": ("plain", "residual"),
-}
-COLUMNS = (
-    *("run:displayName", "config:cell.value", "config:seed.value"),  # W&B keeps what a config key says under `value`
-    *(f"summary:{key}" for key in ("state", "test_error", "paper/test_error", "train_error")),
-    *(f"summary:{key}" for key in ("params", "gflops", "steps", "wall_seconds")),
-)
+# Columns of the list of runs. W&B keeps the value of a config key under `value`.
+PINNED = "run:displayName"
+CONFIG = ("cell", "seed")
+SUMMARY = ("state", "test_error", "paper/test_error", "train_error", "params", "gflops", "steps", "wall_seconds")
+COLUMNS = [f"config:{key}.value" for key in CONFIG] + [f"summary:{key}" for key in SUMMARY]
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
     "that are not finished."
@@ -60,9 +54,9 @@ def build(found: GridRuns, entity: str, project: str, command: str) -> "wr.Repor
     blocks = _Blocks(_library(), found, entity, project)
     wr = blocks.wr
     parts = [*blocks.introduction(command), wr.TableOfContents()]
-    for name, table in {**imagenet.make(found), "table": tables.make(found)}.items():
-        heading = name.replace("table", "Table ") if name != "table" else "All nets"
-        parts += [wr.H2(heading), wr.MarkdownBlock(table.markdown())]
+    for name, table in tables.make(found).items():
+        entry = exhibits.TABLES.get(name, exhibits.ALL_NETS)
+        parts += [wr.H2(entry.title), wr.MarkdownBlock(table.markdown())]
     for drawing in figures.draw(found):
         parts += [wr.H2(drawing.title), *blocks.figure(drawing)]
     if (checked := claims.check(found)).found:
@@ -72,7 +66,10 @@ def build(found: GridRuns, entity: str, project: str, command: str) -> "wr.Repor
     title = " ".join(re.sub(r"[/\\?#%]", " ", found.grid.title).split())[:LONGEST_TITLE]
     description = f"Grid {found.grid.name}, written by lit-resnet: made again, it is overwritten"
     return wr.Report(
-        *(project, entity, title or found.grid.name[:LONGEST_TITLE], description),
+        project=project,
+        entity=entity,
+        title=title or found.grid.name[:LONGEST_TITLE],
+        description=description,
         blocks=parts,
         width="fluid",
     )
@@ -81,7 +78,7 @@ def build(found: GridRuns, entity: str, project: str, command: str) -> "wr.Repor
 def publish(report: "wr.Report") -> str:
     """Save it and return its address. The report of the same grid in that project, if there is one, is overwritten.
 
-    It is published and no draft, which its author alone may read: whoever may see the project can open the address.
+    It is published: whoever may see the project can open the address. A draft could be read by its author alone.
 
     Raises:
         InputError: The user is not logged in, or W&B has no such project.
@@ -100,7 +97,7 @@ def publish(report: "wr.Report") -> str:
 
 
 class _Blocks:
-    """What the report of one grid is put together from."""
+    """Makes the blocks of the report of one grid."""
 
     def __init__(self, wr: ModuleType, found: GridRuns, entity: str, project: str) -> None:
         self.wr, self.found, self.entity, self.project = wr, found, entity, project
@@ -111,23 +108,24 @@ class _Blocks:
         unfinished = Counter(run.cell for run in self.found.runs if not run.summary)
         missing = ", ".join(f"{cell} ({n} run{'s' if n > 1 else ''})" for cell, n in unfinished.items())
         return [
-            p(f"{grid.title}. Grid {grid.name}: {tables.training(self.found)}."),
+            p(f"{grid.title}. Grid {grid.name}: {training(self.found)}."),
             p(f"{self.found.progress()}." + (f" Missing in the numbers: {missing}." if missing else "")),
             p(["The same again: ", self.wr.InlineCode(command)]),
         ]
 
     def figure(self, drawing: Drawing) -> "list[wr.P | wr.PanelGrid]":
-        """Panels, and words on them; words alone where there is nothing to draw."""
+        """The panels of a figure and words about them; words alone where there is nothing to draw."""
         p = self.wr.P
         if drawing.figure is None:
             return [p(drawing.caption)]
-        if drawing.name not in KINDS:
+        entry = exhibits.FIGURES[drawing.name]
+        if entry.panels is None:
             return [p(f"Not in W&B: lit-resnet report draws it, as figures/{drawing.name}.png.")]
-        groups = {kind: [cell for cell in self.found.cells if getattr(cell, kind)] for kind in KINDS[drawing.name]}
+        groups = {kind: [cell for cell in self.found.cells if cell.kind == kind] for kind in entry.nets}
         run_sets = [self._run_set(f"{kind} nets", cells) for kind, cells in groups.items() if cells]
-        if drawing.name == "fig7":
-            panel = self.wr.MediaBrowser(media_keys=["fig7"], num_columns=2, layout=self._place(0, WIDTH))
-            words = p("Standard deviation of each layer's response: an image of each run.")
+        if entry.panels == "images":
+            panel = self.wr.MediaBrowser(media_keys=[entry.name], num_columns=2, layout=self._place(0, WIDTH))
+            words = p(f"An image of each run: {entry.about}.")
             return [self.wr.PanelGrid(run_sets, panels=[panel]), words]
         cells = [cell for cells in groups.values() for cell in cells]
         return [self.wr.PanelGrid(run_sets, panels=self._curves(drawing)), p(LINES), p(self._errors(cells))]
@@ -135,15 +133,17 @@ class _Blocks:
     def list_of_runs(self) -> "wr.PanelGrid":
         """Every run of the grid that W&B has, by name."""
         order = [self.wr.OrderBy("Name", ascending=True)]
-        shown = {"pinned_columns": [COLUMNS[0]], "visible_columns": list(COLUMNS[1:]), "lock_columns": True}
-        return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
+        run_set = self._run_set(
+            "all runs", order=order, pinned_columns=[PINNED], visible_columns=COLUMNS, lock_columns=True
+        )
+        return self.wr.PanelGrid([run_set])
 
     def _curves(self, drawing: Drawing) -> "list[wr.LinePlot]":
         """Training and test error on the scale of the drawn figure, on which every net's end can be read."""
         axes = drawing.figure.axes[0]
         linear = axes.get_yscale() == "linear"
         scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
-        names = tables.error_names(self.found)
+        names = error_names(self.found)
         return [
             self.wr.LinePlot(
                 title=names[metric],
@@ -162,16 +162,15 @@ class _Blocks:
             for i, metric in enumerate(("train_error", "test_error"))
         ]
 
-    def _errors(self, cells: Sequence[Cell]) -> str:
+    def _errors(self, cells: Sequence[FinishedCell]) -> str:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
-        name = tables.error_names(self.found)["test_error"].capitalize()
+        name = error_names(self.found)["test_error"].capitalize()
         errors = [
-            f"{cell.name} {tables.spread(cell.over_seeds('test_error'))} ({tables.printed_error(cell) or tables.NONE})"
-            for cell in cells
+            f"{cell.name} {spread(cell.over_seeds('test_error'))} ({printed_error(cell) or NONE})" for cell in cells
         ]
         return f"{name} in percent, ours (the paper's, of a single view as ours): {', '.join(errors)}."
 
-    def _run_set(self, name: str, cells: Sequence[Cell] = (), **shown: Any) -> "wr.Runset":
+    def _run_set(self, name: str, cells: Sequence[FinishedCell] = (), **shown: Any) -> "wr.Runset":
         """The grid's runs, or those of some cells."""
         filters = f"Metric('Group') == {_literal(self.found.grid.name)}"
         if cells:
@@ -183,7 +182,7 @@ class _Blocks:
 
 
 def _literal(text: str) -> str:
-    """In a filter, which wandb-workspaces parses as Python; before that it makes == of every =, also in quotes."""
+    """Text as a literal of a filter. wandb-workspaces makes == of every =, even in quotes, and parses it as Python."""
     return re.sub("[=<>]", lambda sign: f"\\x{ord(sign[0]):02x}", ascii(text))
 
 

@@ -129,6 +129,7 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"seed_everything": [1]}}, "write seeds:"),
         ({"matrix": {"a.b": [1]}, "report": {"figure": []}}, r"unknown key report.figure; did you mean figures\?"),
         ({"matrix": {"a.b": [1]}, "report": {"figures": ["fig9"]}}, "write a list of some of fig1, fig4, fig6, fig7"),
+        ({"matrix": {"a.b": [1]}, "report": {"figures": ["fig6", "gradient"]}}, r"did you mean gradients\?"),
         ({"matrix": {"a.b": [1]}, "report": {"tables": ["table6"]}}, "report.tables .* some of table2, table3, table4"),
         ({"matrix": {"a.b": [1]}, "report": {"tables": "table2"}}, "report.tables is table2: write a list"),
         ({"matrix": {"a.b": [1]}, "report": {"tables": [["table2"]]}}, "report.tables .* write a list of some of"),

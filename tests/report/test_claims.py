@@ -12,9 +12,8 @@ from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.nets import NetConfig
-from lit_resnet.report import runs
+from lit_resnet.report import claims, runs
 from lit_resnet.report.claims import alike, sentences
-from lit_resnet.report.claims import check as claims
 from lit_resnet.runfolder.folder import METRICS
 
 PAPERS = {"steps": 64_000, "log_every": 3200}

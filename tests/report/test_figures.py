@@ -7,8 +7,7 @@ from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
-from lit_resnet.report import runs
-from lit_resnet.report.figures import draw as figures
+from lit_resnet.report import figures, runs
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import render
 
@@ -329,8 +328,8 @@ def test_deeper_is_darker_in_grey_print():
     ],
 )
 def test_labels_keep_apart_and_near_their_lines(wanted, expected):
-    assert style.spread(wanted, 0.1, 0.0, 1.0) == pytest.approx(expected)
+    assert style.keep_apart(wanted, 0.1, 0.0, 1.0) == pytest.approx(expected)
 
 
 def test_more_labels_than_fit_stand_evenly():
-    assert style.spread([0.5] * 5, 0.5, 0.0, 1.0) == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])
+    assert style.keep_apart([0.5] * 5, 0.5, 0.0, 1.0) == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])

@@ -7,8 +7,7 @@ import pytest
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
-from lit_resnet.report import runs
-from lit_resnet.report.tables import imagenet
+from lit_resnet.report import runs, tables
 
 NETS = {
     "plain-18": {"depth": 18, "shortcut": "none"},
@@ -20,7 +19,7 @@ NETS = {
 
 def table(lab, name, cells, seeds=(0,), **report):
     grid = lab.grid(list(cells), seeds=list(seeds), report={"tables": [name], **report})
-    return imagenet.make(runs.read(Asked(grid, root=lab.root)))[name]
+    return tables.make(runs.read(Asked(grid, root=lab.root)))[name]
 
 
 def row(made, net):
@@ -207,6 +206,6 @@ def test_a_damaged_evaluation_is_named(four):
 
 def test_tables_come_in_the_order_of_the_grid(four):
     grid = four.grid(list(NETS), seeds=[0], report={"tables": ["table4", "table2"]})
-    assert list(imagenet.make(runs.read(Asked(grid, root=four.root)))) == ["table4", "table2"]
+    assert list(tables.make(runs.read(Asked(grid, root=four.root)))) == ["table4", "table2", "table"]
     grid = four.grid(list(NETS), seeds=[0])
-    assert imagenet.make(runs.read(Asked(grid, root=four.root))) == {}
+    assert list(tables.make(runs.read(Asked(grid, root=four.root)))) == ["table"]

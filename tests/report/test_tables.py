@@ -10,12 +10,12 @@ from rich.console import Console
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.report import runs
-from lit_resnet.report.tables import table as tables
+from lit_resnet.report.tables.cells import all_nets
 from lit_resnet.runfolder.status import Status
 
 
 def table_of(lab, grid):
-    return tables.make(runs.read(Asked(grid, root=lab.root)))
+    return all_nets(runs.read(Asked(grid, root=lab.root)))
 
 
 def column(table, name):
@@ -114,7 +114,7 @@ def test_unfinished_runs_are_counted_and_left_out(lab):
     lab.run("started").write_status(Status(state="running", step=10, max_steps=600))
     found = runs.read(Asked(grid, root=lab.root))
     assert [run.state for run in found.runs] == ["done", "failed", "stopped", "queued"]
-    table = tables.make(found)
+    table = all_nets(found)
     assert [record["cell"] for record in table.records] == ["done"]
     assert "1 of 4 runs finished (1 failed, 1 queued, 1 stopped)" in table.note
 

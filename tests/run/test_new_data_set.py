@@ -11,6 +11,7 @@ from lit_resnet.cli import main
 from lit_resnet.data.in_memory import InMemory, Splits
 from lit_resnet.data.sources import DATA_SETS
 from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import Grid, load
 from lit_resnet.launch import plan
 from lit_resnet.report import runs
@@ -60,7 +61,7 @@ def test_a_grid_is_planned_trained_and_read(tmp_path: Path):
     cell = mine.cells[1]
     config = mine.config(cell)
     assert train(RunCLI(config), RunFolder(tmp_path / "runs" / "mine" / cell.folder))
-    read = runs.read(str(tmp_path / "mine.yaml"), tmp_path / "runs")
+    read = runs.read(Asked(str(tmp_path / "mine.yaml"), root=tmp_path / "runs"))
     assert [run.cell for run in read.finished] == ["ResNet-8"]
     assert not read.photographs
 

@@ -1,1 +1,123 @@
-"""The paper's sentences, checked over runs."""
+"""The paper's sentences, looked for in the runs of a grid."""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, get_args
+
+from lit_resnet import paper
+from lit_resnet.report.claims import compare, sentences
+from lit_resnet.report.claims.alike import groups
+from lit_resnet.report.claims.compare import Pair, Verdict
+from lit_resnet.report.claims.measures import Measure
+from lit_resnet.report.claims.sentences import CHECKS
+from lit_resnet.report.runs import GridRuns
+from lit_resnet.report.tables.table import Table
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+TITLE = "What the paper says, and what these runs say"
+NOTE = (
+    "Compared are nets that were trained alike. A sentence holds if all its comparisons do: over seeds, by one-sided "
+    f"Welch t-tests at {100 * compare.LEVEL:g} %. It does not hold if one of them is found the other way round, at "
+    f"{100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs have to say. With one run each the "
+    "numbers decide, untested."
+)
+COLOURS: dict[Verdict, str] = {"holds": "green", "does not hold": "red", "not enough runs": "yellow"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper, and what the runs say of it.
+
+    Args:
+        name: Its key in printed.yaml.
+        sentence: What the paper says, in our words.
+        where: Its section, table or figure.
+        verdict: `holds`, `does not hold` or `not enough runs`.
+        evidence: The numbers behind the verdict, in a line.
+    """
+
+    name: str
+    sentence: str
+    where: str
+    verdict: Verdict
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The sentences that a grid has nets for; there may be none."""
+
+    found: tuple[Claim, ...]
+
+    def counted(self) -> str:
+        """`5 × holds, 2 × not enough runs`."""
+        counts = Counter(claim.verdict for claim in self.found)
+        return ", ".join(f"{counts[verdict]} × {verdict}" for verdict in get_args(Verdict) if counts[verdict])
+
+    @property
+    def note(self) -> str:
+        """How the verdicts come about, and what the words of these sentences mean."""
+        printed = paper.load()["claims"]
+        families = {printed[claim.name].get("family") for claim in self.found} - {None}
+        return " ".join([NOTE, *(sentences.NOTES[family] for family in sorted(families))])
+
+    def csv(self) -> str:
+        """A row for each claim; the columns are the fields of `Claim`."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, self.found))
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """A table of GitHub's Markdown, its note below."""
+        return Table(
+            title=TITLE,
+            header=("verdict", "the paper", "where", "these runs"),
+            rows=tuple((claim.verdict, claim.sentence, claim.where, claim.evidence) for claim in self.found),
+            text_columns=4,
+            note=self.note,
+            records=(),
+        ).markdown()
+
+    def terminal(self) -> "RichTable":
+        """For rich's `Console.print`: verdict, sentence and numbers, folded to the terminal's width."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        made = RichTable(title=TITLE, box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
+        made.add_column(no_wrap=True)
+        made.add_column(max_width=80)
+        for claim in self.found:
+            words = Text(f"{claim.sentence} ").append(f"[{claim.where}]\n{claim.evidence}", style="dim")
+            made.add_row(Text(claim.verdict, style=COLOURS[claim.verdict]), words)
+        return made
+
+
+def check(runs: GridRuns) -> Claims:
+    """Check the sentences that the grid has nets for, in the order of printed.yaml.
+
+    Raises:
+        InputError: A responses.csv or signals.csv is damaged, or the grid has a depth that is no whole number.
+    """
+    alike = groups(runs)
+    found = []
+    for name, printed in paper.load()["claims"].items():
+        if "sentence" not in printed:
+            continue
+        compared: dict[Measure, list[Pair]] = defaultdict(list)
+        for group in alike:
+            if printed.get("family", group.family) == group.family:
+                for measure, pair in CHECKS[name](group):
+                    compared[measure].append(pair)
+        known = {m: pairs for m, pairs in compared.items() if any(m.read(run) is not None for run in runs.finished)}
+        if every := [pair for pairs in known.values() for pair in pairs]:
+            evidence = "; ".join(compare.words(m.label, m.digits, pairs, every) for m, pairs in known.items())
+            sentence = printed["sentence"].format(value=printed.get("value"))
+            found.append(Claim(name, sentence, printed["where"], compare.verdict(every), evidence))
+    return Claims(tuple(found))

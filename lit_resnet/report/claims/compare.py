@@ -17,8 +17,8 @@ class Sample:
 
     Args:
         name: The net; empty for a number of the paper.
-        values: One of each run; empty where there is none yet.
-        exact: It is the paper's, and has no spread.
+        values: One value per run; empty where no run is finished yet.
+        exact: Whether it is a number of the paper, which has no spread.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Sample:
 
     @property
     def n(self) -> float:
-        """Runs; infinite for a number of the paper."""
+        """Number of runs; infinite for a number of the paper."""
         return float("inf") if self.exact else len(self.values)
 
 
@@ -64,10 +64,10 @@ class Pair:
     def p(self) -> float:
         """Probability of means that far in the claimed direction, or farther, if they differed by just the margin.
 
-        Welch's t-test, one-sided: it needs no equal spreads (a net that degrades scatters far more than one that
-        trains), and with two to five runs a rank test could not come below 5 % or hardly. Where one net has one run,
-        the other's spread has to stand for both (Student's t-test); a number of the paper has none. With one run each
-        there is no test: 0 where the numbers are as claimed, else 1.
+        Welch's t-test, one-sided. It does not assume equal spreads (a net that degrades scatters far more than one
+        that trains); with two to five runs a rank test hardly comes below 5 %, or cannot. Where one net has a single
+        run, the other's spread stands for both (Student's t-test); a number of the paper has no spread. With one run
+        each there is no test: 0 if the numbers are as claimed, else 1.
         """
         lower, higher = (self.left, self.right) if self.claimed == "<" else (self.right, self.left)
         if not self.tested:
@@ -75,21 +75,25 @@ class Pair:
         from scipy.stats import ttest_ind_from_stats  # takes a second to import
 
         p = ttest_ind_from_stats(
-            *(lower.mean, lower.std, lower.n),
-            *(higher.mean + self.margin, higher.std, higher.n),
+            mean1=lower.mean,
+            std1=lower.std,
+            nobs1=lower.n,
+            mean2=higher.mean + self.margin,
+            std2=higher.std,
+            nobs2=higher.n,
             equal_var=1 in (lower.n, higher.n),
             alternative="less",
         ).pvalue
-        return 0.5 if p != p else float(p)  # no number where all runs gave one and the same value
+        return 0.5 if p != p else float(p)  # NaN where all runs gave the same value
 
 
 def verdict(pairs: Sequence[Pair]) -> Verdict:
     """What the pairs of one claim say together.
 
-    It holds if every pair does at 5 %. That needs no correction for their number: a conjunction is wrongly said to hold
-    only where a pair is that in truth does not, which has 5 % (intersection-union test). It does not hold if any pair
-    is found the other way round; that is corrected, to 5 % over all pairs (the first step of Holm's method). Else, and
-    where a net has no run yet, more runs have to say.
+    It holds if every pair does at 5 %. That needs no correction for the number of pairs: a false conjunction has at
+    least one false pair, and that pair passes its test in at most 5 % of cases (intersection-union test). It does not
+    hold if any pair is found the other way round; that is corrected, to 5 % over all pairs (the first step of Holm's
+    method). In all other cases, and where a net has no run yet, more runs are needed.
     """
     if refuted(pairs):
         return "does not hold"
@@ -108,8 +112,8 @@ def words(label: str, digits: int, pairs: Sequence[Pair], claim: Sequence[Pair])
 
     Args:
         label: What the numbers are.
-        digits: How many after the point.
-        pairs: Those to write.
+        digits: Digits after the decimal point.
+        pairs: The pairs to write.
         claim: All pairs of the claim that they are part of.
     """
     text, end = f"{label}: ", None
@@ -136,7 +140,7 @@ def _number(sample: Sample, digits: int) -> str:
 
 
 def _how(pairs: Sequence[Pair], against: Sequence[Pair]) -> list[str]:
-    """Runs, margin, and what the tests say."""
+    """The number of runs, the margin, and what the tests say."""
     measured = [pair for pair in pairs if pair.measured]
     tested = [pair.p for pair in measured if pair.tested]
     counts = sorted({len(s.values) for pair in measured for s in (pair.left, pair.right) if not s.exact})

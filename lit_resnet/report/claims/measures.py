@@ -1,4 +1,4 @@
-"""What the paper's sentences are about: one number of a finished run each."""
+"""The numbers that the paper's sentences compare, each read from one finished run."""
 
 import math
 from collections import defaultdict
@@ -42,7 +42,7 @@ def _error(key: str, run: Run) -> float:
 
 
 def _number(error: float, run: Run) -> float:
-    """A run that diverged and has no number guesses."""
+    """The error; for a run that diverged and has none, that of guessing."""
     return error if math.isfinite(error) else 100 * (1 - 1 / run.summary.get("num_classes", 10))
 
 
@@ -79,12 +79,12 @@ def _least_variance(run: Run) -> float | None:
 
 
 def _gradients_apart(run: Run) -> float | None:
-    """At the sampled iteration where the layers are farthest apart."""
+    """Orders of magnitude between the layers, at the sampled iteration where they are farthest apart."""
     return max(map(_orders, _iterations("gradient", run)), default=None)
 
 
 def _orders(layers: list[float]) -> float:
-    """Orders of magnitude from the smallest to the largest; where one is zero or no number, all that a float has."""
+    """Orders of magnitude from the smallest to the largest; the whole range of a float if one is zero or not finite."""
     sound = all(0 < signal < math.inf for signal in layers)
     return math.log10(max(layers) / min(layers)) if sound else FLOAT_ORDERS
 

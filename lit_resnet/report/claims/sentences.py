@@ -20,17 +20,18 @@ from lit_resnet.report.claims.measures import (
     Measure,
 )
 
-# "Not worse", "similar" and "comparable" mean: nearer than two runs of one and the same net are in 19 of 20 cases,
-# which is 1.96 sqrt(2) times the std over runs (ISO 5725 calls it the repeatability limit). On CIFAR-10 the std is the
-# paper's. For ImageNet it gives none; assumed is that of five ResNet-50 with mini-batches of 256, 23.60±0.12 % top-1
-# error (Goyal et al.: Accurate, Large Minibatch SGD, 2017, Table 1).
+# "Not worse", "similar" and "comparable" mean: no further apart than two runs of the same net are in 19 of 20 cases,
+# which is 1.96 sqrt(2) times the std over runs (the repeatability limit of ISO 5725). For CIFAR-10 the std is the
+# paper's. For ImageNet the paper gives none; we take that of five ResNet-50 trained with mini-batches of 256, whose
+# top-1 error was 23.60±0.12 % (Goyal et al.: Accurate, Large Minibatch SGD, 2017, Table 1).
 STDS = {"cifar": paper.test_error("cifar10", "cifar", 110, "A").std, "imagenet": 0.12}
 MARGINS = {family: 1.96 * math.sqrt(2) * std for family, std in STDS.items()}
 # Points of top-1 error. The paper calls 0.84 small (Table 3: from option A to C), and 3.51 considerable (plain to A).
 LITTLE = 1.0
-# A signal has vanished (or exploded) at a thousandth: what does so changes by a factor a layer, and even 1.2 is a
-# thousand after 38 layers, of which a 44-layer net has more. Layers of other widths, or with other scales of BN, are a
-# factor of ten or a hundred apart. BN starts each layer's variance at 1; gradients have but each other to compare with.
+# A signal counts as vanished (or exploded) when it has changed a thousandfold. One that vanishes shrinks in every
+# layer: even a factor of 1.2 makes a thousand after 38 layers, and a 44-layer net has more. Healthy layers of different
+# widths or BN scales differ by a factor of ten or a hundred. BN starts each layer's variance at 1, so variances have an
+# absolute limit; gradients can only be compared with each other.
 LEAST_VARIANCE, MOST_ORDERS = 1e-3, 3.0
 ANY = range(10_000)  # depths
 
@@ -55,7 +56,7 @@ def _compare(couples: Couples, claimed: Sign, *measures: Measure, margin: float 
 
 
 def _validate(couples: Couples, claimed: Sign, margin: float = 0.0) -> Compared:
-    """By ten crops, as in Tables 2 and 3; by the centre crop where one of the runs compared has not been judged so."""
+    """Errors by ten crops, as in Tables 2 and 3; by the centre crop if one of the runs has no error by ten crops."""
     nets = [net for couple in couples for net in couple if net.runs]
     measure = TEN_CROP if nets and all(map(TEN_CROP.known, nets)) else CENTER
     return _compare(couples, claimed, measure, margin=margin)
@@ -66,7 +67,7 @@ def _limit(nets: list[Net], claimed: Sign, limit: float, *measures: Measure) -> 
 
 
 def _printed(group: Group, nets: list[Net], claimed: Sign, claim: str, *measures: Measure) -> Compared:
-    """Against the claim's number in printed.yaml, if the nets were trained as the paper's."""
+    """Comparisons with the claim's number in printed.yaml; none if the nets were not trained as the paper's."""
     return _limit(nets, claimed, paper.load()["claims"][claim]["value"], *measures) if group.as_in_the_paper else []
 
 

@@ -5,7 +5,7 @@ import gzip
 import io
 from dataclasses import dataclass
 
-from lit_resnet.report.runs import Cell, GridRuns
+from lit_resnet.report.runs import FinishedCell, GridRuns
 from lit_resnet.runfolder.folder import METRICS
 
 
@@ -21,25 +21,25 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """What a cell's runs logged; None where nothing was measured."""
+    """Training and test error of a cell's runs; None where it was not measured."""
 
-    cell: Cell
+    cell: FinishedCell
     train: Curve | None
     test: Curve | None
 
 
-def read(cell: Cell) -> Curves:
+def curves_of(cell: FinishedCell) -> Curves:
     """The curves of a cell's finished runs.
 
     Raises:
         InputError: A metrics.csv is damaged.
     """
     metrics = [run.metrics for run in cell.runs]
-    return Curves(cell, *(_curve(metrics, column) for column in ("train_error", "test_error")))
+    return Curves(cell, train=_curve(metrics, "train_error"), test=_curve(metrics, "test_error"))
 
 
 def archive(runs: GridRuns) -> bytes:
-    """Every row of every finished run's metrics.csv, with its cell and seed, as one compressed CSV file.
+    """All rows of the metrics.csv of all finished runs, with cell and seed, as one compressed CSV file.
 
     The same runs give the same bytes.
 
@@ -56,7 +56,7 @@ def archive(runs: GridRuns) -> bytes:
 
 def _curve(metrics: list[list[dict[str, float | None]]], column: str) -> Curve | None:
     seeds = [{row["step"]: row[column] for row in rows if row[column] is not None} for rows in metrics]
-    steps = sorted(set.intersection(*map(set, seeds)))  # a mean over other seeds at each step would jump
+    steps = sorted(set.intersection(*map(set, seeds)))  # a mean whose seeds change from step to step would jump
     if not steps:
         return None
     values = [[seed[step] for seed in seeds] for step in steps]

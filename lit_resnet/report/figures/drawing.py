@@ -8,12 +8,22 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.runs import FinishedCell
+
+# What a figure's function returns: the figure and its caption; with nothing to draw, None and what is missing.
+Drawn = tuple[Figure | None, str]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and its words. With nothing to draw, `figure` is None and the caption says what is missing."""
+    """A figure and its words.
+
+    Args:
+        name: Name of its files.
+        title: Heading of its section.
+        caption: What is to be seen; if `figure` is None, what is missing.
+        figure: The figure; None where there is nothing to draw.
+    """
 
     name: str
     title: str
@@ -22,7 +32,7 @@ class Drawing:
 
 
 def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
-    """The drawn figure as a file's content; the same bytes whenever it is drawn from the same runs."""
+    """The drawn figure as the content of a file; the same runs always give the same bytes."""
     content = BytesIO()
     with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
         nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]
@@ -30,8 +40,8 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
     return content.getvalue()
 
 
-def look_of(cell: Cell, marker: str, points: int) -> dict[str, Any]:
-    """Colour by depth; about eight markers along the line."""
+def look_of(cell: FinishedCell, marker: str, points: int) -> dict[str, Any]:
+    """Keywords of a line: its colour by depth, and about eight markers along it."""
     return {
         "color": style.colour(cell.net["depth"]),
         "marker": marker,
@@ -40,7 +50,7 @@ def look_of(cell: Cell, marker: str, points: int) -> dict[str, Any]:
     }
 
 
-def labels_of(cells: list[Cell], by_depth: bool = False) -> list[tuple[str, str]]:
+def labels_of(cells: list[FinishedCell], by_depth: bool = False) -> list[tuple[str, str]]:
     """A label and a marker for each cell.
 
     Labels are the shortest that tell the cells apart: `56-layer` (if asked for), the net's name, the cell's name. The

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lit_resnet.probes.anatomy import Anatomy, Layer, Shortcut
 
-INCHES = 0.285  # of a unit, which is the height of a row: a layer and the arrow to the next
+INCHES = 0.285  # per unit; a unit is the height of a row, which is a layer and the arrow to the next
 WIDTH, HEIGHT = 5.2, 0.6  # of a layer's box
 COLUMN, MARGIN = 7.6, 3.5  # widths of a net, and of the map sizes on the left
 HEAD, FOOT = 2.6, 1.7
@@ -76,7 +76,7 @@ def words(layer: "Layer") -> str:
 
 
 def _rows(nets: Collection["Anatomy"]) -> dict[Map, int]:
-    """The row at which maps of each size begin; the image has row 0. The net with the most of them needs the space."""
+    """The row at which maps of each size begin, with room for the net that has most of them; the image is in row 0."""
     counts = [Counter(layer.map for layer in net.layers) for net in nets]
     sizes = sorted(set().union(*counts), reverse=True)
     heights = [max(count[size] for count in counts) for size in sizes]
@@ -110,7 +110,7 @@ def _column(ax: "Axes", x: float, name: str, net: "Anatomy", rows: Mapping[Map, 
     for above, below in pairwise(places):
         _arrow(ax, Path([(x, above + HEIGHT / 2), (x, below - HEIGHT / 2)]))
     for shortcut in net.shortcuts:
-        # Where one ends and another begins, below a layer, the latter is the lower one.
+        # Below one layer a shortcut may end and the next begin: the next begins lower.
         top, bottom, edge = places[shortcut.start + 1] + 0.56, places[shortcut.end + 1] + 0.42, x + WIDTH / 2
         bend = [(edge, top), (edge + BULGE, top), (edge + BULGE, bottom), (edge, bottom)]
         codes = [Path.MOVETO, Path.LINETO, *[Path.CURVE4] * 3, Path.LINETO]
@@ -119,7 +119,7 @@ def _column(ax: "Axes", x: float, name: str, net: "Anatomy", rows: Mapping[Map, 
 
 
 def _look(net: "Anatomy", shortcut: "Shortcut") -> tuple[str, dict[str, Any]]:
-    """The words and the line of such a shortcut: solid for the identity, dotted where dimensions increase."""
+    """Label and line of a shortcut: solid for the identity, dotted where dimensions increase, else dashed."""
     start, end = net.layers[shortcut.start], net.layers[shortcut.end]
     if (start.width, start.map) != (end.width, end.map):
         label, line = f"{shortcut.kind}, dimensions increase", (0, (1, 1.6))

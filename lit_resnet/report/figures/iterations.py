@@ -1,7 +1,7 @@
 """Error over the iterations, in the manner of Figs. 1, 4 and 6."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -10,23 +10,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lit_resnet.report.figures import style
-from lit_resnet.report.figures.curves import Curve, Curves
-from lit_resnet.report.figures.drawing import Drawing, labels_of, look_of
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.figures.curves import Curve, Curves, curves_of
+from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
+from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# From a line's end to its label, left of the words: other labels stand above and below them.
+# The thin line from a curve's end to the left edge of its label; other labels may stand above and below.
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 1}
 
 
-def fig1(curves: list[Curves]) -> Drawing:
+def fig1(cells: Sequence[FinishedCell]) -> Drawn:
     """Plain nets alone: training error left, test error right."""
-    title = "Plain nets, in the manner of Fig. 1"
-    plain = [c for c in curves if c.cell.plain and (c.train or c.test)]
+    plain = _logged(cells)
     if not plain:
-        return Drawing("fig1", title, "No finished run of a plain net left a curve.", None)
+        return None, "No finished run of a plain net left a curve."
     scale = _from_zero(plain)
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -34,8 +33,8 @@ def fig1(curves: list[Curves]) -> Drawing:
     _frame(right, "test error", scale)
     left.set_ylabel(scale.ylabel)
     for c, (label, marker) in zip(plain, labels_of([c.cell for c in plain], by_depth=True), strict=True):
-        _line(left, c.train, c.cell, marker, style.TRAIN, label)
-        _line(right, c.test, c.cell, marker, style.TEST, label)
+        _line(left, c.train, c.cell, marker, style.TRAIN_LINE, label)
+        _line(right, c.test, c.cell, marker, style.TEST_LINE, label)
     _label_ends(left)
     _label_ends(right)
     caption = (
@@ -43,15 +42,14 @@ def fig1(curves: list[Curves]) -> Drawing:
         "at the left panel first: a net that ends high there was not trained well, whereas overfitting would show on "
         "the right only."
     )
-    return Drawing("fig1", title, caption + scale.words + _band(plain), figure)
+    return figure, caption + scale.words + _band(plain)
 
 
-def fig6(curves: list[Curves]) -> Drawing:
-    """Plain nets beside residual nets on one scale; those of over 1000 layers apart, beside the one of 110."""
-    title = "Plain and residual nets, in the manner of Fig. 6"
-    drawn = [c for c in curves if c.train or c.test]
+def fig6(cells: Sequence[FinishedCell]) -> Drawn:
+    """Plain nets beside residual nets on one scale; nets of over 1000 layers in a third panel, beside that of 110."""
+    drawn = _logged(cells)
     if not drawn:
-        return Drawing("fig6", title, "No finished run left a curve.", None)
+        return None, "No finished run left a curve."
     scale = _from_zero(drawn)
     residual = [c for c in drawn if c.cell.residual]
     huge = {c.cell.net["depth"] for c in residual if c.cell.net["depth"] >= 1000}
@@ -62,35 +60,39 @@ def fig6(curves: list[Curves]) -> Drawing:
         "residual nets": [c for c in residual if c.cell.net["depth"] not in huge],
         f"residual nets of {' and '.join(map(str, depths))} layers": beside,
     }
-    figure = _panels(panels, scale, {"training error": style.TRAIN, "test error": style.TEST})
+    figure = _panels(panels, scale, {"training error": style.TRAIN_LINE, "test error": style.TEST_LINE})
     caption = "Training error (dashed) and test error (bold) over the iterations, all on one scale; darker is deeper."
     if len(figure.axes) > 1:
         caption += " Compare the order of the depths among the plain nets with that among the residual nets."
-    return Drawing("fig6", title, caption + scale.words + _band(drawn), figure)
+    return figure, caption + scale.words + _band(drawn)
 
 
-def fig4(curves: list[Curves]) -> Drawing:
+def fig4(cells: Sequence[FinishedCell]) -> Drawn:
     """Plain nets left, residual nets right: training error thin, validation error of the centre crop bold."""
-    title = "Plain and residual nets, in the manner of Fig. 4"
-    drawn = [c for c in curves if c.train or c.test]
+    drawn = _logged(cells)
     if not drawn:
-        return Drawing("fig4", title, "No finished run left a curve.", None)
+        return None, "No finished run left a curve."
     panels = {
         "plain nets": [c for c in drawn if c.cell.plain],
         "residual nets": [c for c in drawn if c.cell.residual],
     }
     scale = _around_the_plateaus(drawn)
-    figure = _panels(panels, scale, {"training error": style.THIN, "validation error": style.TEST})
+    figure = _panels(panels, scale, {"training error": style.THIN_LINE, "validation error": style.TEST_LINE})
     caption = (
         "Training error (thin) and validation error of the centre crop (bold) over the iterations, on one scale, which "
         "leaves out the first descent; darker is deeper. The training error is of images as they are augmented, which "
         "are harder than those to validate on. Compare the order of the depths on the left with that on the right."
     )
-    return Drawing("fig4", title, caption + _band(drawn), figure)
+    return figure, caption + _band(drawn)
+
+
+def _logged(cells: Sequence[FinishedCell]) -> list[Curves]:
+    """The curves of the cells that have any."""
+    return [c for c in map(curves_of, cells) if c.train or c.test]
 
 
 def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, dict[str, Any]]) -> Figure:
-    """Panels that have curves, side by side, with one legend: the look of the training error, and of the other."""
+    """Draw the panels that have curves, side by side; `looks` are those of the two errors, training error first."""
     panels = {name: group for name, group in panels.items() if group}
     train, test = looks.values()
     figure = Figure(figsize=(2 + 3 * len(panels), 3.4), layout="constrained")
@@ -109,7 +111,7 @@ def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, d
 
 @dataclass(frozen=True)
 class _Scale:
-    """Axes that all panels of a figure share, so that every net's end can be read."""
+    """The axes that all panels of a figure share, chosen so that the end of every curve can be read."""
 
     last_step: int
     top: float
@@ -134,7 +136,7 @@ class _Scale:
 
 
 def _from_zero(curves: list[Curves]) -> _Scale:
-    """As Fig. 6, which draws 0 to 20 % and leaves out a net above it. Here one that never trained is drawn as well."""
+    """The scale of Fig. 6. The paper draws 0 to 20 % and leaves a net above it out; here the axis has room for it."""
     ends = [(c.test or c.train).mean[-1] for c in curves]
     logarithmic = max(ends) > 5 * max(min(ends), 1.0)
     fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not logarithmic)
@@ -142,14 +144,14 @@ def _from_zero(curves: list[Curves]) -> _Scale:
 
 
 def _around_the_plateaus(curves: list[Curves]) -> _Scale:
-    """As Fig. 4, which draws 20 to 60 %: whole tens, from the lowest error to those of the second tenth of training."""
+    """The scale of Fig. 4 (there 20 to 60 %): in tens, from the lowest error to those in training's second tenth."""
     last_step = _last_step(curves)
     lowest, early = [], []
     for curve in _lines(curves):
         errors = {step: error for step, error in zip(curve.steps, curve.mean, strict=True) if math.isfinite(error)}
         second_tenth = [error for step, error in errors.items() if 0.1 <= step / last_step <= 0.2]
         lowest.append(min(errors.values(), default=0.0))
-        early.append(median(second_tenth or errors.values() or [100.0]))  # of a single one, noise would decide
+        early.append(median(second_tenth or errors.values() or [100.0]))  # the median, as a single error is noisy
     bottom = 10 * (min(lowest) // 10)
     return _Scale(last_step, min(100, max(10 * math.ceil(max(early) / 10), bottom + 20)), bottom)
 
@@ -178,7 +180,7 @@ def _frame(ax: "Axes", title: str, scale: _Scale) -> None:
     ax.set_ylim(scale.bottom, scale.top)
 
 
-def _line(ax: "Axes", curve: Curve | None, cell: Cell, marker: str, kind: dict, label: str) -> None:
+def _line(ax: "Axes", curve: Curve | None, cell: FinishedCell, marker: str, kind: dict, label: str) -> None:
     if curve is None:
         return
     look = look_of(cell, marker, len(curve.steps)) | kind
@@ -188,11 +190,11 @@ def _line(ax: "Axes", curve: Curve | None, cell: Cell, marker: str, kind: dict, 
 
 
 def _label_ends(ax: "Axes") -> None:
-    """Write each labelled line's name at its right end, as the paper does, none over another."""
+    """Write the name of each labelled line at its right end, as the paper does, without overlaps."""
     lines = [line for line in ax.get_lines() if line.get_label() and not line.get_label().startswith("_")]
     to_axes = ax.transData + ax.transAxes.inverted()
     ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
-    for line, (x, y), place in zip(lines, ends, style.spread([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
+    for line, (x, y), place in zip(lines, ends, style.keep_apart([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
         ax.annotate(
             line.get_label(),
             xy=(x, y),

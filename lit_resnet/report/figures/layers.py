@@ -1,6 +1,7 @@
 """What the layers of a net do, over its depth: responses in the manner of Fig. 7, and signals (Sec. 4.1)."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from math import isfinite, log10
 from statistics import fmean, median
 from typing import TYPE_CHECKING
@@ -8,24 +9,23 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
-from lit_resnet.report.figures.drawing import Drawing, labels_of, look_of
-from lit_resnet.report.runs import Cell
+from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
+from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def fig7(cells: tuple[Cell, ...]) -> Drawing:
+def fig7(cells: Sequence[FinishedCell]) -> Drawn:
     """Standard deviation of each layer's response, in the order of the layers (top) and ranked (bottom)."""
-    title = "Layer responses, in the manner of Fig. 7"
     responses = [(cell, std) for cell in cells if (std := _responses(cell))]
     if not responses:
-        return Drawing("fig7", title, "No finished run measured its layer responses.", None)
+        return None, "No finished run measured its layer responses."
     figure = Figure(figsize=(8, 5), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, sharey=True)
     labels = labels_of([cell for cell, _ in responses])
     for (label, marker), (cell, std) in zip(labels, responses, strict=True):
-        look = look_of(cell, marker, len(std)) | (style.PLAIN if cell.plain else style.RESIDUAL)
+        look = look_of(cell, marker, len(std)) | (style.PLAIN_LINE if cell.plain else style.RESIDUAL_LINE)
         layers = range(1, len(std) + 1)
         top.plot(layers, std, label=label, **look)
         bottom.plot(layers, sorted(std, reverse=True), **look)
@@ -44,23 +44,22 @@ def fig7(cells: tuple[Cell, ...]) -> Drawing:
     )
     if len({cell.plain for cell, _ in responses}) > 1:
         caption += " Compare each residual net with the plain net of its colour."
-    return Drawing("fig7", title, caption, figure)
+    return figure, caption
 
 
-def _responses(cell: Cell) -> list[float]:
+def _responses(cell: FinishedCell) -> list[float]:
     """Mean response of each layer over the seeds that measured it; empty where none did."""
     measured = [[row["std"] for row in run.folder.responses()] for run in cell.runs]
-    numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # a net that diverged has none
+    numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # not of a net that diverged
     return [fmean(layer) for layer in zip(*numbers, strict=True)]
 
 
-def gradients(cells: tuple[Cell, ...]) -> Drawing:
+def gradients(cells: Sequence[FinishedCell]) -> Drawn:
     """Variance of each layer's response (top) and norm of its gradient (bottom), from the first layer to the last."""
-    title = "Signals through the layers, forward and backward (Sec. 4.1)"
     signals = {"variance of the response": "variance", "norm of the gradient": "gradient"}
     sampled = [cell for cell in cells if _iterations(cell, "variance")]
     if not sampled:
-        return Drawing("gradients", title, "No finished run measured its signals (model.signals_every).", None)
+        return None, "No finished run measured its signals (model.signals_every)."
     panels = {"plain nets": [c for c in sampled if c.plain], "residual nets": [c for c in sampled if not c.plain]}
     panels = {name: group for name, group in panels.items() if group}
     figure = Figure(figsize=(2 + 3 * len(panels), 5.4), layout="constrained")
@@ -83,27 +82,27 @@ def gradients(cells: tuple[Cell, ...]) -> Drawing:
         "the last sampled iteration, bands reach from the lowest to the highest of all; darker is deeper. A signal "
         "that vanishes or explodes changes by orders of magnitude from one end of the net to the other."
     )
-    return Drawing("gradients", title, caption, figure)
+    return figure, caption
 
 
-def _signal(ax: "Axes", cell: Cell, marker: str, iterations: list[list[float]], label: str) -> None:
+def _signal(ax: "Axes", cell: FinishedCell, marker: str, iterations: list[list[float]], label: str) -> None:
     last = iterations[-1]
     low, high = ([extreme(layer) for layer in zip(*iterations, strict=True)] for extreme in (min, max))
-    places = [i / (len(last) - 1) for i in range(len(last))]  # of a net with 20 layers beside one with 110
-    look = look_of(cell, marker, len(last)) | (style.PLAIN if cell.plain else style.RESIDUAL)
+    places = [i / (len(last) - 1) for i in range(len(last))]  # from 0 to 1, to compare nets of 20 and 110 layers
+    look = look_of(cell, marker, len(last)) | (style.PLAIN_LINE if cell.plain else style.RESIDUAL_LINE)
     ax.plot(places, last, label=label, **look)
     ax.fill_between(places, low, high, color=look["color"], alpha=0.12, linewidth=0)
 
 
 def _widen(ax: "Axes", orders: float = 3.0) -> None:
-    """Let a logarithmic axis span that many orders of magnitude at least: what differs less is not to look dramatic."""
+    """Let a logarithmic axis span at least `orders` orders of magnitude, so that small differences look small."""
     low, high = ax.get_ylim()
     more = 10 ** max(0.0, (orders - log10(high / low)) / 2)
     ax.set_ylim(low / more, high * more)
 
 
-def _iterations(cell: Cell, signal: str) -> list[list[float]]:
-    """For each sampled iteration the signal of every layer, in the median over the seeds that did not diverge."""
+def _iterations(cell: FinishedCell, signal: str) -> list[list[float]]:
+    """For each sampled iteration the signal of every layer, the median over the seeds that did not diverge."""
     seeds: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in cell.runs:
         for row in [] if run.summary.get("diverged") else run.folder.signals():

@@ -6,11 +6,11 @@ Colours run from light (shallow) to dark (deep) along plasma, which colour-blind
 import math
 from statistics import fmean
 
-TRAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.0}
-TEST = {"linestyle": "-", "linewidth": 2.0}
-THIN = {"linestyle": "-", "linewidth": 0.8}  # Fig. 4's training error
-PLAIN = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
-RESIDUAL = {"linestyle": "-", "linewidth": 1.6}
+TRAIN_LINE = {"linestyle": (0, (4, 2)), "linewidth": 1.0}
+TEST_LINE = {"linestyle": "-", "linewidth": 2.0}
+THIN_LINE = {"linestyle": "-", "linewidth": 0.8}  # Fig. 4's training error
+PLAIN_LINE = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
+RESIDUAL_LINE = {"linestyle": "-", "linewidth": 1.6}
 
 # Nets of one depth in one panel share their colour; these tell them apart.
 MARKERS = ("", "o", "s", "^", "D", "v", "P", "X")
@@ -35,7 +35,7 @@ RC = {
     "svg.fonttype": "none",  # text stays text: it can be searched, and read aloud
 }
 
-# Places between light (0) and dark (1), apart for the depths that the paper draws together; others fall between them.
+# Depths from light (0) to dark (1), well apart where the paper draws them together; other depths are interpolated.
 _PLACES = {8: 0.0, 20: 0.12, 32: 0.31, 44: 0.48, 56: 0.64, 110: 0.82, 1202: 1.0}
 
 
@@ -48,15 +48,15 @@ def colour(depth: int) -> tuple[float, float, float, float]:
     return colormaps["plasma"](0.84 * (1 - place))  # beyond 0.84 plasma is too light for a line on white
 
 
-def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Places for labels, as near the wanted ones as can be: in their order, `gap` apart and within [low, high].
+def keep_apart(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels: as near to the wanted ones as possible, in their order, `gap` apart, within [low, high].
 
-    Where they cannot all fit, they stand evenly from low to high.
+    If they do not fit, they are spaced evenly from low to high.
     """
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
-    # Less its rank times the gap, a label needs only not to be below the one before it: those that would be share
-    # the mean of their wishes (isotonic regression).
+    # With rank times gap subtracted from each place, places must only not decrease. Labels that would break this share
+    # the mean of their wanted places (isotonic regression).
     groups: list[list[float]] = []
     for rank, i in enumerate(order):
         groups.append([wanted[i] - rank * gap])

@@ -12,10 +12,11 @@ from lit_resnet.listing import count, duration, percent
 from lit_resnet.report.figures import style
 from lit_resnet.report.page.thinned import Thinned
 from lit_resnet.report.runs import GridRuns, Run, is_plain
-from lit_resnet.report.tables.table import NONE, error_names
+from lit_resnet.report.tables.cells import error_names
+from lit_resnet.report.tables.table import NONE
 
 LONGEST = 300  # letters of a note: an error may hold a whole log
-UNKNOWN = "#777777"  # of a curve whose net nobody has told the depth of
+UNKNOWN = "#777777"  # colour of a curve whose net's depth is not known
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Column:
 
     Args:
         name: Its head.
-        values: One a run, for sorting: a number or a word; None where there is none.
+        values: One per run, for sorting: a number or a word; None where there is none.
         texts: The same for people.
-        word: Whether it is to the left, as words are.
-        chosen: Whether runs are chosen by it.
+        word: Whether it holds words, which are aligned to the left.
+        chosen: Whether the page offers to choose runs by it.
     """
 
     name: str

@@ -7,12 +7,12 @@ from lit_resnet.report.runs import GridRuns, Run
 SEEDS = 2  # other seeds, at least, that say what is usual
 TIMES = 5  # the usual distance
 POINTS = 1.0  # of error: nearer than this, seeds differ by chance
-LOST = 5.0  # points of error between the best model of a run and its last
+SETBACK = 5.0  # points of error from the best model of a run to its last
 
 RULE = (
     "Odd is a finished run that diverged (its loss is no number); or whose final {error} is further from the median of "
     f"the other seeds of its cell than {POINTS:g} point and than {TIMES} times their median distance from it (if there "
-    f"are at least {SEEDS} others); or ended more than {LOST:g} points above the lowest in its own curve."
+    f"are at least {SEEDS} others); or ended more than {SETBACK:g} points above the lowest in its own curve."
 )
 
 
@@ -37,6 +37,6 @@ def _word(run: Run, cell: tuple[Run, ...]) -> str:
     error, lowest = run.summary["test_error"], run.best_test_error
     if distance := far(error, [other.summary["test_error"] for other in cell if other.seed != run.seed]):
         return f"{abs(distance):.2f} points {'above' if distance > 0 else 'below'} the median of the other seeds"
-    if lowest is not None and error - lowest > LOST:
+    if lowest is not None and error - lowest > SETBACK:
         return f"ended {error - lowest:.2f} points above its best"
     return ""

@@ -8,7 +8,7 @@ from lit_resnet.report.runs import GridRuns
 
 KINDS = {"train": "train_error", "test": "test_error"}  # columns of metrics.csv
 POINTS = 100_000  # of each kind on a page, or two for each run where that is more
-LONGEST = 2_000  # of a curve: a screen has no more places for them
+LONGEST = 2_000  # points of a curve: a screen has no more pixels for them
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from lit_resnet import paper
 from lit_resnet.evaluation import Testing
 from lit_resnet.grid.grid import Ensemble
 from lit_resnet.listing import percent
-from lit_resnet.report.runs import Cell, GridRuns, Over
-from lit_resnet.report.tables.table import NONE, Table, seen, spread, spreads, training
+from lit_resnet.report.runs import FinishedCell, GridRuns, Over
+from lit_resnet.report.tables.cells import seen, spread, spreads, training
+from lit_resnet.report.tables.table import NONE, Table
 
 IMAGENET = "imagenet"  # as summaries name the data set
 PROTOCOLS: dict[str, Testing] = {"table2": "ten-crop", "table3": "ten-crop", "table4": "multi-scale"}
@@ -18,22 +19,12 @@ AVERAGED: dict[Testing, str] = {
     "ten-crop": "ten crops, the corners and the centre and their mirror images",
     "multi-scale": "the positions of the fully-convolutional form, several scales, and mirror images",
 }
-TEST_SET = "†"  # the paper's sign for an error on the test set among those of the validation images
-
-
-def make(runs: GridRuns) -> dict[str, Table]:
-    """The tables that the grid asks for, `table2` to `table5`, in its order.
-
-    Raises:
-        InputError: An evaluation.json, or the file of an ensemble, is damaged.
-    """
-    makers = {"table2": by_depth, "table3": by_net, "table4": by_net, "table5": of_ensembles}
-    return {name: makers[name](name, runs) for name in runs.grid.tables}
+TEST_SET = "†"  # marks an error of the paper on the test set; its other errors are on the validation images
 
 
 @dataclass(frozen=True)
-class Row:
-    """A net in a table of the paper's, and ours.
+class PrintedNet:
+    """A net in a table of the paper, and the cell that trains it here.
 
     Args:
         printed: The row of printed.yaml.
@@ -42,7 +33,7 @@ class Row:
     """
 
     printed: dict[str, Any]
-    cell: Cell | None
+    cell: FinishedCell | None
     protocol: Testing
 
     def ours(self, k: int) -> Over | None:
@@ -64,20 +55,31 @@ class Row:
         return record
 
 
-def by_depth(name: str, runs: GridRuns) -> Table:
+def table2(runs: GridRuns) -> Table:
     """Table 2: top-1 error of plain nets beside that of ResNets with option A, a row for each depth."""
-    rows = _rows(name, runs)
+    rows = _rows("table2", runs)
     kinds = {"plain": "none", "ResNet": "A"}
     nets = {(row.printed["depth"], row.printed["shortcut"]): row for row in rows}
     lines = [
         (f"{depth} layers", *(text for shortcut in kinds.values() for text in nets[depth, shortcut].both(1)))
         for depth in dict.fromkeys(depth for depth, _ in nets)
     ]
-    return _table(name, runs, ("", *(text for kind in kinds for text in (kind, _paper(kind, runs)))), lines, rows)
+    header = ("", *(text for kind in kinds for text in (kind, _paper(kind, runs))))
+    return _table("table2", runs, header, lines, rows)
 
 
-def by_net(name: str, runs: GridRuns) -> Table:
-    """Tables 3 and 4: top-1 and top-5 error, a row for each net; those of others have the paper's numbers alone."""
+def table3(runs: GridRuns) -> Table:
+    """Table 3: top-1 and top-5 error by ten crops, a row for each net."""
+    return _by_net("table3", runs)
+
+
+def table4(runs: GridRuns) -> Table:
+    """Table 4: top-1 and top-5 error by several scales, a row for each net."""
+    return _by_net("table4", runs)
+
+
+def _by_net(name: str, runs: GridRuns) -> Table:
+    """A row for each net of the paper's table; the nets of other papers have the paper's numbers alone."""
     rows = _rows(name, runs)
     header = ("net", "top-1 error %", _paper("top-1", runs), "top-5 error %", _paper("top-5", runs), "n")
     lines = [
@@ -86,9 +88,9 @@ def by_net(name: str, runs: GridRuns) -> Table:
     return _table(name, runs, header, lines, rows)
 
 
-def of_ensembles(name: str, runs: GridRuns) -> Table:
+def table5(runs: GridRuns) -> Table:
     """Table 5: top-5 error of ensembles. The grid's first ensemble stands beside the paper's own, others below it."""
-    *others, own = paper.load()[name]["rows"]
+    *others, own = paper.load()["table5"]["rows"]
     first, *more = runs.grid.ensembles
     pairs: list[tuple[dict[str, Any], Ensemble | None]] = [(row, None) for row in others]
     pairs += [(own, first), *(({"net": ensemble.name}, ensemble) for ensemble in more)]
@@ -117,31 +119,34 @@ def of_ensembles(name: str, runs: GridRuns) -> Table:
         f"own ensemble is of {own['models']} models of different depth, two of them of 152 layers"
     )
     return Table(
-        title=_title(name, runs),
+        title=_title("table5", runs),
         header=("", "models", "top-5 error %", f"{_paper('top-5', runs)}, test set"),
         rows=tuple(lines),
         text_columns=1,
-        note=_note(name, runs, sentences),
+        note=_note("table5", runs, sentences),
         records=tuple(records),
     )
 
 
-def _rows(name: str, runs: GridRuns) -> list[Row]:
+def _rows(name: str, runs: GridRuns) -> list[PrintedNet]:
     table = paper.load()[name]
-    return [
-        Row(printed, next((cell for cell in runs.cells if _is(cell, {**table, **printed})), None), PROTOCOLS[name])
-        for printed in table["rows"]
-    ]
+    found = []
+    for printed in table["rows"]:
+        cell = next((cell for cell in runs.cells if _is(cell, {**table, **printed})), None)
+        found.append(PrintedNet(printed, cell, PROTOCOLS[name]))
+    return found
 
 
-def _is(cell: Cell, printed: dict[str, Any]) -> bool:
-    """Whether a cell trains just that net of the paper's, which has the stride of bottlenecks on the 1x1 layer."""
+def _is(cell: FinishedCell, printed: dict[str, Any]) -> bool:
+    """Whether a cell trains exactly that net of the paper, whose bottlenecks have their stride in the 1x1 layer."""
     net = {"block": "paper", "stride_on": "1x1", **cell.net}
     as_printed = net["block"] == "paper" and (net["depth"] < 50 or net["stride_on"] == "1x1")
     return as_printed and all(net[key] == printed.get(key) for key in ("family", "depth", "shortcut"))
 
 
-def _table(name: str, runs: GridRuns, header: tuple[str, ...], lines: list[tuple[str, ...]], rows: list[Row]) -> Table:
+def _table(
+    name: str, runs: GridRuns, header: tuple[str, ...], lines: list[tuple[str, ...]], rows: list[PrintedNet]
+) -> Table:
     ours = [row for row in rows if row.cell]
     sentences = [f"Scores averaged over {AVERAGED[PROTOCOLS[name]]}"]
     if waiting := [run for row in ours for run in row.cell.runs if PROTOCOLS[name] not in run.evaluations]:
@@ -156,7 +161,12 @@ def _table(name: str, runs: GridRuns, header: tuple[str, ...], lines: list[tuple
     if any("data" in row.printed for row in rows):
         sentences.append(f"{TEST_SET}: on the test set")
     return Table(
-        _title(name, runs), header, tuple(lines), 1, _note(name, runs, sentences), tuple(map(Row.record, rows))
+        title=_title(name, runs),
+        header=header,
+        rows=tuple(lines),
+        text_columns=1,
+        note=_note(name, runs, sentences),
+        records=tuple(map(PrintedNet.record, rows)),
     )
 
 
@@ -172,7 +182,7 @@ def _title(name: str, runs: GridRuns) -> str:
 
 
 def _paper(what: str, runs: GridRuns) -> str:
-    """Head of a column with the paper's numbers."""
+    """The head of a column with the paper's numbers."""
     return f"{what}, paper" if _on_imagenet(runs) else f"{what}, paper (ImageNet)"
 
 

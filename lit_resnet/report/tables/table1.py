@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lit_resnet.probes.anatomy import Anatomy, Layer
 
 Map = tuple[int, int]
-Block = tuple["Layer", ...]  # the layers that a shortcut goes around, or a layer that none goes around
+Unit = tuple["Layer", ...]  # the layers of a residual block, or one layer outside of blocks
 
 
 def table1(nets: Sequence["Anatomy"]) -> Table:
@@ -44,10 +44,10 @@ def table1(nets: Sequence["Anatomy"]) -> Table:
     )
 
 
-def _stages(net: "Anatomy") -> dict[Map, list[Block]]:
-    """The net's blocks by the size of the map that they put out."""
+def _stages(net: "Anatomy") -> dict[Map, list[Unit]]:
+    """The net's units by the size of their output map."""
     ends = {shortcut.start + 1: shortcut.end + 1 for shortcut in net.shortcuts}
-    stages: dict[Map, list[Block]] = defaultdict(list)
+    stages: dict[Map, list[Unit]] = defaultdict(list)
     place = 0
     while place < len(net.layers):
         end = ends.get(place, place + 1)
@@ -56,7 +56,7 @@ def _stages(net: "Anatomy") -> dict[Map, list[Block]]:
     return stages
 
 
-def _names(stages: Sequence[dict[Map, list[Block]]]) -> dict[Map, str]:
+def _names(stages: Sequence[dict[Map, list[Unit]]]) -> dict[Map, str]:
     """The paper's names of the stages: conv1, conv2_x and so on; the classifier has none."""
     sizes = sorted(set().union(*stages), reverse=True)
     names = {}
@@ -66,13 +66,13 @@ def _names(stages: Sequence[dict[Map, list[Block]]]) -> dict[Map, str]:
     return names
 
 
-def _cells(blocks: list[Block]) -> list[str]:
-    """The blocks in words, those that are alike in one cell."""
-    runs = [(words, len(list(run))) for words, run in groupby(blocks, _words)]
-    return [f"{words}\nx {times}" if times > 1 or "[" in words else words for words, times in runs]
+def _cells(units: list[Unit]) -> list[str]:
+    """The units in words; equal ones in a row share a cell."""
+    counted = [(words, len(list(equal))) for words, equal in groupby(units, _words)]
+    return [f"{words}\nx {times}" if times > 1 or "[" in words else words for words, times in counted]
 
 
-def _words(block: Block) -> str:
+def _words(unit: Unit) -> str:
     """`7x7, 64,\\nstride 2` for a layer; for a block `[1x1, 64;\\n3x3, 64;\\n1x1, 256]`, whose strides the note has."""
     layers = [
         {
@@ -81,20 +81,20 @@ def _words(block: Block) -> str:
             "avg pool": "average pool",
             "fc": f"{layer.width}-d fc",
         }[layer.kind]
-        for layer in block
+        for layer in unit
     ]
-    if len(block) > 1:
+    if len(unit) > 1:
         return "[" + ";\n".join(layers) + "]"
-    moves = block[0].kind in ("conv", "max pool") and block[0].stride > 1
-    return layers[0] + (f",\nstride {block[0].stride}" if moves else "")
+    strided = unit[0].kind in ("conv", "max pool") and unit[0].stride > 1
+    return layers[0] + (f",\nstride {unit[0].stride}" if strided else "")
 
 
-def _downsampling(stages: Sequence[dict[Map, list[Block]]], names: dict[Map, str]) -> list[str]:
+def _downsampling(stages: Sequence[dict[Map, list[Unit]]], names: dict[Map, str]) -> list[str]:
     """Sentences about the strides in blocks: `Stride 2 is in layer 1 of conv3_1, conv4_1, conv5_1`."""
-    places: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)  # names in the order in which they come
+    places: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)  # dicts as ordered sets of names
     for size, name in names.items():
         for stage in stages:
-            blocks = [block for block in stage.get(size, []) if len(block) > 1]
+            blocks = [unit for unit in stage.get(size, []) if len(unit) > 1]
             for number, block in enumerate(blocks, start=1):
                 for position, layer in enumerate(block, start=1):
                     if layer.stride > 1:
@@ -103,6 +103,6 @@ def _downsampling(stages: Sequence[dict[Map, list[Block]]], names: dict[Map, str
 
 
 def _named_once(lines: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """A stage of several lines has its name and size on the first alone, as in the paper."""
+    """Leave the name and size of a stage on its first line only, as in the paper."""
     firsts = [line[:2] for line in lines]
     return [("", "", *line[2:]) if line[:2] in firsts[i - 1 : i] else line for i, line in enumerate(lines)]

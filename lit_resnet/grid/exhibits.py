@@ -1,0 +1,142 @@
+"""The exhibits of a report, its figures and tables: one entry for each that a grid file may ask for.
+
+An entry names a function of `lit_resnet/report/` and does not import it, so that reading a grid file costs neither
+matplotlib nor numpy. To add a figure or a table, write its function there and its entry here. From the entry the
+grid file's `report:` knows its name, the report its files, the page and W&B's report their sections, and the
+documentation its line.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["plain", "residual"]  # of a net; VGG is neither
+
+
+@dataclass(frozen=True)
+class FigureEntry:
+    """A figure that a grid may ask for.
+
+    Args:
+        name: What a grid file writes under `report: figures`; also the name of the figure's files.
+        title: Heading of its section, on the page and in W&B.
+        about: What it shows, in a few words.
+        draw: `module:function` in `lit_resnet/report/figures/`. The function takes a tuple of `FinishedCell` and
+            returns the matplotlib figure and its caption; with nothing to draw, None and what is missing.
+        nets: The kinds of nets whose cells are drawn.
+        panels: What the report in W&B shows of it: `curves`, the errors over the iterations, drawn by W&B; `images`,
+            the figure of each run, drawn from that run alone; None, a line that names the file of the report.
+    """
+
+    name: str
+    title: str
+    about: str
+    draw: str
+    nets: tuple[Kind, ...] = ("plain", "residual")
+    panels: Literal["curves", "images"] | None = None
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A table that a grid may ask for.
+
+    Args:
+        name: What a grid file writes under `report: tables`; also the name of the table's files.
+        title: Heading of its section in W&B.
+        about: What it shows, in a few words.
+        make: `module:function` in `lit_resnet/report/tables/`. The function takes `GridRuns` and returns a `Table`.
+        ensembles: Whether it is about ensembles, so that the grid must name some.
+    """
+
+    name: str
+    title: str
+    about: str
+    make: str
+    ensembles: bool = False
+
+
+FIGURES = {
+    entry.name: entry
+    for entry in (
+        FigureEntry(
+            name="fig1",
+            title="Plain nets, in the manner of Fig. 1",
+            about="training and test error of plain nets over the iterations",
+            draw="iterations:fig1",
+            nets=("plain",),
+            panels="curves",
+        ),
+        FigureEntry(
+            name="fig4",
+            title="Plain and residual nets, in the manner of Fig. 4",
+            about="training and validation error (centre crop), plain nets beside residual nets, around the plateaus",
+            draw="iterations:fig4",
+            panels="curves",
+        ),
+        FigureEntry(
+            name="fig6",
+            title="Plain and residual nets, in the manner of Fig. 6",
+            about="training and test error over the iterations, plain nets beside residual nets",
+            draw="iterations:fig6",
+            panels="curves",
+        ),
+        FigureEntry(
+            name="fig7",
+            title="Layer responses, in the manner of Fig. 7",
+            about="standard deviation of each layer's response, in the order of the layers and ranked",
+            draw="layers:fig7",
+            panels="images",
+        ),
+        FigureEntry(
+            name="gradients",
+            title="Signals through the layers, forward and backward (Sec. 4.1)",
+            about="variance of each layer's response and norm of its gradient; needs `model.signals_every`",
+            draw="layers:gradients",
+        ),
+    )
+}
+
+TABLES = {
+    entry.name: entry
+    for entry in (
+        TableEntry(
+            name="table2",
+            title="Table 2",
+            about="top-1 error of plain nets beside ResNets of 18 and 34 layers, by ten crops",
+            make="imagenet:table2",
+        ),
+        TableEntry(
+            name="table3",
+            title="Table 3",
+            about="top-1 and top-5 error of ImageNet nets, by ten crops",
+            make="imagenet:table3",
+        ),
+        TableEntry(
+            name="table4",
+            title="Table 4",
+            about="top-1 and top-5 error of ImageNet nets, by several scales",
+            make="imagenet:table4",
+        ),
+        TableEntry(
+            name="table5",
+            title="Table 5",
+            about="top-5 error of the ensembles under `report: ensembles`",
+            make="imagenet:table5",
+            ensembles=True,
+        ),
+    )
+}
+
+# The table that every report has, last; a grid file does not ask for it.
+ALL_NETS = TableEntry(
+    name="table",
+    title="All nets",
+    about="every net of the grid: layers, parameters, multiply-adds, errors, and the paper's error",
+    make="cells:all_nets",
+)
+
+
+def markdown(entries: Iterable[FigureEntry | TableEntry]) -> str:
+    """Entries as a table of GitHub's Markdown, a line each: the documentation's list of figures or of tables."""
+    lines = [f"| `{entry.name}` | {entry.title} | {entry.about} |" for entry in entries]
+    return "\n".join(["| name | title | shows |", "| --- | --- | --- |", *lines]) + "\n"
