@@ -1,8 +1,11 @@
 """What a run can be about: each task names one thing in each room of the house. Imports none of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lit_resnet import metrics
+from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.metrics import Metric
 
 
@@ -40,3 +43,16 @@ CLASSIFICATION = Task(
     headline=metrics.TEST_ERROR,
 )
 TASKS = {task.name: task for task in (CLASSIFICATION,)}
+
+
+def of(config: Mapping[str, Any]) -> Task:
+    """The task of a config; classification where it names none.
+
+    Raises:
+        InputError: There is no such task.
+    """
+    name = config.get("task") or CLASSIFICATION.name
+    if not isinstance(name, str) or name not in TASKS:
+        near = did_you_mean(str(name), TASKS)
+        raise InputError(f"task is {name!r}: write one of {', '.join(TASKS)}{near}")
+    return TASKS[name]

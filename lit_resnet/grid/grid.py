@@ -32,11 +32,13 @@ from typing import Any, get_args
 import yaml
 
 import lit_resnet
+from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.evaluation import Protocol
 from lit_resnet.files import read_yaml
 from lit_resnet.grid import cluster
 from lit_resnet.grid.cluster import Cluster
+from lit_resnet.task import Task
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report", "cluster")
 FIGURES = ("fig1", "fig4", "fig6", "fig7", "gradients")
@@ -107,6 +109,15 @@ class Grid:
         keys = list(dict.fromkeys(key for cell in self.cells for key in cell.overrides))
         leaves = [key.rpartition(".")[2] for key in keys]
         return {leaf if leaves.count(leaf) == 1 else key: key for leaf, key in zip(leaves, keys, strict=True)}
+
+    @cached_property
+    def task(self) -> Task:
+        """What its runs are about.
+
+        Raises:
+            InputError: The base or a setting names no task that there is.
+        """
+        return task.of({**self.base, **self.settings})
 
     def config(self, cell: Cell) -> dict[str, Any]:
         """The cell's config: the base with its overrides and the settings, as nested mappings."""

@@ -214,7 +214,7 @@ class LitResNet(LightningModule):
         row = {}
         for split, _ in zip(SPLITS, self.trainer.val_dataloaders, strict=False):
             row |= _compute(self.eval_metrics[split], split)
-        row.pop("val_loss", None)
+        row.pop("val_loss", None)  # held-out images are there to choose by, which is done by their error
         if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
             self.rate.evaluated(self.global_step, row.get("val_error", row["test_error"]))
         self._log_row(row, self.global_step)
