@@ -381,7 +381,7 @@ def _status(args: argparse.Namespace) -> int:
     if args.format == "table" and not found:
         raise InputError(f"{args.root}: no runs here; start some with: lit-resnet launch quickstart")
     title = f"{grid.name if grid else args.root}: {status.overview(found)}"
-    _show_some(found, status.foremost(found, MOST_LINES), status.COLUMNS, args.format, title)
+    _show_some(found, status.foremost(found, MOST_LINES), status.columns(found), args.format, title)
     return 0
 
 

@@ -45,7 +45,7 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
 
 def keep(grid: Grid, ensemble: Ensemble, root: Path, errors: dict[str, Any]) -> None:
     """Write down what an ensemble errs."""
-    data = members(grid, ensemble, root)[0].summary()["data"]
+    data = members(grid, ensemble, root)[0].summary().data
     write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": data})
 
 
@@ -62,5 +62,6 @@ def _file(grid: Grid, ensemble: Ensemble, root: Path) -> Path:
 
 def _said(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any]:
     runs = members(grid, ensemble, root)
-    finished = [(run.summary() or {}).get("finished") for run in runs]  # another time: trained again
+    summaries = [run.summary() for run in runs]
+    finished = [summary and summary.finished for summary in summaries]  # another time: trained again
     return {"runs": [run.path.name for run in runs], "finished": finished, "protocol": ensemble.protocol}

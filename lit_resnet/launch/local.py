@@ -20,6 +20,7 @@ from lit_resnet.launch.plan import Planned
 from lit_resnet.launch.pool import Outcome, Place, Pool, Run
 from lit_resnet.listing import Row, duration
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import metrics
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
 
@@ -130,7 +131,7 @@ def check_folders(grid: Grid, root: Path) -> None:
     """
     for cell in grid.cells:
         folder = status.folder(grid, cell, root)
-        folder.status(), folder.summary(), folder.metrics()
+        folder.status(), folder.summary(), metrics(grid.task).read(folder.path)
         status.check_config(grid, cell, folder)
 
 

@@ -15,6 +15,7 @@ from lit_resnet.grid import status
 from lit_resnet.grid.grid import SEED, Cell, Grid
 from lit_resnet.launch import reuse
 from lit_resnet.listing import Columns, Row, count, duration, memory
+from lit_resnet.runfolder.summary import Summary
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -190,20 +191,20 @@ def rows(grid: Grid, root: Path) -> list[Row]:
             "devices": p.devices * p.num_nodes,
             "training_macs": p.training_macs,
             "memory": memory,
-            "seconds": round(summary["wall_seconds"] if summary else seconds(p) * p.max_steps, 1),
+            "seconds": round(summary.wall_seconds if summary else seconds(p) * p.max_steps, 1),
         }
         for p, row, memory, summary in zip(planned, found, status.known_memory(found), took, strict=True)
     ]
 
 
-def step_seconds(planned: list[Planned], summaries: list[dict | None]) -> Callable[[Planned], float]:
+def step_seconds(planned: list[Planned], summaries: list[Summary | None]) -> Callable[[Planned], float]:
     """Seconds of one iteration for each cell: a straight line in its multiply-adds.
 
     Through the finished runs of the grid if there are any, else through the smallest and the largest net, timed here.
     A net's layers cost a fixed time each besides their arithmetic, and both grow with depth: hence a line.
     """
     points = {
-        p.step_macs: summary["wall_seconds"] / summary["steps"]
+        p.step_macs: summary.wall_seconds / summary.steps
         for p, summary in zip(planned, summaries, strict=True)
         if summary
     }

@@ -22,7 +22,7 @@ from rich.markup import escape
 
 from lit_resnet.errors import InputError
 from lit_resnet.launch import worker
-from lit_resnet.listing import duration, percent
+from lit_resnet.listing import duration
 from lit_resnet.runfolder.folder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
@@ -181,10 +181,8 @@ class Pool:
 
     def _say_done(self, run: Run) -> None:
         found = run.folder.summary()
-        self.say(
-            f"{run.name}: {'diverged' if found.get('diverged') else 'done'} in {duration(found['wall_seconds'])}, "
-            f"train error {percent(found['train_error'])} %, test error {percent(found['test_error'])} %"
-        )
+        end = "diverged" if found.diverged else "done"
+        self.say(f"{run.name}: {end} in {duration(found.wall_seconds)}, {found.results}")
 
     def _died(self, ended: _Running, code: int) -> None:
         """Write down a death, which a run that was killed could not do itself; then it tries again, or has failed."""

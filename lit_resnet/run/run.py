@@ -30,7 +30,7 @@ from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
-from lit_resnet.runfolder.records import RESPONSES, Row
+from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import difference, digest, resumable, setting
@@ -167,8 +167,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     net.load_state_dict(model.net.state_dict())
     counted = complexity(net, data.image_shape)
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
-    analysed = _response_rows(measured)
-    recorder.disk.insist(str(RESPONSES.file(folder.path)), lambda: RESPONSES.replace(folder.path, analysed))
+    recorder.disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
     images = test_images(data)
     if cli.config.evaluate:
         judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
@@ -214,9 +213,10 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
 
-def _response_rows(measured: list[tuple[str, float]]) -> list[Row]:
-    """Rows of responses.csv, of (name, std) in the order of the layers."""
-    return [{"layer": layer, "name": name, "std": std} for layer, (name, std) in enumerate(measured, start=1)]
+def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> None:
+    """Replace responses.csv by (name, std) of each layer, in their order."""
+    rows = [{"layer": layer, "name": name, "std": std} for layer, (name, std) in enumerate(measured, start=1)]
+    RESPONSES.replace(folder.path, rows)
 
 
 def device_name(device: torch.device) -> str:
@@ -298,5 +298,5 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data.setup("test")
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
-    RESPONSES.replace(folder.path, _response_rows(measured))
+    _keep_responses(folder, measured)
     return measured

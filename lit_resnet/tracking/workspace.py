@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.errors import InputError
+from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.claims import check as claims
 from lit_resnet.report.figures import draw as figures
 from lit_resnet.report.figures.drawing import Drawing
@@ -34,15 +35,21 @@ KINDS = {
     "fig6": ("plain", "residual"),
     "fig7": ("plain", "residual"),
 }
-COLUMNS = (
-    *("run:displayName", "config:cell.value", "config:seed.value"),  # W&B keeps what a config key says under `value`
-    *(f"summary:{key}" for key in ("state", "test_error", "paper/test_error", "train_error")),
-    *(f"summary:{key}" for key in ("params", "gflops", "steps", "wall_seconds")),
-)
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
     "that are not finished."
 )
+
+
+def columns(found: GridRuns) -> list[str]:
+    """The columns of the list of runs, as W&B names them; it keeps what a config key says under `value`."""
+    headline = found.headline.name
+    others = [metric.name for metric in found.final if metric.name != headline]
+    summary = ["state", headline, *([f"paper/{headline}"] if TEST_ERROR in found.grid.task.final else []), *others]
+    return [
+        *("run:displayName", "config:cell.value", "config:seed.value"),
+        *(f"summary:{key}" for key in (*summary, "params", "gflops", "steps", "wall_seconds")),
+    ]
 
 
 def build(found: GridRuns, entity: str, project: str, asked: str) -> "wr.Report":
@@ -135,7 +142,8 @@ class _Blocks:
     def list_of_runs(self) -> "wr.PanelGrid":
         """Every run of the grid that W&B has, by name."""
         order = [self.wr.OrderBy("Name", ascending=True)]
-        shown = {"pinned_columns": [COLUMNS[0]], "visible_columns": list(COLUMNS[1:]), "lock_columns": True}
+        first, *others = columns(self.found)
+        shown = {"pinned_columns": [first], "visible_columns": others, "lock_columns": True}
         return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
 
     def _curves(self, drawing: Drawing) -> "list[wr.LinePlot]":
@@ -143,7 +151,7 @@ class _Blocks:
         axes = drawing.figure.axes[0]
         linear = axes.get_yscale() == "linear"
         scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
-        names = tables.error_names(self.found)
+        names = {metric.name: metric.label for metric in self.found.final}
         return [
             self.wr.LinePlot(
                 title=names[metric],
@@ -164,12 +172,13 @@ class _Blocks:
 
     def _errors(self, cells: Sequence[Cell]) -> str:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
-        name = tables.error_names(self.found)["test_error"].capitalize()
+        headline = self.found.headline
         errors = [
-            f"{cell.name} {tables.spread(cell.over_seeds('test_error'))} ({tables.printed_error(cell) or tables.NONE})"
+            f"{cell.name} {tables.spread(cell.over_seeds(headline))} ({tables.printed_error(cell) or tables.NONE})"
             for cell in cells
         ]
-        return f"{name} in percent, ours (the paper's, of a single view as ours): {', '.join(errors)}."
+        words = f"{headline.label.capitalize()} in percent, ours (the paper's, of a single view as ours): "
+        return f"{words}{', '.join(errors)}."
 
     def _run_set(self, name: str, cells: Sequence[Cell] = (), **shown: Any) -> "wr.Runset":
         """The grid's runs, or those of some cells."""

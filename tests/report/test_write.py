@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
+from lab import METRICS
 
 from lit_resnet.errors import InputError
 from lit_resnet.report import write
-from lit_resnet.runfolder.folder import METRICS
 from lit_resnet.runfolder.status import Status
 
 HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
@@ -194,12 +194,12 @@ def test_every_curve_is_in_one_file(shared, report):
     content = (report.folder / "curves.csv.gz").read_bytes()
     assert content[4:8] == bytes(4)  # no time of writing
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(content).decode())))
-    assert list(rows[0]) == ["cell", "seed", *METRICS]
+    assert list(rows[0]) == ["cell", "seed", *METRICS.columns]
     runs = [("plain-20", "0"), ("plain-20", "1"), ("plain-20", "2"), ("res-20", "0"), ("res-20", "1"), ("res-20", "2")]
     assert list(dict.fromkeys((row["cell"], row["seed"]) for row in rows)) == [*runs, ("res-56", "0")]
     mine = [row for row in rows if (row["cell"], row["seed"]) == ("res-20", "1")]
-    logged = shared.run("res-20", 1).metrics()
-    assert [{key: float(row[key]) if row[key] else None for key in METRICS} for row in mine] == logged
+    logged = METRICS.read(shared.run("res-20", 1).path)
+    assert [{key: float(row[key]) if row[key] else None for key in METRICS.columns} for row in mine] == logged
 
 
 def test_a_second_report_is_the_same(shared, grid, report):

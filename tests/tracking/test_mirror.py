@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab import METRICS
 
 from lit_resnet.grid.grid import load
 from lit_resnet.report import write
@@ -60,10 +61,10 @@ def finish_all(lab, grid: str) -> None:
     begin(lab.finish("plain-20", 0, test_error=9.0, **plain), grid)
     begin(lab.finish("plain-20", 1, test_error=9.5, train_error=0.25, **plain), grid)
     broken = begin(lab.finish("residual-20", 0, test_error=90.0, diverged=True), grid)
-    rows = broken.metrics()
+    rows = METRICS.read(broken.path)
     rows[-1]["train_loss"] = math.nan
-    broken.write_metrics(rows)
-    broken.write_responses([(f"layer{i}", math.nan) for i in range(1, 20)])
+    METRICS.replace(broken.path, rows)
+    lab.responses(broken, [(f"layer{i}", math.nan) for i in range(1, 20)])
     lab.judge(broken, "cifar10", **{"ten-crop": (8.0, None)})
     failed = begin(lab.run("residual-20", 1), grid)
     failed.write_status(Status("failed", step=100, max_steps=600, attempts=3, error="killed by signal 9"))
@@ -118,7 +119,7 @@ def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wa
     assert "1 uploaded, 3 there already" in more.stderr
     assert run.summary["evaluation/ten-crop"]["top1_error"] == 7.5
     steps = [row["_step"] for row in run.history]
-    assert steps == [row["step"] for row in lab.run("plain-20", 0).metrics()], "no row came twice"
+    assert steps == [row["step"] for row in METRICS.read(lab.run("plain-20", 0).path)], "no row came twice"
 
 
 def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_server):
@@ -132,20 +133,20 @@ def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_s
 
     with run.locked():
         run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-        run.write_metrics(rows[:5])
+        METRICS.replace(run.path, rows[:5])
         beside = lines.follow(grid, lab.root, "plain-20-seed0")
         wait_until(lambda: len(sent()) == 4)  # to the fifth an evaluation may come
         os.killpg(beside.pid, signal.SIGKILL)
         beside.communicate()
-        run.write_metrics(rows[:3])  # a resume from an earlier checkpoint
+        METRICS.replace(run.path, rows[:3])  # a resume from an earlier checkpoint
         beside = lines.follow(grid, lab.root, "plain-20-seed0")
         for row in rows[3:8]:
-            run.append_metrics(row)
+            METRICS.append(run.path, [row])
         wait_until(lambda: len(sent()) == 7)
         for row in rows[8:]:
-            run.append_metrics(row)
+            METRICS.append(run.path, [row])
     begin(lab.finish("plain-20", 0, shortcut="none", responses=False), grid)
-    run.write_metrics(rows)
+    METRICS.replace(run.path, rows)
     _, words = beside.communicate("", timeout=150)
     assert beside.returncode == 0, words
     assert sent() == [row["step"] for row in rows]
@@ -179,7 +180,7 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
     for attempt in range(2):  # the first one is killed
         with run.locked():
             run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-            run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(attempt + 3)])
+            METRICS.replace(run.path, [{"step": 25 * k, "train_error": 50.0} for k in range(attempt + 3)])
             beside = lines.follow(grid, lab.root, "plain-20-seed0", WANDB_MODE="offline")
             wait_until(lambda: len(list(run.wandb.glob("offline-run-*/*.wandb"))) == 1)
             if attempt == 0:
@@ -195,7 +196,7 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
     assert "4 uploaded" in synced.stderr
     assert list(run.wandb.glob("offline-run-*")) == [], "it would double what was uploaded"
     steps = [row["_step"] for row in next(r for r in wandb_server.runs.values() if "plain-20-seed0" in r.id).history]
-    assert steps == [row["step"] for row in run.metrics()]
+    assert steps == [row["step"] for row in METRICS.read(run.path)]
     theirs = lines.run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet")
     assert theirs.returncode == 0, theirs.stderr
     folder = lab.root / "from-wandb" / "lab" / "lit-resnet" / "tiny"
@@ -212,7 +213,7 @@ def test_another_training_of_the_same_cell_is_not_mixed_in(lab, grid, lines, wan
     assert synced.returncode == 1
     assert "is of another training of the same cell; delete it there, or set WANDB_PROJECT" in synced.stderr
     assert (there.history, there.summary["test_error"]) == (before[0], before[1]["test_error"])
-    assert run.summary()["test_error"] == 1.0
+    assert run.summary().metrics["test_error"] == 1.0
 
 
 @pytest.mark.parametrize("trouble", ["500", "hang", "refuse", "key", "malformed key", "dies"])
@@ -225,7 +226,7 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     run = begin(lab.run("plain-20", 0), grid)
     with run.locked():
         run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-        run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(1, 7)])
+        METRICS.replace(run.path, [{"step": 25 * k, "train_error": 50.0} for k in range(1, 7)])
         beside = lines.follow(grid, lab.root, "plain-20-seed0", **env)
         wait_until(lambda: list(run.wandb.glob("*run-*/*.wandb")))
         if trouble == "dies":
@@ -245,7 +246,7 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     synced = lines.run("wandb", "sync", grid, "--root", lab.root)
     assert "1 uploaded" in synced.stderr
     (there,) = wandb_server.runs.values()
-    assert [row["_step"] for row in there.history] == [row["step"] for row in run.metrics()]
+    assert [row["_step"] for row in there.history] == [row["step"] for row in METRICS.read(run.path)]
 
 
 def test_an_ensemble_is_mirrored_too(lab, lines, wandb_server):

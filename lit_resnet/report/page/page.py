@@ -10,10 +10,12 @@ from lit_resnet.report.claims import check as claims
 from lit_resnet.report.claims.check import Claims
 from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.page import explore
-from lit_resnet.report.page.odd import RULE, odd
+from lit_resnet.report.page.odd import odd, rule
 from lit_resnet.report.page.thinned import thin
 from lit_resnet.report.runs import GridRuns
-from lit_resnet.report.tables.table import Table, dates, error_names, seen
+from lit_resnet.report.tables.table import Table, dates, seen
+
+TOPS = (50, 20, 10)  # percent: ends of the axis, to look at small errors
 
 
 def html(
@@ -55,7 +57,10 @@ def html(
         downloads=_downloads,
         columns=columns,
         oddities=oddities,
-        odd_rule=RULE.format(error=error_names(runs)["test_error"]),
+        odd_rule=rule(runs.headline),
+        headline=runs.headline,
+        tops=TOPS if runs.headline.unit == "%" and runs.headline.better == "lower" else (),
+        others=[metric for metric in runs.final if metric != runs.headline],
         thinned=thinned,
         data=explore.data(runs, oddities, columns, thinned),
         css=Markup((beside / "page.css").read_text()),
