@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from lit_resnet.metrics import LR, Metric
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary
-from lit_resnet.task import CLASSIFICATION
+from lit_resnet.task import CLASSIFICATION, TASKS, Task
 
 METRICS = records.metrics(CLASSIFICATION)
 
@@ -35,6 +36,10 @@ NETS = {
     1202: (19_421_274, 2_829_238_912),
 }
 
+
+# A task of a single result, of which more is better, as one might add it.
+QUALITY = Metric("quality", "quality", unit="", digits=3, better="higher", about="of the last model")
+TOY = Task("toy", metrics=(LR, QUALITY), headline=QUALITY)
 
 # Keys of a net's config, as a run's summary has it.
 NET = {
@@ -147,6 +152,24 @@ class Lab:
         run.write_summary(make_summary(**{**values, **summary}))
         return run
 
+    def toy_grid(self, cells: list[str], **content: Any) -> str:
+        """Write a grid of the toy task; its path."""
+        path = self.grid(cells, name="toys", **content)
+        (self.folder / "base.yaml").write_text("task: toy\n")
+        return path
+
+    def finish_toy(self, cell: str, seed: int, curve: list[float]) -> RunFolder:
+        """A run of the toy task that is done, with the quality at each tenth iteration."""
+        run, steps = self.run(cell, seed, "toys"), 10 * len(curve)
+        status = Status("done", steps, steps, attempts=1, started=1e9, task=TOY.name, newest={QUALITY.name: curve[-1]})
+        run.write_status(status)
+        rows = [{"step": 10 * i, "lr": 0.1, QUALITY.name: value} for i, value in enumerate(curve, start=1)]
+        records.metrics(TOY).replace(run.path, rows)
+        counted = {"params": 1000, "macs": 2000, "steps": steps, "batch_size": 4, "wall_seconds": 3.0}
+        said = {"net": f"toy {cell}", "net_config": {"size": 3}, "data": "toys", "setting": "toys"} | counted
+        run.write_summary(Summary(**said, metrics={QUALITY.name: curve[-1]}, task=TOY.name, seed=seed))
+        return run
+
     def photographs(
         self,
         cell: str,
@@ -204,6 +227,13 @@ class Lab:
                 row["test_error"] = test + (start - test) * left
             rows.append(row)
         METRICS.replace(run.path, rows)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Task:
+    """The toy task, known for the length of a test."""
+    monkeypatch.setitem(TASKS, TOY.name, TOY)
+    return TOY
 
 
 @pytest.fixture

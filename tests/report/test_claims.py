@@ -554,7 +554,7 @@ def test_what_a_cell_does_not_say_is_as_in_a_finished_run_that_did_not_say_it(la
     finish(lab, "a", block="single", depth=32)
     found = runs.read(lab.grid({"a": {"model.net.depth": 32}, "b": {"model.net.depth": 44}, "c": {}}), lab.root)
     ((a, b),) = [group.nets for group in alike.groups(found)]
-    assert (a.name, a.block, a.depth, len(a.runs)) == ("ResNet-20", "single", 32, 1)
+    assert (a.name, a.block, a.depth, len(a.runs)) == ("ResNet-32", "single", 32, 1)
     assert (b.name, b.block, b.shortcut, b.depth, b.runs) == ("b", "single", "A", 44, ())
 
 

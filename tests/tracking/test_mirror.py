@@ -1,9 +1,12 @@
 """Run folders in W&B and back: the real client against a stand-in server; and what training may not feel of it."""
 
 import gzip
+import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -267,6 +270,29 @@ def test_an_ensemble_is_mirrored_too(lab, lines, wandb_server):
     here, there = (root / "tiny" / "report" for root in (lab.root, lab.root / "from-wandb" / "lab" / "lit-resnet"))
     assert files(there) == files(write(grid, lab.root).folder)
     assert "4.31" in (here / "table5.csv").read_text()
+
+
+def test_a_metric_that_is_declared_is_in_wandb_and_comes_back(lab, toy, lines, wandb_server):
+    grid = lab.toy_grid(["small"], seeds=[0])
+    begin(lab.finish_toy("small", 0, [0.1, 0.75, 0.5]), grid)
+
+    def run(*args: str) -> subprocess.CompletedProcess:
+        words = ", ".join(map(repr, map(str, args)))
+        code = f"from lab import TASKS, TOY; TASKS['toy'] = TOY; from lit_resnet.cli import main; main([{words}])"
+        env = lines.env | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+
+    synced = run("wandb", "sync", grid, "--root", lab.root)
+    assert "1 uploaded" in synced.stderr, synced.stderr
+    (there,) = wandb_server.runs.values()
+    assert [row["quality"] for row in there.history] == [0.1, 0.75, 0.5]
+    assert (there.summary["quality"], there.summary["best_quality"]) == (0.5, 0.75)
+    assert not [key for key in there.summary if "error" in key and key != "error"]
+    theirs = run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet", "--format", "json")
+    assert json.loads(theirs.stdout)[0]["quality_best"] == 0.5, theirs.stderr
+    restored = RunFolder(lab.root / "from-wandb" / "lab" / "lit-resnet" / "toys" / "small-seed0")
+    assert (restored.status().task, restored.status().newest) == ("toy", {"quality": 0.5})
+    assert restored.summary() == lab.run("small", 0, "toys").summary()
 
 
 def test_sync_says_what_is_wrong(lab, grid, lines, wandb_server, tmp_path):
