@@ -135,7 +135,7 @@ def test_evaluate_a_checkpoint(run: RunFolder, capsys):
     checkpoint = str(run.checkpoints / "last.ckpt")
     for verb in ("test", "validate"):
         assert main([verb, "--config", str(run.config_file), "--ckpt_path", checkpoint]) == 0
-        assert f"test_error {run.summary()['test_error']:.4f} %" in capsys.readouterr().out
+        assert f"test_error {run.summary().metrics['test_error']:.4f} %" in capsys.readouterr().out
 
 
 def refused(argv: list[str], capsys) -> str:

@@ -11,7 +11,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import read_json, write_whole
 from lit_resnet.grid import status
 from lit_resnet.grid.grid import Ensemble, Grid
-from lit_resnet.runfolder.folder import RunFolder, is_evaluation
+from lit_resnet.runfolder.folder import RunFolder, evaluation
 
 
 def members(grid: Grid, ensemble: Ensemble, root: Path) -> list[RunFolder]:
@@ -37,8 +37,9 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
         InputError: Its file is damaged.
     """
     file = _file(grid, ensemble, root)
-    known = read_json(file)
-    if known is not None and not is_evaluation(known):
+    content = read_json(file)
+    known = None if content is None else evaluation(content)
+    if content is not None and known is None:
         raise InputError(f"{file}: damaged; remove it and launch the grid again")
     return known if known and _said(grid, ensemble, root).items() <= known.items() else None
 

@@ -239,9 +239,10 @@ def _git() -> tuple[str | None, bool | None]:
     checkout = Path(lit_resnet.__file__).parent.parent
     if not (checkout / ".git").exists():
         return None, None
+    git = ["git", "--no-optional-locks", "-C", checkout]  # many runs may begin at once
     try:
         commit, changes = (
-            subprocess.run(["git", "-C", checkout, *command], capture_output=True, text=True, check=True).stdout.strip()
+            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
             for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )
     except (OSError, subprocess.CalledProcessError):

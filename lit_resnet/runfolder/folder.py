@@ -31,6 +31,7 @@ from typing import Any, get_args
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import FOR_A_WHILE, read_json, read_yaml, write_whole
+from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR
 from lit_resnet.runfolder.lock import Lock
 from lit_resnet.runfolder.status import STATUS_KINDS, State, Status
 from lit_resnet.runfolder.summary import Summary, parse
@@ -165,8 +166,8 @@ class RunFolder:
         Raises:
             InputError: evaluation.json is damaged.
         """
-        found = read_json(self.evaluation_file) or {}
-        if not all(map(is_evaluation, found.values())):
+        found = {protocol: evaluation(entry) for protocol, entry in (read_json(self.evaluation_file) or {}).items()}
+        if None in found.values():
             raise InputError(f"{self.evaluation_file}: damaged; remove it and evaluate again")
         return found
 
@@ -182,13 +183,17 @@ class RunFolder:
         write_whole(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
 
 
-def is_evaluation(value: Any) -> bool:
-    """Whether that is what an evaluation found: a mapping with its errors in percent."""
+def evaluation(value: Any) -> dict[str, Any] | None:
+    """An entry of evaluation.json with its errors as floats; None where `value` is no such entry."""
     if not isinstance(value, dict) or not isinstance(value.get("images"), int):
-        return False
-    return all(
-        isinstance(value.get(f"top{k}_error"), kinds) for k, kinds in ((1, int | float), (5, int | float | None))
-    )
+        return None
+    errors = {}
+    for error in (TOP1_ERROR, TOP5_ERROR):
+        found = value.get(error.name)
+        if not isinstance(found, int | float) and not (found is None and error.optional):
+            return None
+        errors[error.name] = None if found is None else float(found)
+    return {**value, **errors}
 
 
 def _numbers(values: dict[str, Any]) -> bool:

@@ -54,7 +54,8 @@ def test_a_run_whose_process_lives_and_says_nothing_is_stalled(run: RunFolder):
 
 def test_a_run_whose_process_died_is_stopped(run: RunFolder):
     assert state(run, later=350) == ("stopped", "")
-    assert status.COLUMNS["where"](status.row(run, "a", 0, 0.0)) == ""
+    row = status.row(run, "a", 0, 0.0)
+    assert status.columns([row])["where"](row) == ""
     run.write_status(Status("running", 0, 100))
     assert state(run)[0] == "stopped"
     run.write_status(Status("queued", 50, 100, attempts=1, error="its process was killed"))

@@ -300,9 +300,12 @@ def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):
 
 def test_damaged_metrics_name_the_file(lab):
     grid = lab.grid(["res-20"], report=ALL)
-    METRICS.file(lab.finish("res-20").path).write_text("step,train_error\nx,y\n")
-    with pytest.raises(InputError, match=r"res-20-seed0/metrics\.csv, line 2"):
-        draw(lab, grid)
+    file = METRICS.file(lab.finish("res-20").path)
+    head = ",".join(METRICS.columns) + "\n"
+    for content, line in {f"{head}x,y\n": 2, f"{head}1,,,,,,,\n2,,,,,,,,\n": 3, "step,train_error\n1,2.0\n": 1}.items():
+        file.write_text(content)
+        with pytest.raises(InputError, match=rf"res-20-seed0/metrics\.csv, line {line}: damaged"):
+            draw(lab, grid)
 
 
 def luminance(depth):

@@ -140,7 +140,7 @@ def test_the_papers_tables_are_files_and_on_the_page(of_photographs):
     assert page.open == []
     downloads = [unquote(link).partition(",")[2] for link in page.links if link.startswith("data:")]
     assert downloads == [text for table in of_photographs.tables.values() for text in table.files().values()]
-    heads = [text.index(words) for words in ("<h2>Errors", "Table 2: ", "Table 5: ", "<h3>All nets", "<h2>Figures")]
+    heads = [text.index(words) for words in ("<h2>Results", "Table 2: ", "Table 5: ", "<h3>All nets", "<h2>Figures")]
     assert heads == sorted(heads)
     assert re.search(r"18 layers</td>\s*<td>27.50</td>\s*<td>27.94</td>\s*<td>27.50</td>\s*<td>27.88</td>", text)
     assert re.search(r"ResNet \(ILSVRC&#39;15\)</td>\s*<td>2</td>\s*<td>4.31</td>\s*<td>3.57</td>", text)
@@ -174,7 +174,8 @@ def test_the_page_shows_our_number_beside_the_papers_and_every_run(report):
 
 def test_the_page_begins_with_the_papers_sentences(report):
     text = report.page.read_text()
-    assert text.index("Deep Residual Learning") < text.index(report.claims.found[0].sentence) < text.index("<h2>Errors")
+    first = report.claims.found[0].sentence
+    assert text.index("Deep Residual Learning") < text.index(first) < text.index("<h2>Results")
     assert {claim.verdict for claim in report.claims.found} == {"holds", "does not hold", "not enough runs"}
     for claim in report.claims.found:  # a word, and a colour
         assert re.search(rf'<span class="verdict {claim.verdict.replace(" ", "-")}">{claim.verdict}</span>', text)

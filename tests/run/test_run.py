@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import signal
+import subprocess
 import time
 from collections.abc import Iterable
 from itertools import chain
@@ -29,8 +30,10 @@ from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
+from lit_resnet.task import CLASSIFICATION
 from lit_resnet.training import disk, recorder
 from lit_resnet.training.module import LitResNet, load_weights
+from lit_resnet.training.stop import StopRequest
 
 STEPS, VAL, LOG = 24, 8, 6
 
@@ -692,3 +695,29 @@ def test_damaged_json_is_named(tmp_path: Path):
     folder.summary_file.write_text(json.dumps([1]))
     with pytest.raises(InputError, match=r"summary.json: damaged"):
         folder.summary()
+
+
+def test_the_commit_and_whether_the_tree_is_dirty_are_recorded(tmp_path: Path, monkeypatch):
+    package = tmp_path / "lit_resnet"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(run.lit_resnet, "__file__", str(package / "__init__.py"))
+    assert run._git() == (None, None), "no checkout"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    (package / "untracked.txt").write_text("")
+    commit, dirty = run._git()
+    assert (len(commit), dirty) == (40, False)
+    (package / "__init__.py").write_text("changed = True\n")
+    assert run._git() == (commit, True)
+
+
+def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path):
+    logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
+    logger.log_metrics({"test_error": 9.0, "epoch": 0}, step=5)
+    with pytest.raises(InputError, match="^val_loss was logged, but is no metric of the task classification: declare"):
+        logger.log_metrics({"val_error": 9.0, "val_loss": 0.3}, step=5)
+    logger.write_row()
+    assert [row for row in METRICS.read(tmp_path) if row["test_error"] == 9.0]
+    assert logger.newest == {"test_error": 9.0}

@@ -85,16 +85,16 @@ def groups(runs: GridRuns) -> list[Group]:
     labels = {name: finished[name].summary.net if name in finished else name for name in configs}
     trained: dict[str, list[Net]] = defaultdict(list)  # by the setting that the runs recorded
     waiting: dict[str, list[Net]] = defaultdict(list)  # by the setting that the grid says
-    recorded: dict[str, set[str]] = defaultdict(set)  # by the setting that the grid says, those of finished cells
+    recorded: dict[str, list[str]] = defaultdict(list)  # by the setting that the grid says: those of finished cells
     for name, config in configs.items():
         label = name if Counter(labels.values())[labels[name]] > 1 else labels[name]
         if name in finished and (net := _trained(label, finished[name])):
             trained[finished[name].summary.setting].append(net)
-            recorded[_said(config, net)].add(finished[name].summary.setting)
+            recorded[_said(config, net)].append(finished[name].summary.setting)
         elif name not in finished and (net := _asked(label, config, unsaid, f"{runs.grid.name}: cell {name}")):
             waiting[_said(config, net)].append(net)
     for said, nets in waiting.items():
-        for one in recorded.get(said, [said]):
+        for one in dict.fromkeys(recorded.get(said, [said])):
             trained[one] += nets
     return [Group(tuple(nets)) for nets in trained.values()]
 
