@@ -715,9 +715,10 @@ def test_the_commit_and_whether_the_tree_is_dirty_are_recorded(tmp_path: Path, m
 
 def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path):
     logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
+    logger.resume(0)
     logger.log_metrics({"test_error": 9.0, "epoch": 0}, step=5)
     with pytest.raises(InputError, match="^val_loss was logged, but is no metric of the task classification: declare"):
         logger.log_metrics({"val_error": 9.0, "val_loss": 0.3}, step=5)
     logger.write_row()
-    assert [row for row in METRICS.read(tmp_path) if row["test_error"] == 9.0]
+    assert [(row["step"], row["test_error"]) for row in METRICS.read(tmp_path)] == [(5, 9.0)]
     assert logger.newest == {"test_error": 9.0}
