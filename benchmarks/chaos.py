@@ -27,7 +27,11 @@ from pathlib import Path
 
 import yaml
 
+from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.task import CLASSIFICATION
+
+METRICS = records.metrics(CLASSIFICATION)
 
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent / "tests")]
@@ -170,7 +174,7 @@ def compare(alone: Path, runs: list[RunFolder]) -> tuple[int, int, int]:
             print(f"LOST: {run.path.name}: {run.status().state}, {run.status().error}")
             lost += 1
             continue
-        steps, wanted = (Counter(row["step"] for row in one.metrics()) for one in (run, reference))
+        steps, wanted = (Counter(row["step"] for row in METRICS.read(one.path)) for one in (run, reference))
         rows += sum(abs(steps[step] - wanted[step]) for step in steps | wanted)
         if found := difference(reference, run):
             print(f"DIFFERENT: {run.path.name}: {found}")

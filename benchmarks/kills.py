@@ -22,7 +22,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import RESPONSES
+from lit_resnet.task import CLASSIFICATION
+
+METRICS = records.metrics(CLASSIFICATION)
 
 
 def write_images(root: Path) -> None:
@@ -102,10 +107,10 @@ def difference(a: RunFolder, b: RunFolder) -> str | None:
     for name, weight in ours.items():
         if weight.numpy().tobytes() != theirs[name].numpy().tobytes():
             return f"weight {name}"
-    rows, others = ([row | {"images_per_second": None} for row in run.metrics()] for run in (a, b))
+    rows, others = ([row | {"images_per_second": None} for row in METRICS.read(run.path)] for run in (a, b))
     if rows != others:
         return "metrics.csv"
-    return None if a.responses() == b.responses() else "the layer responses"
+    return None if RESPONSES.read(a.path) == RESPONSES.read(b.path) else "the layer responses"
 
 
 def main() -> None:

@@ -43,7 +43,11 @@ from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.probes.limits import hardware, least_work
 from lit_resnet.run.bench import DTYPES, RunOfImages, alone, end_with_parent
 from lit_resnet.run.run import device_name, train
+from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.task import CLASSIFICATION
+
+METRICS = records.metrics(CLASSIFICATION)
 
 BATCH = 128
 WINDOWS = 3  # of a round; the first one warms up
@@ -152,7 +156,7 @@ def ours(images: Path, depth: int, window: int, precision: str, threads: int) ->
     with tempfile.TemporaryDirectory() as path, silence():
         folder = RunFolder(path)
         train(Run(config, splits), folder)
-        speeds = [row["images_per_second"] for row in folder.metrics()]
+        speeds = [row["images_per_second"] for row in METRICS.read(folder.path)]
         return statistics.harmonic_mean(speed for speed in speeds if speed is not None)
 
 

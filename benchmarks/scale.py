@@ -24,6 +24,7 @@ import yaml
 from lit_resnet.grid.grid import Grid, load
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
+from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import digest
 
 PLAN_SECONDS, STATUS_SECONDS = 5, 3
@@ -41,20 +42,19 @@ plan.rows(load(sys.argv[1]), Path(sys.argv[2]))
 print(time.perf_counter() - started)
 """
 
-SUMMARY = {
-    "net": "ResNet-20",
-    "family": "cifar",
-    "shortcut": "A",
-    "data": "digits",
-    "depth": 20,
-    "params": 269_722,
-    "macs": 40_551_040,
-    "steps": 64_000,
-    "batch_size": 128,
-    "test_error": 8.75,
-    "train_error": 0.1,
-    "wall_seconds": 9e3,
-}
+SUMMARY = Summary(
+    net="ResNet-20",
+    net_config={"family": "cifar", "depth": 20, "shortcut": "A"},
+    data="digits",
+    metrics={"train_error": 0.1, "test_error": 8.75, "val_error": None},
+    params=269_722,
+    macs=40_551_040,
+    steps=64_000,
+    batch_size=128,
+    setting="as in the paper",
+    wall_seconds=9e3,
+    task="classification",
+)
 
 
 def write_grid(folder: Path, cells: int) -> Path:

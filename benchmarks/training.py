@@ -26,7 +26,11 @@ from lit_resnet.probes import timing
 from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.run.bench import DTYPES, RunOfImages
 from lit_resnet.run.run import keep_freed_memory, train
+from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.task import CLASSIFICATION
+
+METRICS = records.metrics(CLASSIFICATION)
 
 WINDOWS = 2  # that count
 
@@ -36,7 +40,7 @@ def ours(config: dict[str, Any], splits: Splits, batch_size: int) -> float:
     with tempfile.TemporaryDirectory() as path, redirect_stderr(io.StringIO()):  # its progress
         folder = RunFolder(path)
         train(RunOfImages(config, splits), folder)
-        speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
+        speeds = [row["images_per_second"] for row in METRICS.read(folder.path) if row["images_per_second"] is not None]
     assert len(speeds) == WINDOWS
     return batch_size / statistics.harmonic_mean(speeds)
 

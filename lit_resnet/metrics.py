@@ -1,7 +1,7 @@
 """What a number is: declared once here, and looped over by all that logs, lists, draws, compares or uploads it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,8 @@ class Metric:
         digits: Digits after the decimal point, for people.
         better: Which of two values is better; None where neither is, as of a learning rate.
         final: Whether the last value of a run is one of its results: in summary.json, `status`, tables and pages.
+        optional: Whether some runs have no value of it: it is left out where none of the listed runs has one.
+        about: How it is measured, for the note under a table; empty where its label says all.
     """
 
     name: str
@@ -25,6 +27,8 @@ class Metric:
     digits: int = 2
     better: Literal["lower", "higher"] | None = "lower"
     final: bool = True
+    optional: bool = False
+    about: str = ""
 
     @property
     def head(self) -> str:
@@ -34,6 +38,15 @@ class Metric:
     def text(self, value: float | None) -> str:
         """The value for people: `7.93`, or a dash where there is none."""
         return "–" if value is None else f"{value:.{self.digits}f}"
+
+    def words(self, value: float | None) -> str:
+        """The value in a sentence: `test error 7.93 %`."""
+        return f"{self.label} {self.text(value)} {self.unit}".rstrip()
+
+    @property
+    def point(self) -> float:
+        """The step that people speak of: a hundred of the last digit shown, which is 1 % of an error in percent."""
+        return 100 / 10**self.digits
 
     def best(self, values: Iterable[float | None]) -> float | None:
         """The best of the finite values; None where there is none.
@@ -47,10 +60,22 @@ class Metric:
         return (min if self.better == "lower" else max)(known, default=None)
 
 
+def listed(metrics: Iterable[Metric], rows: Sequence[Mapping[str, float | None]]) -> tuple[Metric, ...]:
+    """The metrics to list: all but the optional ones that no row has a value of. `rows` hold values by name."""
+    return tuple(m for m in metrics if not m.optional or any(row.get(m.name) is not None for row in rows))
+
+
 TRAIN_LOSS = Metric("train_loss", "train loss", unit="", digits=4, final=False)
-TRAIN_ERROR = Metric("train_error", "train error")
+TRAIN_ERROR = Metric(
+    "train_error",
+    "train error",
+    about="over the last logging window, of the batches as they were trained, with augmentation",
+)
 LR = Metric("lr", "learning rate", unit="", digits=4, better=None, final=False)
 IMAGES_PER_SECOND = Metric("images_per_second", "images/s", unit="", digits=0, better="higher", final=False)
 TEST_LOSS = Metric("test_loss", "test loss", unit="", digits=4, final=False)
-TEST_ERROR = Metric("test_error", "test error")
-VAL_ERROR = Metric("val_error", "held-out error")
+TEST_ERROR = Metric("test_error", "test error", about="of the last model")
+VAL_ERROR = Metric("val_error", "held-out error", optional=True)
+# By the paper's ways of testing (`evaluation/`), in evaluation.json: not measured while a run trains.
+TOP1_ERROR = Metric("top1_error", "top-1 error")
+TOP5_ERROR = Metric("top5_error", "top-5 error", optional=True)

@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from lit_resnet.runfolder.folder import METRICS, RunFolder
+from lit_resnet.metrics import LR, Metric
+from lit_resnet.runfolder import records
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
+from lit_resnet.runfolder.summary import Summary
+from lit_resnet.task import CLASSIFICATION, TASKS, Task
+
+METRICS = records.metrics(CLASSIFICATION)
 
 # Parameters and conv+fc multiply-adds: of 6n+2 layers for a 32x32 image, of the others for one of 224x224.
 NETS = {
@@ -28,6 +35,44 @@ NETS = {
     110: (1_727_962, 252_887_680),
     1202: (19_421_274, 2_829_238_912),
 }
+
+
+# A task of a single result, of which more is better, as one might add it.
+QUALITY = Metric("quality", "quality", unit="", digits=3, better="higher", about="of the last model")
+TOY = Task("toy", metrics=(LR, QUALITY), headline=QUALITY)
+
+# Keys of a net's config, as a run's summary has it.
+NET = {
+    "family": "cifar",
+    "depth": 20,
+    "shortcut": "A",
+    "stride_on": "1x1",
+    "block": "paper",
+    "num_classes": 10,
+    "in_channels": 3,
+}
+
+
+def make_summary(**values: Any) -> Summary:
+    """A summary of a run of classification: fields, keys of the net's config and metrics, each by its name."""
+    given = {
+        "net": "ResNet-20",
+        "data": "cifar10",
+        "params": 269_722,
+        "macs": 40_551_040,
+        "steps": 600,
+        "batch_size": 128,
+        "precision": "32-true",
+        "wall_seconds": 187.4,
+        "task": CLASSIFICATION.name,
+        "train_error": 0.5,
+        "test_error": 8.5,
+    } | values
+    net = {key: given.pop(key, default) for key, default in NET.items()}
+    metrics = {metric.name: given.pop(metric.name, None) for metric in CLASSIFICATION.final}
+    setting = " ".join(str(given[key]) for key in ("data", "steps", "batch_size", "precision"))
+    given.setdefault("setting", f"{net['family']} {net['stride_on']} {setting}")
+    return Summary(net_config=net, metrics=metrics, **given)
 
 
 class Lab:
@@ -72,45 +117,57 @@ class Lab:
         run = self.run(cell, seed, grid)
         params, macs = NETS[depth]
         net = f"plain-{depth}" if shortcut == "none" else f"ResNet-{depth}"
-        run.write_status(Status(state="done", step=steps, max_steps=steps, attempts=1))
+        newest = {"train_error": train_error, "test_error": test_error}
+        run.write_status(Status(state="done", step=steps, max_steps=steps, attempts=1, newest=newest))
         self.curves(run, steps, log_every, start, train_error, test_error, seed)
         if responses:
             noise = random.Random(seed)
             size = (1.0 if shortcut == "none" else 0.6) * (20 / depth) ** 0.25
             names = [f"layer{i}" for i in range(1, depth)]
-            run.write_responses([(name, size * noise.uniform(0.4, 1.0)) for name in names])
+            self.responses(run, [(name, size * noise.uniform(0.4, 1.0)) for name in names])
         if signals:
-            run.write_signals(
+            SIGNALS.replace(
+                run.path,
                 [
                     {"step": step, "layer": i, "name": f"layer{i}", "variance": 1 / i, "gradient": step / 1000 / i}
                     for step in (200, 400, 600)
                     for i in range(1, depth)
-                ]
+                ],
             )
         values = {
             "net": net,
-            "family": "cifar",
             "depth": depth,
             "shortcut": shortcut,
-            "block": "paper",
-            "stride_on": "1x1",
-            "data": "cifar10",
             "seed": seed,
             "test_error": test_error,
             "train_error": train_error,
-            "val_error": None,
             "params": params,
             "macs": macs,
             "steps": steps,
-            "batch_size": 128,
-            "wall_seconds": 187.4,
             "images_per_second": 2345.6,
             "peak_memory_bytes": 1 << 30,
             "device": "cpu: AMD EPYC, 1 thread",
-            "precision": "32-true",
             "finished": "2026-11-03T10:20:30",
         }
-        run.write_summary({**values, **summary})
+        run.write_summary(make_summary(**{**values, **summary}))
+        return run
+
+    def toy_grid(self, cells: list[str], **content: Any) -> str:
+        """Write a grid of the toy task; its path."""
+        path = self.grid(cells, name="toys", **content)
+        (self.folder / "base.yaml").write_text("task: toy\n")
+        return path
+
+    def finish_toy(self, cell: str, seed: int, curve: list[float]) -> RunFolder:
+        """A run of the toy task that is done, with the quality at each tenth iteration."""
+        run, steps = self.run(cell, seed, "toys"), 10 * len(curve)
+        status = Status("done", steps, steps, attempts=1, started=1e9, task=TOY.name, newest={QUALITY.name: curve[-1]})
+        run.write_status(status)
+        rows = [{"step": 10 * i, "lr": 0.1, QUALITY.name: value} for i, value in enumerate(curve, start=1)]
+        records.metrics(TOY).replace(run.path, rows)
+        counted = {"params": 1000, "macs": 2000, "steps": steps, "batch_size": 4, "wall_seconds": 3.0}
+        said = {"net": f"toy {cell}", "net_config": {"size": 3}, "data": "toys", "setting": "toys"} | counted
+        run.write_summary(Summary(**said, metrics={QUALITY.name: curve[-1]}, task=TOY.name, seed=seed))
         return run
 
     def photographs(
@@ -133,6 +190,11 @@ class Lab:
         self.judge(run, net["data"], **{protocol: found for protocol, found in errors.items() if found})
         return run
 
+    def responses(self, run: RunFolder, responses: list[tuple[str, float]]) -> None:
+        """Write responses.csv: (name, std) in the order of the layers."""
+        rows = [{"layer": i, "name": name, "std": std} for i, (name, std) in enumerate(responses, start=1)]
+        RESPONSES.replace(run.path, rows)
+
     def judge(self, run: RunFolder, data: str = "imagenet", **errors: tuple[float, float | None]) -> None:
         """Write evaluation.json: top-1 and top-5 error by each protocol."""
         entries = {
@@ -147,7 +209,7 @@ class Lab:
         file.parent.mkdir(exist_ok=True)
         errors = {"top1_error": 19.2, "top5_error": 4.31, "images": 50_000, "data": "imagenet"}
         summaries = [RunFolder(self.root / grid / run).summary() for run in runs]
-        finished = [summary and summary.get("finished") for summary in summaries]
+        finished = [summary and summary.finished for summary in summaries]
         said = {"runs": runs, "finished": finished, "protocol": "multi-scale"}
         file.write_text(json.dumps({**errors, **said, **content}))
         return file
@@ -157,15 +219,21 @@ class Lab:
     ) -> None:
         """Write metrics.csv: errors that fall towards their last value and stay there."""
         noise = random.Random(seed)
-        lines = [",".join(METRICS)]
+        rows = []
         for i, step in enumerate(range(log_every, steps + 1, log_every), start=1):
             left = math.exp(-8 * step / steps) * noise.uniform(0.8, 1.2) if step < steps else 0.0
-            row = dict.fromkeys(METRICS, "")
-            row |= {"step": step, "train_error": train + (start - train) * left, "lr": 0.1}
+            row = {"step": step, "train_error": train + (start - train) * left, "lr": 0.1}
             if i % 2 == 0:
                 row["test_error"] = test + (start - test) * left
-            lines.append(",".join(str(value) for value in row.values()))
-        run.metrics_file.write_text("\n".join(lines) + "\n")
+            rows.append(row)
+        METRICS.replace(run.path, rows)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Task:
+    """The toy task, known for the length of a test."""
+    monkeypatch.setitem(TASKS, TOY.name, TOY)
+    return TOY
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from lab import METRICS
 from torchvision.datasets import CIFAR10
 
 from lit_resnet.data import sources
@@ -53,10 +54,10 @@ def test_one_bit_is_a_difference(tmp_path: Path):
         folder = RunFolder(tmp_path / name)
         folder.checkpoints.mkdir(parents=True)
         torch.save({"state_dict": {"fc.weight": value}}, folder.checkpoints / "last.ckpt")
-        folder.write_metrics([{"step": 1, "train_error": 5.0, "images_per_second": float(len(runs))}])
+        METRICS.replace(folder.path, [{"step": 1, "train_error": 5.0, "images_per_second": float(len(runs))}])
         runs.append(folder)
     a, b, c = runs
     assert difference(a, b) is None
     assert difference(a, c) == "weight fc.weight"
-    b.append_metrics({"step": 2, "train_error": 4.0})
+    METRICS.append(b.path, [{"step": 2, "train_error": 4.0}])
     assert difference(a, b) == "metrics.csv"

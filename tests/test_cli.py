@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lab import METRICS
 from PIL import Image
 
 from lit_resnet.cli import main
@@ -19,6 +20,7 @@ from lit_resnet.grid.grid import load
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import RESPONSES
 
 TINY = {
     "model": {"net": {"depth": 8}},
@@ -114,28 +116,28 @@ def test_plan_checks_and_counts(grid: str, run: RunFolder, capsys):
     assert main(["plan", grid, "--root", str(root), "--format", "csv"]) == 0
     plain, residual = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert (plain["state"], residual["state"]) == ("queued", "done")
-    assert plain["params"] == residual["params"] == str(run.summary()["params"])
-    assert int(plain["training_macs"]) == 3 * run.summary()["macs"] * 64 * 4
+    assert plain["params"] == residual["params"] == str(run.summary().params)
+    assert int(plain["training_macs"]) == 3 * run.summary().macs * 64 * 4
     # The same net but for its shortcuts: expected to take what its twin took.
-    assert float(plain["seconds"]) == pytest.approx(run.summary()["wall_seconds"], abs=0.1)
+    assert float(plain["seconds"]) == pytest.approx(run.summary().wall_seconds, abs=0.1)
     assert main(["plan", grid, "--root", str(root), "--format", "commands"]) == 0
     assert capsys.readouterr().out == f"lit-resnet run {grid} plain-seed0 --root {root}\n"
 
 
 def test_responses_of_a_checkpoint(run: RunFolder, capsys):
-    before = run.responses()
-    run.responses_file.unlink()
+    before = RESPONSES.read(run.path)
+    RESPONSES.file(run.path).unlink()
     assert main(["responses", str(run.path), "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(row["std"]) for row in rows] == pytest.approx([row["std"] for row in before], rel=1e-6)
-    assert [row["name"] for row in run.responses()] == [row["name"] for row in before]
+    assert [row["name"] for row in RESPONSES.read(run.path)] == [row["name"] for row in before]
 
 
 def test_evaluate_a_checkpoint(run: RunFolder, capsys):
     checkpoint = str(run.checkpoints / "last.ckpt")
     for verb in ("test", "validate"):
         assert main([verb, "--config", str(run.config_file), "--ckpt_path", checkpoint]) == 0
-        assert f"test_error {run.summary()['test_error']:.4f} %" in capsys.readouterr().out
+        assert f"test_error {run.summary().metrics['test_error']:.4f} %" in capsys.readouterr().out
 
 
 def refused(argv: list[str], capsys) -> str:
@@ -212,7 +214,7 @@ def test_responses_never_use_random_weights(run: RunFolder, tmp_path: Path, caps
     (copy.checkpoints / "last.ckpt").write_bytes(whole)
     copy.config_file.write_text(run.config_file.read_text().replace("depth: 8", "depth: 14"))
     assert "not of ResNet-14" in refused(["responses", str(copy.path)], capsys)
-    assert not copy.responses_file.exists()
+    assert not RESPONSES.file(copy.path).exists()
 
 
 def test_a_config_from_elsewhere_cannot_run_code_in_responses(run: RunFolder, tmp_path: Path, capsys):
@@ -263,8 +265,8 @@ def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
             message = refused([verb, "quickstart", "--root", str(tmp_path)], capsys)
             assert f"{folder.summary_file}: damaged" in message
     folder.summary_file.unlink()
-    folder.metrics_file.write_bytes(b"\xff\xfe\n")
-    assert f"{folder.metrics_file}: damaged" in refused(["launch", "quickstart", "--root", str(tmp_path)], capsys)
+    METRICS.file(folder.path).write_bytes(b"\xff\xfe\n")
+    assert f"{METRICS.file(folder.path)}: damaged" in refused(["launch", "quickstart", "--root", str(tmp_path)], capsys)
 
 
 def test_wrong_roots(tmp_path: Path, capsys):

@@ -11,7 +11,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import read_json, write_whole
 from lit_resnet.grid import status
 from lit_resnet.grid.grid import Ensemble, Grid
-from lit_resnet.runfolder.folder import RunFolder, is_evaluation
+from lit_resnet.runfolder.folder import RunFolder, evaluation
 
 
 def members(grid: Grid, ensemble: Ensemble, root: Path) -> list[RunFolder]:
@@ -37,15 +37,16 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
         InputError: Its file is damaged.
     """
     file = _file(grid, ensemble, root)
-    known = read_json(file)
-    if known is not None and not is_evaluation(known):
+    content = read_json(file)
+    known = None if content is None else evaluation(content)
+    if content is not None and known is None:
         raise InputError(f"{file}: damaged; remove it and launch the grid again")
     return known if known and _said(grid, ensemble, root).items() <= known.items() else None
 
 
 def keep(grid: Grid, ensemble: Ensemble, root: Path, errors: dict[str, Any]) -> None:
     """Write down what an ensemble errs."""
-    data = members(grid, ensemble, root)[0].summary()["data"]
+    data = members(grid, ensemble, root)[0].summary().data
     write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": data})
 
 
@@ -62,5 +63,6 @@ def _file(grid: Grid, ensemble: Ensemble, root: Path) -> Path:
 
 def _said(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any]:
     runs = members(grid, ensemble, root)
-    finished = [(run.summary() or {}).get("finished") for run in runs]  # another time: trained again
+    summaries = [run.summary() for run in runs]
+    finished = [summary and summary.finished for summary in summaries]  # another time: trained again
     return {"runs": [run.path.name for run in runs], "finished": finished, "protocol": ensemble.protocol}

@@ -33,11 +33,13 @@ from typing import Any, get_args
 import yaml
 
 import lit_resnet
+from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.evaluation import Testing
 from lit_resnet.files import read_yaml
 from lit_resnet.grid import cluster, exhibits
 from lit_resnet.grid.cluster import Cluster
+from lit_resnet.task import Task
 
 KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report", "cluster")
 REPORT = ("figures", "tables", "ensembles")
@@ -135,6 +137,15 @@ class Grid:
             InputError: A name matches no cell.
         """
         return replace(self, cells=self.chosen(names), ensembles=())
+
+    @cached_property
+    def task(self) -> Task:
+        """What its runs are about.
+
+        Raises:
+            InputError: The base or a setting names no task that there is.
+        """
+        return task.of({**self.base, **self.settings})
 
     def config(self, cell: Cell) -> dict[str, Any]:
         """The cell's config: the base with its overrides and the settings, as nested mappings."""

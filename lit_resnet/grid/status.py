@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,11 +11,13 @@ from rich.table import Table
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock, read_yaml
 from lit_resnet.grid.grid import Cell, Grid
-from lit_resnet.listing import Columns, Row, duration, percent, table
+from lit_resnet.listing import Columns, Row, duration, table
+from lit_resnet.metrics import Metric, listed
 from lit_resnet.moved import check_keys
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest, same_run
+from lit_resnet.task import TASKS, Task
 
 STALLED_SECONDS = 300  # without a sign of life
 SKEW_SECONDS = 60  # between the clocks of two machines
@@ -78,8 +81,8 @@ def known_memory(found: list[Row]) -> list[int | None]:
     return [r["memory"] or most[r["cell"]] or None for r in found]
 
 
-def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = None) -> Row:
-    """One run's line, `now` being the file system's `clock`.
+def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = None, task: Task | None = None) -> Row:
+    """One run's line, `now` being the file system's `clock`; of a run that has not begun, `task` is what it is about.
 
     A run that says `running` while nobody holds its lock died: it is `stopped`, and goes on with the next launch, or
     with its job's next turn.
@@ -88,6 +91,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
         InputError: Its status.json is damaged.
     """
     status = run.status()
+    task = task or TASKS[status.task]
     state, note, left, silent = str(status.state), status.error or "", None, run.silent(now)
     if run.summary_file.exists():
         state, note = "done", ""
@@ -106,8 +110,8 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
         "state": state,
         "step": status.step,
         "max_steps": status.max_steps,
-        "train_error": status.train_error,
-        "test_error": status.test_error,
+        "task": task.name,
+        **{metric.name: status.newest.get(metric.name) for metric in task.final},
         "elapsed": status.elapsed,
         "seconds_left": left,
         "attempts": status.attempts,
@@ -130,7 +134,10 @@ def _clock_note(status: Status, written: float) -> str:
 def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({})) -> list[Row]:
     """A line for every cell of the grid, in its order; `jobs` are those of queues, by the names of run folders."""
     now = clock(root)
-    return [row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder)) for cell in grid.cells]
+    return [
+        row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder), grid.task)
+        for cell in grid.cells
+    ]
 
 
 def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxyType({})) -> list[Row]:
@@ -141,21 +148,28 @@ def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxy
         grid = path.parent.parent.name
         number = int(seed) if seed.isdigit() else 0
         found.append(row(RunFolder(path.parent), f"{grid}/{name}", number, now, jobs.get((grid, path.parent.name))))
-    return found
+    keys = list(dict.fromkeys(key for r in found for key in r))  # of tasks with other metrics
+    return [{key: r.get(key) for key in keys} for r in found]
 
 
-COLUMNS: Columns = {
-    "cell": lambda r: r["cell"],
-    "seed": lambda r: str(r["seed"]),
-    "state": lambda r: r["state"],
-    "where": lambda r: (r["host"] or "") if r["state"] in ("running", "stalled", "starting") else "",
-    "iteration": lambda r: f"{r['step']:,}/{r['max_steps']:,}" if r["max_steps"] else "–",
-    "train error %": lambda r: percent(r["train_error"]),
-    "test error %": lambda r: percent(r["test_error"]),
-    "time": lambda r: duration(r["elapsed"]) if r["elapsed"] else "–",
-    "left": lambda r: duration(r["seconds_left"]),
-    "note": lambda r: r["note"],
-}
+def columns(found: list[Row]) -> Columns:
+    """What people read of such lines: among it the final metrics of their tasks."""
+    metrics = listed(dict.fromkeys(metric for r in found for metric in TASKS[r["task"]].final), found)
+    return {
+        "cell": lambda r: r["cell"],
+        "seed": lambda r: str(r["seed"]),
+        "state": lambda r: r["state"],
+        "where": lambda r: (r["host"] or "") if r["state"] in ("running", "stalled", "starting") else "",
+        "iteration": lambda r: f"{r['step']:,}/{r['max_steps']:,}" if r["max_steps"] else "–",
+        **{metric.head: partial(_text, metric) for metric in metrics},
+        "time": lambda r: duration(r["elapsed"]) if r["elapsed"] else "–",
+        "left": lambda r: duration(r["seconds_left"]),
+        "note": lambda r: r["note"],
+    }
+
+
+def _text(metric: Metric, r: Row) -> str:
+    return metric.text(r.get(metric.name))
 
 
 # What to look at first.
@@ -177,4 +191,4 @@ def foremost(found: list[Row], most: int) -> list[Row]:
 def live_table(title: str, found: list[Row], most: int = 30) -> Table:
     """The table to watch."""
     more = f" (the first {most} of {len(found)})" if len(found) > most else ""
-    return table(foremost(found, most), COLUMNS, f"{title}{more}")
+    return table(foremost(found, most), columns(found), f"{title}{more}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
 from lit_resnet.grid.grid import Grid
+from lit_resnet.runfolder.records import metrics
 
 
 def check_folders(grid: Grid, root: Path) -> None:
@@ -16,7 +17,7 @@ def check_folders(grid: Grid, root: Path) -> None:
     """
     for cell in grid.cells:
         folder = status.folder(grid, cell, root)
-        folder.status(), folder.summary(), folder.metrics()
+        folder.status(), folder.summary(), metrics(grid.task).read(folder.path)
         status.check_config(grid, cell, folder)
 
 

@@ -155,7 +155,7 @@ def rows(grid: Grid, root: Path) -> list[Row]:
             "devices": p.devices * p.num_nodes,
             "training_macs": p.training_macs,
             "memory": memory,
-            "seconds": round(summary["wall_seconds"] if summary else seconds(p) * p.max_steps, 1),
+            "seconds": round(summary.wall_seconds if summary else seconds(p) * p.max_steps, 1),
         }
         for p, row, memory, summary in zip(planned, found, status.known_memory(found), took, strict=True)
     ]

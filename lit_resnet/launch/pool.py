@@ -26,7 +26,7 @@ from lit_resnet.launch import worker
 from lit_resnet.launch.exits import Exit
 from lit_resnet.launch.launcher import Outcome
 from lit_resnet.launch.planned import Planned
-from lit_resnet.listing import duration, percent
+from lit_resnet.listing import duration
 from lit_resnet.runfolder.folder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
@@ -176,10 +176,8 @@ class Pool:
 
     def _say_done(self, run: Run) -> None:
         found = run.folder.summary()
-        self.say(
-            f"{run.name}: {'diverged' if found.get('diverged') else 'done'} in {duration(found['wall_seconds'])}, "
-            f"train error {percent(found['train_error'])} %, test error {percent(found['test_error'])} %"
-        )
+        end = "diverged" if found.diverged else "done"
+        self.say(f"{run.name}: {end} in {duration(found.wall_seconds)}, {found.results}")
 
     def _died(self, ended: _Running, code: int) -> None:
         """Write down a death, which a run that was killed could not do itself; then it tries again, or has failed."""

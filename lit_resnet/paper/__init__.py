@@ -1,8 +1,9 @@
 """What the paper printed, as data: `printed.yaml`, and the questions that the tables and `lit-resnet nets` ask of it.
 
-Every answer is None where the paper has no number for exactly that net. Needs nothing but YAML.
+Needs nothing but YAML.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,40 +36,46 @@ def load() -> dict[str, Any]:
     return read_yaml(Path(__file__).with_name("printed.yaml"))
 
 
-def gflops(family: str, depth: int, shortcut: str, *, stride_on: str = "1x1", block: str = "paper") -> float | None:
-    """1e9 multiply-adds of one 224x224 image (Table 1); option B is the table's from 50 layers on."""
-    row = _row("table1", family, depth, shortcut, block)
-    # Only bottleneck nets have a 1x1 layer to move the stride from, and the paper's keep it there.
-    return None if row is None or (depth >= 50 and stride_on != "1x1") else row["gflops"]
+@dataclass(frozen=True)
+class Printed:
+    """What the paper printed of one net; each is None where it printed none.
 
-
-def params(family: str, depth: int, shortcut: str, *, block: str = "paper") -> float | None:
-    """Parameters in millions (Table 6)."""
-    row = _row("table6", family, depth, shortcut, block)
-    return None if row is None else row["params"]
-
-
-def test_error(
-    data: str,
-    family: str,
-    depth: int,
-    shortcut: str,
-    *,
-    block: str = "paper",  # noqa: PT028 - a question about the test set, not a test
-) -> PrintedError | None:
-    """Test error in percent, by a single view of each image; only Table 6 has such errors.
-
-    Its errors on ImageNet are of ten crops or more (Tables 2 to 5) and must not be compared with those of one crop.
+    Args:
+        error: Test error of a single view of each image, which Table 6 alone gives. The ImageNet errors are of ten
+            crops or more (Tables 2 to 5): not to be set beside those of one crop.
+        params: Parameters in millions (Table 6).
+        gflops: 1e9 multiply-adds of one 224x224 image (Table 1); option B is the table's from 50 layers on.
     """
-    row = _row("table6", family, depth, shortcut, block)
-    if row is None or data != load()["table6"]["data"]:
-        return None
-    return PrintedError(row["error"], row.get("mean"), row.get("std"))
+
+    error: PrintedError | None = None
+    params: float | None = None
+    gflops: float | None = None
 
 
-def _row(table: str, family: str, depth: int, shortcut: str, block: str) -> dict[str, Any] | None:
-    """The table's row for that net. Single-layer residual functions have a sentence in the paper, and no row."""
-    if family != load()[table]["family"] or block != "paper":
-        return None
-    nets = (row for row in load()[table]["rows"] if "depth" in row)
-    return next((row for row in nets if (row["depth"], row["shortcut"]) == (depth, shortcut)), None)
+def of(net: Mapping[str, Any], data: str | None = None) -> Printed:
+    """What the paper printed of exactly this net.
+
+    Args:
+        net: Its config: family, depth, shortcut, and block and stride_on where they are not the paper's.
+        data: The data set that it was trained on, for its error.
+    """
+    sized, tested = (
+        next((row for row in load()[table]["rows"] if is_row(net, table, row)), {}) for table in ("table1", "table6")
+    )
+    error = None
+    if tested and data == load()["table6"]["data"]:
+        error = PrintedError(tested["error"], tested.get("mean"), tested.get("std"))
+    return Printed(error, tested.get("params"), sized.get("gflops"))
+
+
+def is_row(net: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> bool:
+    """Whether a row of a table is of exactly this net; `net` as in `of`.
+
+    Single-layer residual functions have a sentence in the paper, and no row; bottleneck nets of ImageNet have the
+    stride in their 1x1 layer there, while other nets have no such layer.
+    """
+    printed = {"family": load()[table].get("family"), **row}
+    if "depth" not in row or any(net.get(key) != printed[key] for key in ("family", "depth", "shortcut")):
+        return False
+    bottlenecks = net["family"] == "imagenet" and net["depth"] >= 50
+    return net.get("block", "paper") == "paper" and not (bottlenecks and net.get("stride_on", "1x1") != "1x1")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -87,9 +88,8 @@ def _anatomy(config: NetConfig) -> Anatomy:
 
 def _row(config: NetConfig) -> Row:
     counted = complexity_of(config, IMAGE[config.family])
-    paper_params = paper.params(config.family, config.depth, config.shortcut)
-    paper_gflops = _paper_gflops(config)
-    checks = [(counted.params / 1e6, paper_params), (counted.macs / 1e9, paper_gflops)]
+    printed = paper.of(asdict(config))
+    checks = [(counted.params / 1e6, printed.params), (counted.macs / 1e9, printed.gflops)]
     verdicts = [agrees(ours, theirs) for ours, theirs in checks if theirs is not None]
     return {
         "net": str(config),
@@ -99,16 +99,10 @@ def _row(config: NetConfig) -> Row:
         "stride_on": config.stride_on,
         "params": counted.params,
         "macs": counted.macs,
-        "paper_gflops": paper_gflops,
-        "paper_params_millions": paper_params,
+        "paper_gflops": printed.gflops,
+        "paper_params_millions": printed.params,
         "agrees": all(verdicts) if verdicts else None,
     }
-
-
-def _paper_gflops(config: NetConfig) -> float | None:
-    if config.family == "vgg":  # not a net of this paper; its Table 1 has it by name
-        return next(row["gflops"] for row in paper.load()["table1"]["rows"] if row["net"] == str(config))
-    return paper.gflops(config.family, config.depth, config.shortcut, stride_on=config.stride_on)
 
 
 def agrees(ours: float, theirs: float) -> bool:

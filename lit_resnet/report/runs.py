@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -16,8 +15,12 @@ from lit_resnet.files import clock
 from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.exhibits import Kind
-from lit_resnet.grid.grid import Ensemble, Grid
+from lit_resnet.grid.grid import Cell, Ensemble, Grid
+from lit_resnet.metrics import TEST_ERROR, Metric, listed
+from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.summary import Summary
+from lit_resnet.task import Task
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Run:
     seed: int
     state: str
     folder: RunFolder
-    summary: dict[str, Any] | None
+    task: Task
+    summary: Summary | None
     step: int = 0
     max_steps: int = 0
     note: str = ""
@@ -44,7 +48,7 @@ class Run:
         Raises:
             InputError: The file is damaged.
         """
-        return self.folder.metrics()
+        return records.metrics(self.task).read(self.folder.path)
 
     @cached_property
     def curve(self) -> list[dict[str, float | None]]:
@@ -60,15 +64,17 @@ class Run:
                 raise
             return []
 
-    @property
-    def best_test_error(self) -> float | None:
-        """The lowest test error in its curve.
+    def value(self, metric: Metric) -> float | None:
+        """The last value of a final metric; None while it is not finished, or where it was not measured."""
+        return self.summary.metrics.get(metric.name) if self.summary else None
+
+    def best(self, metric: Metric) -> float | None:
+        """The best value in its curve; None where there is none.
 
         Raises:
             InputError: The file of a finished run is damaged.
         """
-        errors = [row["test_error"] for row in self.curve if row["test_error"] is not None]
-        return min(filter(isfinite, errors), default=None)
+        return metric.best(row[metric.name] for row in self.curve)
 
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
@@ -78,24 +84,28 @@ class Run:
             InputError: The file is damaged.
         """
         found = self.folder.evaluations()
-        return {protocol: errors for protocol, errors in found.items() if errors.get("data") == self.summary["data"]}
+        return {protocol: errors for protocol, errors in found.items() if errors.get("data") == self.summary.data}
 
 
 @dataclass(frozen=True)
 class Over:
-    """One number over the n seeds of a cell; `std` is the sample standard deviation (n - 1), None for one seed."""
+    """A metric over the n seeds of a cell; `std` is the sample standard deviation (n - 1), None for one seed.
 
+    `best` is None where no seed has a finite value.
+    """
+
+    metric: Metric
     n: int
     mean: float
     std: float | None
-    best: float
+    best: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float | None]) -> "Over | None":
+    def of(cls, metric: Metric, values: Sequence[float | None]) -> "Over | None":
         """From one value per seed; None if any seed has no value."""
         if None in values:
             return None
-        return cls(len(values), fmean(values), stdev(values) if len(values) > 1 else None, min(values))
+        return cls(metric, len(values), fmean(values), stdev(values) if len(values) > 1 else None, metric.best(values))
 
 
 @dataclass(frozen=True)
@@ -106,32 +116,37 @@ class FinishedCell:
     runs: tuple[Run, ...]
 
     @property
-    def net(self) -> dict[str, Any]:
-        """What all seeds of the cell share: any summary's net, family, depth, shortcut, data, params, macs, ..."""
+    def summary(self) -> Summary:
+        """That of any seed, for what they all share: the net, the data set, parameters, multiply-adds, ..."""
         return self.runs[0].summary
+
+    @property
+    def depth(self) -> int | None:
+        """Layers of the net; None where its config does not say."""
+        return self.summary.net_config.get("depth")
 
     @property
     def plain(self) -> bool:
         """Whether it is a plain net."""
-        return is_plain(self.net)
+        return is_plain(self.summary.net_config)
 
     @property
     def residual(self) -> bool:
         """Whether it is a residual net."""
-        return self.net["shortcut"] != "none"
+        return self.summary.net_config.get("shortcut", "none") != "none"
 
     @property
     def kind(self) -> Kind | None:
         """Plain or residual; None for VGG, which is neither."""
         return "residual" if self.residual else "plain" if self.plain else None
 
-    def over_seeds(self, key: str) -> Over | None:
-        """Mean, std and smallest value of a number of the summaries; None where a run has none."""
-        return Over.of([run.summary.get(key) for run in self.runs])
+    def over_seeds(self, metric: Metric) -> Over | None:
+        """A final metric over the seeds; None where a run has none."""
+        return Over.of(metric, [run.value(metric) for run in self.runs])
 
-    def judged(self, protocol: Testing, key: str) -> Over | None:
-        """The same of an error of that protocol, `top1_error` or `top5_error`."""
-        return Over.of([run.evaluations.get(protocol, {}).get(key) for run in self.runs])
+    def judged(self, protocol: Testing, metric: Metric) -> Over | None:
+        """The same of an error of that protocol, `TOP1_ERROR` or `TOP5_ERROR`."""
+        return Over.of(metric, [run.evaluations.get(protocol, {}).get(metric.name) for run in self.runs])
 
 
 @dataclass(frozen=True)
@@ -159,6 +174,21 @@ class GridRuns:
         data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
         return all(isinstance(said, dict) and data_sets.is_photographs(said.get("source")) for said in data)
 
+    @cached_property
+    def final(self) -> tuple[Metric, ...]:
+        """The final metrics that its runs have, as tables and pages call them.
+
+        ImageNet's test labels are not public: what is looked at there are its validation images.
+        """
+        found = listed(self.grid.task.final, [run.summary.metrics for run in self.finished])
+        validation = replace(TEST_ERROR, label="validation error", about="of the last model, centre crop")
+        return tuple(validation if metric == TEST_ERROR and self.photographs else metric for metric in found)
+
+    @property
+    def headline(self) -> Metric:
+        """The one of them that runs are compared by."""
+        return next(metric for metric in self.final if metric.name == self.grid.task.headline.name)
+
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
         """The errors of one of its ensembles: top1_error, top5_error (percent, or None), images, runs (folders), data.
 
@@ -177,7 +207,7 @@ class GridRuns:
 
 
 def is_plain(net: dict[str, Any]) -> bool:
-    """Whether a net, as a config or a summary has it, is plain. VGG does not count: no residual net is its twin."""
+    """Whether a net, by its config, is plain. VGG does not count: no residual net is its twin."""
     return net.get("shortcut") == "none" and net.get("family") != "vgg"
 
 
@@ -192,15 +222,17 @@ def read(asked: Asked) -> GridRuns:
     for cell in grid.cells:
         run = asked.folder(cell)
         status.check_config(grid, cell, run)
-        runs.append(_run(cell.name, cell.seed, run, now))
+        runs.append(_run(cell, run, grid.task, now))
     if not any(run.summary for run in runs):
         raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch')}")
     return GridRuns(grid, folder, tuple(runs))
 
 
-def _run(cell: str, seed: int, folder: RunFolder, now: float) -> Run:
+def _run(cell: Cell, folder: RunFolder, task: Task, now: float) -> Run:
     summary = folder.summary()
     if summary is None:
-        row = status.row(folder, cell, seed, now)
-        return Run(cell, seed, row["state"], folder, None, row["step"], row["max_steps"], row["note"])
-    return Run(cell, seed, "done", folder, summary)
+        row = status.row(folder, cell.name, cell.seed, now)
+        return Run(cell.name, cell.seed, row["state"], folder, task, None, row["step"], row["max_steps"], row["note"])
+    if summary.task != task.name:
+        raise InputError(f"{folder.path}: is of the task {summary.task}, not {task.name}; move it away")
+    return Run(cell.name, cell.seed, "done", folder, task, summary)

@@ -32,6 +32,7 @@ from lit_resnet.probes.limits import Hardware, hardware, least_work
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import keep_freed_memory, train
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.summary import Summary
 from lit_resnet.training.classifier import LitResNet
 
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
@@ -140,10 +141,10 @@ def row(config: NetConfig, batch_size: int, precision: str, seconds: float, limi
         "device": device_name(device),
         "data_images_per_second": round(data, 1),
         "step_images_per_second": round(batch_size / step, 1),
-        "images_per_second": summary["images_per_second"],
-        "peak_memory_bytes": summary["peak_memory_bytes"],
+        "images_per_second": summary.images_per_second,
+        "peak_memory_bytes": summary.peak_memory_bytes,
         "limit_images_per_second": round(limit, 1),
-        "percent_of_limit": round(100 * summary["images_per_second"] / limit, 2),
+        "percent_of_limit": round(100 * summary.images_per_second / limit, 2),
         "bound": limits.bound(work),
         **{f"least_{name}_of_a_step": value for name, value in asdict(work).items()},
         **{f"{name}_per_second": round(value) for name, value in asdict(limits).items()},
@@ -165,7 +166,7 @@ def _step(config: NetConfig, batch_size: int, precision: str) -> Callable[[], No
     return partial(timing.step, model, optimizer, images, labels, DTYPES[precision])
 
 
-def _whole(config: NetConfig, splits: Splits, batch_size: int, precision: str, window: int) -> dict[str, Any]:
+def _whole(config: NetConfig, splits: Splits, batch_size: int, precision: str, window: int) -> Summary:
     """The summary of a run over a few logging windows; the first one, which warms up, is not in its images/s."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()

@@ -64,7 +64,8 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
         raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
     images = TestImages(data)
-    if root and images.digest != (folder.summary() or {}).get("test_images"):  # not what its tables are about
+    summary = folder.summary()
+    if root and images.digest != (summary and summary.test_images):  # not what its tables are about
         folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
     return Judged(folder, net, mean, digest, images)
 

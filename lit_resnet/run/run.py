@@ -27,6 +27,7 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
+from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import build
 from lit_resnet.probes.complexity import complexity
@@ -36,8 +37,10 @@ from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
+from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
-from lit_resnet.sameness import digest, may_resume
+from lit_resnet.runfolder.summary import Summary
+from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
@@ -70,7 +73,7 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
     keep_freed_memory()
     stop = stop or StopRequest()
     disk = Disk(stop)
-    metrics = MetricsFile(folder, disk)
+    metrics = MetricsFile(folder, disk, cli.task)
     recorder = Recorder(folder, metrics, disk, stop)
     # Before the folder is touched: a value out of range is refused here.
     cli.instantiate(
@@ -90,7 +93,8 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
         status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
         status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
         status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
-        status.git_commit = _git_commit()
+        status.git_commit, status.git_dirty = _git()
+        status.task = cli.task.name
         recorder.write_status()
         try:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=newest_checkpoint(folder), weights_only=True)
@@ -185,54 +189,73 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         )
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
-    speeds = [row["images_per_second"] for row in folder.metrics() if row["images_per_second"] is not None]
-    summary = {
-        "net": str(model.config),
-        **asdict(model.config),
-        "data": data.name,
-        "test_images": images and images.digest,
-        "seed": cli.config.seed_everything,
-        **{metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
-        "damaged_images": damaged,
-        "diverged": not math.isfinite(metrics.last["train_loss"]),
+    speeds = [row[IMAGES_PER_SECOND.name] for row in metrics.record.read(folder.path)]
+    speeds = [speed for speed in speeds if speed is not None]
+    status = recorder.status
+    summary = Summary(
+        task=cli.task.name,
+        net=str(model.config),
+        net_config=asdict(model.config),
+        data=data.name,
+        test_images=images and images.digest,
+        seed=cli.config.seed_everything,
+        metrics={metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
+        damaged_images=damaged,
+        diverged=not math.isfinite(metrics.last["train_loss"]),
         **asdict(counted),
-        "steps": trainer.global_step,
-        "warmup_lr": model.rate.rule.warmup_lr,
-        "warmup_steps": model.rate.warmup_steps,
-        "plateaus": model.rate.drops,
-        "batch_size": data.batch_size,
-        "wall_seconds": round(wall_seconds, 3),
-        "images_per_second": statistics.median(speeds) if speeds else None,
-        "peak_memory_bytes": recorder.status.peak_memory_bytes,
-        "device": device_name(device),
-        "host": platform.node(),
-        "precision": str(trainer.precision),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": recorder.status.versions,
-    }
+        steps=trainer.global_step,
+        warmup_lr=model.rate.rule.warmup_lr,
+        warmup_steps=model.rate.warmup_steps,
+        plateaus=tuple(model.rate.drops),
+        batch_size=data.batch_size,
+        setting=setting(folder.config()),
+        wall_seconds=round(wall_seconds, 3),
+        images_per_second=statistics.median(speeds) if speeds else None,
+        peak_memory_bytes=status.peak_memory_bytes,
+        device=device_name(device),
+        host=platform.node(),
+        precision=str(trainer.precision),
+        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        versions=status.versions,
+        git_commit=status.git_commit,
+        git_dirty=status.git_dirty,
+    )
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
+
+
+def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> None:
+    """Replace responses.csv by (name, std) of each layer, in their order."""
+    rows = [{"layer": layer, "name": name, "std": std} for layer, (name, std) in enumerate(measured, start=1)]
+    RESPONSES.replace(folder.path, rows)
 
 
 def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, folder: RunFolder, disk: Disk) -> None:
     """Layer responses over the test images (Fig. 7), into responses.csv."""
     measured = responses(net, data.test_batches(device))
-    disk.insist(str(folder.responses_file), lambda: folder.write_responses(measured))
+    disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
 
 
 # What a task may name: measured in the last model of a run, into its folder.
 PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {"responses": _measure_responses}
 
 
-def _git_commit() -> str | None:
-    """The commit of this checkout; None where the package is not run from one."""
+def _git() -> tuple[str | None, bool | None]:
+    """The commit of this checkout, and whether its tracked files differ from it.
+
+    None for both where the package is not run from a checkout, or git cannot tell.
+    """
     checkout = Path(lit_resnet.__file__).parent.parent
     if not (checkout / ".git").exists():
-        return None
-    command = ["git", "-C", checkout, "rev-parse", "HEAD"]
+        return None, None
+    git = ["git", "--no-optional-locks", "-C", checkout]  # many runs may begin at once
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit, changes = (
+            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return None, None
+    return commit, bool(changes)
 
 
 # -- verbs
@@ -286,5 +309,5 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     device = gpu_or_cpu()
     data.setup("test")
     measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
-    folder.write_responses(measured)
+    _keep_responses(folder, measured)
     return measured

@@ -4,8 +4,8 @@
       config.yaml     the complete config; `lit-resnet fit --config config.yaml` repeats the run
       cell.yaml       of a launched run: what its grid said
       status.json     queued | running | done | failed, progress, attempts, heartbeat, host, versions, git commit
-      metrics.csv     one row per logged step
-      summary.json    final numbers, written last: a run that has it is done
+      metrics.csv     one row per logged step (this and the other tables: see records.py)
+      summary.json    what was trained, and the final numbers; written last: a run that has it is done
       responses.csv   layer responses (Fig. 7)
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
       evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4)
@@ -20,7 +20,6 @@ Every file is replaced as a whole, or grows by whole lines, so that a kill at an
 Needs neither torch nor pandas.
 """
 
-import csv
 import json
 import os
 import time
@@ -31,25 +30,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lit_resnet.errors import InputError
-from lit_resnet.files import FOR_A_WHILE, append_whole, read_json, read_yaml, write_whole
+from lit_resnet.files import FOR_A_WHILE, read_json, read_yaml, write_whole
+from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR
 from lit_resnet.runfolder.lock import Lock
 from lit_resnet.runfolder.status import STATUS_KINDS, State, Status
+from lit_resnet.runfolder.summary import Summary, parse
 from lit_resnet.task import TASKS
-
-# Columns of metrics.csv. Errors in percent; train_* over the batches of the logging window, as they were trained.
-METRICS = ("step", "train_loss", "train_error", "lr", "images_per_second", "test_loss", "test_error", "val_error")
-RESPONSES = ("layer", "name", "std")
-SIGNALS = ("step", "layer", "name", "variance", "gradient")
-# What a summary.json must have to be one: words and numbers.
-SUMMARY_WORDS = ("net", "family", "shortcut", "data")
-SUMMARY_NUMBERS = (
-    "depth", "params", "macs", "steps", "batch_size", "test_error", "train_error", "wall_seconds",
-)  # fmt: skip
-
-
-def metrics_columns() -> tuple[str, ...]:
-    """Columns of metrics.csv: the metrics of every task."""
-    return tuple(dict.fromkeys((*METRICS, *(metric.name for task in TASKS.values() for metric in task.metrics))))
 
 
 class GivenUp(InputError):
@@ -64,10 +50,7 @@ class RunFolder:
         self.config_file = self.path / "config.yaml"
         self.cell_file = self.path / "cell.yaml"
         self.status_file = self.path / "status.json"
-        self.metrics_file = self.path / "metrics.csv"
         self.summary_file = self.path / "summary.json"
-        self.responses_file = self.path / "responses.csv"
-        self.signals_file = self.path / "signals.csv"
         self.evaluation_file = self.path / "evaluation.json"
         self.scores = self.path / "scores"
         self.log_file = self.path / "log.txt"
@@ -151,28 +134,25 @@ class RunFolder:
         known = self._json(self.status_file) or {}
         names = {f.name for f in fields(Status)}
         status = Status(**{name: value for name, value in known.items() if name in names})
-        if status.state not in get_args(State) or not all(
-            isinstance(getattr(status, name), kind) for kind, names in STATUS_KINDS.items() for name in names
-        ):
+        sound = all(isinstance(getattr(status, name), kind) for kind, names in STATUS_KINDS.items() for name in names)
+        if not sound or status.state not in get_args(State) or status.task not in TASKS or not _numbers(status.newest):
             raise self._damaged(self.status_file)
         return status
 
-    def summary(self) -> dict[str, Any] | None:
-        """The final numbers, or None while the run is not done.
+    def summary(self) -> Summary | None:
+        """What a finished run says of itself; None while the run is not done.
 
         Raises:
-            InputError: summary.json is damaged, or lacks a number that a table needs.
+            InputError: summary.json is damaged, or was written by an earlier version.
         """
-        summary = self._json(self.summary_file)
-        if summary is None:
-            return None
-        numbers = [summary.get(key) for key in SUMMARY_NUMBERS]
-        if not all(key in summary for key in SUMMARY_WORDS) or not all(isinstance(n, int | float) for n in numbers):
-            raise self._damaged(self.summary_file)
-        return summary
+        content = self._json(self.summary_file)
+        try:
+            return None if content is None else parse(content)
+        except ValueError as error:
+            raise InputError(f"{self.summary_file}: {error}; move {self.path} away and launch again") from None
 
-    def _damaged(self, path: Path, where: str = "") -> InputError:
-        return InputError(f"{path}{where}: damaged; move {self.path} away and launch again")
+    def _damaged(self, path: Path) -> InputError:
+        return InputError(f"{path}: damaged; move {self.path} away and launch again")
 
     def _json(self, path: Path) -> dict[str, Any] | None:
         try:
@@ -186,52 +166,10 @@ class RunFolder:
         Raises:
             InputError: evaluation.json is damaged.
         """
-        found = read_json(self.evaluation_file) or {}
-        if not all(map(is_evaluation, found.values())):
+        found = {protocol: evaluation(entry) for protocol, entry in (read_json(self.evaluation_file) or {}).items()}
+        if None in found.values():
             raise InputError(f"{self.evaluation_file}: damaged; remove it and evaluate again")
         return found
-
-    def metrics(self) -> list[dict[str, float | None]]:
-        """Rows of metrics.csv in the order of their steps; None where a value was not measured.
-
-        Raises:
-            InputError: The file has a line that is not a row of numbers.
-        """
-        return self._csv(self.metrics_file, metrics_columns())
-
-    def responses(self) -> list[dict[str, Any]]:
-        """Rows of responses.csv: layer (from 1), name, std. Empty where they were not measured.
-
-        Raises:
-            InputError: The file has a line that is not a row of it.
-        """
-        return self._csv(self.responses_file, RESPONSES)
-
-    def signals(self) -> list[dict[str, Any]]:
-        """Rows of signals.csv: step, layer (from 1), name, variance, gradient. Empty where they were not measured.
-
-        Raises:
-            InputError: The file has a line that is not a row of it.
-        """
-        return self._csv(self.signals_file, SIGNALS)
-
-    def _csv(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-        try:
-            text = path.read_text()
-        except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError):
-            raise self._damaged(path) from None
-        whole = text[: text.rfind("\n") + 1]  # a line still being written is not there yet
-        rows = []
-        for number, row in enumerate(csv.DictReader(whole.splitlines()), start=2):
-            try:
-                if list(row) != list(columns):
-                    raise ValueError
-                rows.append({key: value if key == "name" else _number(key, value) for key, value in row.items()})
-            except (TypeError, ValueError):
-                raise self._damaged(path, f", line {number}") from None
-        return rows
 
     # -- writing: for the holder of the lock
 
@@ -240,55 +178,23 @@ class RunFolder:
         status.heartbeat = time.time()
         write_whole(self.status_file, json.dumps(asdict(status), indent=1) + "\n")
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Replace summary.json."""
-        write_whole(self.summary_file, json.dumps(summary, indent=1) + "\n")
-
-    def write_responses(self, responses: list[tuple[str, float]]) -> None:
-        """Replace responses.csv with (name, std) in the order of the layers."""
-        lines = [",".join(RESPONSES)] + [f"{i},{name},{std:.9g}" for i, (name, std) in enumerate(responses, start=1)]
-        write_whole(self.responses_file, "\n".join(lines) + "\n")
-
-    def write_signals(self, rows: list[dict[str, Any]]) -> None:
-        """Replace signals.csv."""
-        write_whole(self.signals_file, _line(SIGNALS) + "".join(map(_signals_line, rows)))
-
-    def append_signals(self, rows: list[dict[str, Any]]) -> None:
-        """Append the rows of one iteration, as one write."""
-        append_whole(self.signals_file, "".join(map(_signals_line, rows)))
-
-    def write_metrics(self, rows: list[dict[str, float]]) -> None:
-        """Replace metrics.csv."""
-        write_whole(self.metrics_file, _line(metrics_columns()) + "".join(map(_metrics_line, rows)))
-
-    def append_metrics(self, row: dict[str, float | None]) -> None:
-        """Append one row, as one write."""
-        append_whole(self.metrics_file, _metrics_line(row))
+        write_whole(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
 
 
-def is_evaluation(value: Any) -> bool:
-    """Whether that is what an evaluation found: a mapping with its errors in percent."""
+def evaluation(value: Any) -> dict[str, Any] | None:
+    """An entry of evaluation.json with its errors as floats; None where `value` is no such entry."""
     if not isinstance(value, dict) or not isinstance(value.get("images"), int):
-        return False
-    return all(
-        isinstance(value.get(f"top{k}_error"), kinds) for k, kinds in ((1, int | float), (5, int | float | None))
-    )
+        return None
+    errors = {}
+    for error in (TOP1_ERROR, TOP5_ERROR):
+        found = value.get(error.name)
+        if not isinstance(found, int | float) and not (found is None and error.optional):
+            return None
+        errors[error.name] = None if found is None else float(found)
+    return {**value, **errors}
 
 
-def _number(key: str, text: str) -> float | int | None:
-    if key in ("step", "layer"):
-        return int(text)
-    return float(text) if text else None
-
-
-def _line(values: tuple[str, ...]) -> str:
-    return ",".join(values) + "\n"
-
-
-def _signals_line(row: dict[str, Any]) -> str:
-    return _line((str(row["step"]), str(row["layer"]), row["name"], f"{row['variance']:.9g}", f"{row['gradient']:.9g}"))
-
-
-def _metrics_line(row: dict[str, float | None]) -> str:
-    # repr keeps every bit, so that rewriting a file on resume changes nothing.
-    return _line(tuple("" if row.get(key) is None else repr(row[key]) for key in metrics_columns()))
+def _numbers(values: dict[str, Any]) -> bool:
+    return all(isinstance(value, int | float) for value in values.values())

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lit_resnet.task import CLASSIFICATION
+
 State = Literal["queued", "running", "done", "failed"]
 
 DEATHS = 3  # at the same iteration, and a run has failed
@@ -10,8 +12,9 @@ DEATHS = 3  # at the same iteration, and a run has failed
 
 @dataclass
 class Status:
-    """What status.json holds. Times are seconds since the epoch; errors are the newest known, in percent.
+    """What status.json holds. Times are seconds since the epoch.
 
+    `task` is the task's name; `newest` has the newest values of its final metrics, by name, as far as they are known.
     `saved` is the iteration of the newest checkpoint; `deaths` counts those in a row that left `saved` at `died_at`;
     `started` is when the first attempt began; `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
     """
@@ -26,8 +29,8 @@ class Status:
     died_at: int | None = None
     heartbeat: float | None = None
     elapsed: float = 0.0
-    train_error: float | None = None
-    test_error: float | None = None
+    task: str = CLASSIFICATION.name
+    newest: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     host: str | None = None
     pid: int | None = None
@@ -36,6 +39,7 @@ class Status:
     digest: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
+    git_dirty: bool | None = None  # whether tracked files differ from that commit
 
     def died(self, reason: str) -> None:
         """Count a death: the run is to go on from its checkpoint, or has failed if it never gets any further."""
@@ -48,8 +52,10 @@ class Status:
 
 # What others calculate with and print; a folder may come from strangers.
 STATUS_KINDS = {
+    str: ("task",),
     int | float: ("step", "max_steps", "saved", "attempts", "deaths", "elapsed"),
-    int | float | None: ("started", "died_at", "heartbeat", "train_error", "test_error", "pid", "peak_memory_bytes"),
+    int | float | None: ("started", "died_at", "heartbeat", "pid", "peak_memory_bytes"),
     str | None: ("error", "host", "job", "digest", "git_commit"),
-    dict: ("versions",),
+    bool | None: ("git_dirty",),
+    dict: ("versions", "newest"),
 }

@@ -12,9 +12,11 @@ from lit_resnet.errors import InputError
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import Cell, Ensemble
+from lit_resnet.metrics import listed
 from lit_resnet.report.runs import Run
-from lit_resnet.runfolder.folder import RESPONSES, SIGNALS
 from lit_resnet.runfolder.lock import InUse, Lock
+from lit_resnet.runfolder.records import ANALYSES, metrics
+from lit_resnet.runfolder.summary import Summary
 from lit_resnet.tracking import entry
 from lit_resnet.tracking.session import STEP, Session, reaching
 
@@ -36,6 +38,7 @@ class Mirror:
     def __init__(self, asked: Asked, cell: Cell, session: Session) -> None:
         self.grid, self.cell, self.session = asked.grid, cell, session
         self.folder = asked.folder(cell)
+        self.record = metrics(self.grid.task)
         self.run: wandb.Run | None = None
         self.told: str | None = None  # the digest of the run that is over, once W&B was told of it
         self.url: str | None = None
@@ -121,14 +124,14 @@ class Mirror:
     def _rows(self, whole: bool, media: Callable[[], dict[str, Any]] = dict) -> None:
         """Send the new rows: if the run is over (`whole`) all, the last with `media`; otherwise all but the last."""
         try:
-            found = self.folder.metrics_file.stat()
+            found = self.record.file(self.folder.path).stat()
         except FileNotFoundError:
             return
         seen = (found.st_mtime_ns, found.st_size)
         if seen == self._seen and not whole:
             return
         self._seen = seen
-        *rows, last = self.folder.metrics() or [{"step": 0}]
+        *rows, last = self.record.read(self.folder.path) or [{"step": 0}]
         for row in rows:
             self._row(row)
         if whole:
@@ -145,20 +148,20 @@ class Mirror:
         digest = self.digest(state)
         if self.told == digest or not (self.run or self._open()):
             return
-        summary = self.folder.summary() or {}
         if (known := self.run.summary.get("mirror") or "") != digest:
             self._rows(whole=state == "done", media=dict if known.startswith("done") else self._media)
-            self.run.summary.update(self._summary(state, summary) | {"mirror": digest})
+            self.run.summary.update(self._summary(state) | {"mirror": digest})
         self._close(0 if state == "done" else 1)
         self.told = digest
 
-    def _summary(self, state: str, summary: dict[str, Any]) -> dict[str, Any]:
-        """The final numbers, by their names in summary.json, and the paper's numbers of the same net."""
-        status = self.folder.status()
-        found = {"state": state, "attempts": status.attempts, "error": status.error, **summary}
-        found["best_test_error"] = Run(self.cell.name, self.cell.seed, state, self.folder, summary).best_test_error
+    def _summary(self, state: str) -> dict[str, Any]:
+        """Final numbers, those of summary.json by their names; beside them what they are compared with."""
+        status, summary = self.folder.status(), self.folder.summary()
+        found = {"state": state, "attempts": status.attempts, "error": status.error}
+        run = Run(self.cell.name, self.cell.seed, state, self.folder, self.grid.task, summary)
+        found |= {f"best_{metric.name}": run.best(metric) for metric in listed(self.grid.task.final, run.curve)}
         if summary:
-            found["gflops"] = summary["macs"] / 1e9
+            found |= summary.content() | {"gflops": summary.macs / 1e9}
             found |= {f"paper/{name}": value for name, value in paper_numbers(summary).items()}
         for protocol, judged in self.folder.evaluations().items():
             found[f"evaluation/{protocol}"] = judged
@@ -173,16 +176,14 @@ class Mirror:
         from lit_resnet.report.figures.drawing import render
 
         media: dict[str, Any] = {}
-        for name, columns, rows in (
-            ("responses", RESPONSES, self.folder.responses()),
-            ("signals", SIGNALS, self.folder.signals()),
-        ):
-            if rows:
-                media[name] = wandb.Table(columns=list(columns), data=[[row[key] for key in columns] for row in rows])
-        run = Run(self.cell.name, self.cell.seed, "done", self.folder, self.folder.summary())
+        run = Run(self.cell.name, self.cell.seed, "done", self.folder, self.grid.task, self.folder.summary())
         for drawing in figures.of_run(run):
             picture = Image.open(io.BytesIO(render(drawing, "png")))
             media[drawing.name] = wandb.Image(picture, caption=f"{self.folder.path.name}: {drawing.title}")
+        for record in ANALYSES:
+            if rows := record.read(self.folder.path):
+                data = [[row[column] for column in record.columns] for row in rows]
+                media[record.name] = wandb.Table(columns=list(record.columns), data=data)
         return media
 
     def _close(self, code: int) -> None:
@@ -218,15 +219,13 @@ def tell_ensemble(asked: Asked, ensemble: Ensemble, session: Session, known: Con
     return url
 
 
-def paper_numbers(summary: dict[str, Any]) -> dict[str, float]:
+def paper_numbers(summary: Summary) -> dict[str, float]:
     """What the paper printed of exactly that net: test_error (best, and mean of several), params (10^6), gflops."""
-    family, depth, shortcut = summary["family"], summary["depth"], summary["shortcut"]
-    block = summary.get("block", "paper")
-    printed = paper.test_error(summary["data"], family, depth, shortcut, block=block)
+    printed = paper.of(summary.net_config, summary.data)
     found = {
-        "test_error": printed and printed.best,
-        "mean_test_error": printed and printed.mean,
-        "params": paper.params(family, depth, shortcut, block=block),
-        "gflops": paper.gflops(family, depth, shortcut, stride_on=summary.get("stride_on", "1x1"), block=block),
+        "test_error": printed.error and printed.error.best,
+        "mean_test_error": printed.error and printed.error.mean,
+        "params": printed.params,
+        "gflops": printed.gflops,
     }
     return {name: value for name, value in found.items() if value is not None}

@@ -16,9 +16,12 @@ from lit_resnet.files import write_whole
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import Cell, Ensemble, Grid
-from lit_resnet.runfolder.folder import METRICS, RunFolder
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import ANALYSES, Record, metrics
 from lit_resnet.runfolder.status import Status
+from lit_resnet.runfolder.summary import parse
 from lit_resnet.sameness import digest
+from lit_resnet.task import Task
 from lit_resnet.tracking import entry, session
 from lit_resnet.tracking.session import STEP
 
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     import wandb
 
 AT_A_TIME = 8  # downloads
-FLOAT = re.compile(r"(error|seconds|per_second)$")  # keys of numbers of which W&B makes 90 where they are 90.0
 
 
 def restore(asked: Asked, source: str) -> Asked:
@@ -51,7 +53,7 @@ def restore(asked: Asked, source: str) -> Asked:
         if not runs:
             raise InputError(f"--from {source}: no runs of {grid.name} (group {grid.name}) there")
         made = [
-            pool.submit(_make, _chosen(grid, cell, runs), RunFolder(below / grid.name / cell.folder))
+            pool.submit(_make, _chosen(grid, cell, runs), RunFolder(below / grid.name / cell.folder), grid.task)
             for cell in grid.cells
         ]
         for one in made:
@@ -68,8 +70,12 @@ def _chosen(grid: Grid, cell: Cell, runs: list["wandb.Run"]) -> "wandb.Run | Non
     return max(exact or fitting, key=lambda run: run.created_at, default=None)
 
 
-def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
-    """The folder of a run, as training would have left it, as far as a report reads it."""
+def _make(run: "wandb.Run | None", folder: RunFolder, task: Task) -> None:
+    """The folder of a run, as training would have left it, as far as a report reads it.
+
+    Raises:
+        InputError: W&B has no whole summary of a run that is done.
+    """
     mark = folder.path / "wandb.txt"
     summary = _summary(run) if run else {}
     now = f"{run.id} {summary.get('mirror')} {run.lastHistoryStep}" if run else ""
@@ -81,14 +87,15 @@ def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
     folder.path.mkdir(parents=True)
     said = run.config.get("said") or {}
     write_whole(folder.cell_file, yaml.safe_dump(said, sort_keys=False))
-    folder.write_metrics([_row(row) for row in run.scan_history() if row.get(STEP) is not None])
+    record = metrics(task)
+    logged = [_row(record, row) for row in run.scan_history() if row.get(STEP) is not None]
+    record.replace(folder.path, logged)
     evaluations = {key.partition("/")[2]: value for key, value in summary.items() if key.startswith("evaluation/")}
     if evaluations:
         write_whole(folder.evaluation_file, json.dumps(evaluations))
-    if rows := _table(run, summary.get("responses")):
-        folder.write_responses([(row["name"], row["std"]) for row in rows])
-    if rows := _table(run, summary.get("signals")):
-        folder.write_signals(rows)
+    for analysis in ANALYSES:
+        if rows := _table(run, summary.get(analysis.name)):
+            analysis.replace(folder.path, rows)
     state = summary.get("state")
     folder.write_status(
         Status(
@@ -98,10 +105,15 @@ def _make(run: "wandb.Run | None", folder: RunFolder) -> None:
             error=summary.get("error"),
             started=run.config.get("started"),
             digest=digest(said),
+            task=task.name,
+            newest={metric.name: row[metric.name] for metric in task.final for row in logged if metric.name in row},
         )
     )
     if state == "done":
-        folder.write_summary(summary)
+        try:
+            folder.write_summary(parse(summary))
+        except ValueError as error:
+            raise InputError(f"W&B: the summary of {run.id} is {error}; upload the run again, or delete it") from None
     write_whole(mark, now)
 
 
@@ -114,19 +126,12 @@ def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["wandb.Run"], root
 
 def _summary(run: "wandb.Run") -> dict[str, Any]:
     """A run's summary without what W&B's client adds of its own."""
-    return _floats({key: value for key, value in run.summary_metrics.items() if not key.startswith("_")})
+    return {key: value for key, value in run.summary_metrics.items() if not key.startswith("_")}
 
 
-def _floats(value: Any, key: str = "") -> Any:
-    """The same with 90.0 for 90 where training wrote a float."""
-    if isinstance(value, dict):
-        return {key: _floats(inner, key) for key, inner in value.items()}
-    return float(value) if isinstance(value, int) and FLOAT.search(key) else value
-
-
-def _row(row: dict[str, Any]) -> dict[str, float]:
-    """A row of metrics.csv."""
-    values = {name: float(row[name]) for name in METRICS if row.get(name) is not None}
+def _row(record: Record, row: dict[str, Any]) -> dict[str, float]:
+    """A row of metrics.csv. W&B makes 90 of 90.0."""
+    values = {name: float(row[name]) for name in record.values if row.get(name) is not None}
     return {**values, "step": int(row[STEP])}
 
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import exhibits
+from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report import claims, figures, tables
 from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.runs import FinishedCell, GridRuns
-from lit_resnet.report.tables.cells import error_names, printed_error, spread, training
+from lit_resnet.report.tables.cells import printed_error, spread, training
 from lit_resnet.report.tables.table import NONE
 from lit_resnet.tracking import session
 from lit_resnet.tracking.session import STEP
@@ -28,15 +29,21 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE = 128
 WIDTH = 24  # of a grid of panels, in W&B's units
-# Columns of the list of runs. W&B keeps the value of a config key under `value`.
-PINNED = "run:displayName"
-CONFIG = ("cell", "seed")
-SUMMARY = ("state", "test_error", "paper/test_error", "train_error", "params", "gflops", "steps", "wall_seconds")
-COLUMNS = [f"config:{key}.value" for key in CONFIG] + [f"summary:{key}" for key in SUMMARY]
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
     "that are not finished."
 )
+
+
+def columns(found: GridRuns) -> list[str]:
+    """The columns of the list of runs, as W&B names them; it keeps what a config key says under `value`."""
+    headline = found.headline.name
+    others = [metric.name for metric in found.final if metric.name != headline]
+    summary = ["state", headline, *([f"paper/{headline}"] if TEST_ERROR in found.grid.task.final else []), *others]
+    return [
+        *("run:displayName", "config:cell.value", "config:seed.value"),
+        *(f"summary:{key}" for key in (*summary, "params", "gflops", "steps", "wall_seconds")),
+    ]
 
 
 def build(found: GridRuns, entity: str, project: str, command: str) -> "wr.Report":
@@ -133,17 +140,16 @@ class _Blocks:
     def list_of_runs(self) -> "wr.PanelGrid":
         """Every run of the grid that W&B has, by name."""
         order = [self.wr.OrderBy("Name", ascending=True)]
-        run_set = self._run_set(
-            "all runs", order=order, pinned_columns=[PINNED], visible_columns=COLUMNS, lock_columns=True
-        )
-        return self.wr.PanelGrid([run_set])
+        first, *others = columns(self.found)
+        shown = {"pinned_columns": [first], "visible_columns": others, "lock_columns": True}
+        return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
 
     def _curves(self, drawing: Drawing) -> "list[wr.LinePlot]":
         """Training and test error on the scale of the drawn figure, on which every net's end can be read."""
         axes = drawing.figure.axes[0]
         linear = axes.get_yscale() == "linear"
         scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
-        names = error_names(self.found)
+        names = {metric.name: metric.label for metric in self.found.final}
         return [
             self.wr.LinePlot(
                 title=names[metric],
@@ -164,11 +170,10 @@ class _Blocks:
 
     def _errors(self, cells: Sequence[FinishedCell]) -> str:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
-        name = error_names(self.found)["test_error"].capitalize()
-        errors = [
-            f"{cell.name} {spread(cell.over_seeds('test_error'))} ({printed_error(cell) or NONE})" for cell in cells
-        ]
-        return f"{name} in percent, ours (the paper's, of a single view as ours): {', '.join(errors)}."
+        headline = self.found.headline
+        errors = [f"{cell.name} {spread(cell.over_seeds(headline))} ({printed_error(cell) or NONE})" for cell in cells]
+        words = f"{headline.label.capitalize()} in percent, ours (the paper's, of a single view as ours): "
+        return f"{words}{', '.join(errors)}."
 
     def _run_set(self, name: str, cells: Sequence[FinishedCell] = (), **shown: Any) -> "wr.Runset":
         """The grid's runs, or those of some cells."""

@@ -12,9 +12,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lit_resnet.errors import InputError
+from lit_resnet.metrics import IMAGES_PER_SECOND, LR
 from lit_resnet.probes.signals import Signal
-from lit_resnet.runfolder.folder import RunFolder, metrics_columns
+from lit_resnet.runfolder import records
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import SIGNALS
 from lit_resnet.runfolder.status import Status
+from lit_resnet.task import Task
 from lit_resnet.training.checkpoints import CheckpointFiles
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.stop import Stopped, StopRequest
@@ -33,25 +38,42 @@ EVALUATION_SECONDS = 5.0
 class MetricsFile(Logger):
     """Lightning's logger for metrics.csv: one row a step, whatever was measured at it side by side.
 
-    While the disk is full, rows wait.
+    Its columns are the metrics of the task. While the disk is full, rows wait.
     """
 
     name, version = "metrics", ""
 
-    def __init__(self, folder: RunFolder, disk: Disk) -> None:
-        self.folder, self.disk = folder, disk
+    def __init__(self, folder: RunFolder, disk: Disk, task: Task) -> None:
+        self.folder, self.disk, self.task, self.record = folder, disk, task, records.metrics(task)
+        self.file = str(self.record.file(folder.path))
         self.last: dict[str, float] = {}  # the newest value of each column
         self._row: dict[str, float] = {}
         self._kept: list[dict[str, float]] = []  # what the file held at a resume, until a row of a later step
         self._waiting: list[dict[str, float]] = []  # complete rows that are not in the file yet
 
+    @property
+    def newest(self) -> dict[str, float]:
+        """The newest values of the task's final metrics, by name, as far as they are known."""
+        return {metric.name: self.last[metric.name] for metric in self.task.final if metric.name in self.last}
+
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml has them."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Take what was measured at a step.
+
+        Raises:
+            InputError: One of them is no metric of the task.
+        """
         if self._row and self._row["step"] != step:
             self.write_row()
-        row = {key: value for key, value in metrics.items() if key in metrics_columns()}
+        row = {name: value for name, value in metrics.items() if name != "epoch"}  # which Lightning adds
+        for name in row:
+            if name not in self.record.values:
+                raise InputError(
+                    f"{name} was logged, but is no metric of the task {self.task.name}: declare it in "
+                    "lit_resnet/metrics.py and name it in lit_resnet/task.py, or do not log it"
+                )
         if row:
             self._row |= {"step": step, **row}
             self.last |= row
@@ -62,7 +84,7 @@ class MetricsFile(Logger):
         if self._row:
             self._waiting.append(self._row)
             self._row = {}
-        with self.disk.patient(str(self.folder.metrics_file)):
+        with self.disk.patient(self.file):
             self.flush()
 
     def flush(self) -> None:
@@ -75,21 +97,22 @@ class MetricsFile(Logger):
             row = self._waiting[0]
             if self._kept and self._kept[-1]["step"] == row["step"]:
                 merged = [*self._kept[:-1], self._kept[-1] | row]
-                self.folder.write_metrics(merged)
+                self.record.replace(self.folder.path, merged)
                 self._kept = merged
             else:
-                self.folder.append_metrics(row)
+                self.record.append(self.folder.path, [row])
                 self._kept = []
             self._waiting.pop(0)
 
     @rank_zero_only
     def resume(self, step: int) -> None:
         """Keep the rows up to `step`; those after it will come again."""
-        rows = [{k: v for k, v in row.items() if v is not None} for row in self.folder.metrics() if row["step"] <= step]
+        known = [row for row in self.record.read(self.folder.path) if row["step"] <= step]
+        rows = [{name: value for name, value in row.items() if value is not None} for row in known]
         for row in rows:
             self.last |= row
         self._kept = rows
-        self.disk.insist(str(self.folder.metrics_file), lambda: self.folder.write_metrics(rows))
+        self.disk.insist(self.file, lambda: self.record.replace(self.folder.path, rows))
 
 
 class Recorder(Callback):
@@ -113,8 +136,8 @@ class Recorder(Callback):
         self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
-            known = [row for row in self.folder.signals() if row["step"] <= trainer.global_step]
-            self.disk.insist(str(self.folder.signals_file), lambda: self.folder.write_signals(known))
+            known = [row for row in SIGNALS.read(self.folder.path) if row["step"] <= trainer.global_step]
+            self.disk.insist(str(SIGNALS.file(self.folder.path)), lambda: SIGNALS.replace(self.folder.path, known))
         self.stop.training_begins()
         self.status.max_steps, self.status.saved = trainer.max_steps, trainer.global_step
         self._heartbeat(trainer)
@@ -125,12 +148,12 @@ class Recorder(Callback):
         self._signal_rows += [
             {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
         ]
-        with self.disk.patient(str(self.folder.signals_file)):
+        with self.disk.patient(str(SIGNALS.file(self.folder.path))):
             self._flush_signals()
 
     def _flush_signals(self) -> None:
         if self._signal_rows:
-            self.folder.append_signals(self._signal_rows)
+            SIGNALS.append(self.folder.path, self._signal_rows)
             self._signal_rows = []
 
     def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -209,8 +232,7 @@ class Recorder(Callback):
         self._beat = time.monotonic()
         self.status.step = trainer.global_step
         self.status.elapsed = round(self.elapsed, 3)
-        self.status.train_error = self.metrics.last.get("train_error")
-        self.status.test_error = self.metrics.last.get("test_error")
+        self.status.newest = self.metrics.newest
         self.note_memory(trainer.strategy.root_device)
         self.write_status()
 
@@ -262,9 +284,11 @@ class ProgressBar(Callback):
         self.bar.stop()
 
     def _words(self) -> str:
-        names = {"train_error": "train error {:.2f} %", "test_error": "test error {:.2f} %", "lr": "lr {:g}"}
-        names["images_per_second"] = "{:,.0f} images/s"
-        return ", ".join(text.format(self.metrics.last[key]) for key, text in names.items() if key in self.metrics.last)
+        last, final = self.metrics.last, self.metrics.task.final
+        words = [metric.words(last[metric.name]) for metric in final if metric.name in last]
+        words += [f"lr {last[LR.name]:g}"] if LR.name in last else []
+        words += [f"{last[IMAGES_PER_SECOND.name]:,.0f} images/s"] if IMAGES_PER_SECOND.name in last else []
+        return ", ".join(words)
 
 
 def peak_memory(device: torch.device) -> int:

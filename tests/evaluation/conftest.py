@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lab import make_summary
 from PIL import Image
 
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.nets import Net, NetConfig, build
 from lit_resnet.run.config import RunCLI
-from lit_resnet.runfolder.folder import SUMMARY_NUMBERS, SUMMARY_WORDS, RunFolder
+from lit_resnet.runfolder.folder import RunFolder
 
 SIZES = ((40, 50), (50, 40), (44, 44))
 CLASSES = 6
@@ -67,8 +68,7 @@ def write_run(path: Path, root: Path, seed: int, mean: torch.Tensor | None, **ne
         "photographs": {"short_side": [36, 48], "crop": 32, "test_short_side": 40, "workers": 0},
     }
     folder.config_file.write_text(yaml.safe_dump({"model": {"net": NET | net}, "data": data}))
-    said = dict.fromkeys(SUMMARY_WORDS, "") | dict.fromkeys(SUMMARY_NUMBERS, 0)
-    folder.write_summary(said | {"test_images": TestImages(RunCLI({"data": data}).data()).digest})
+    folder.write_summary(make_summary(data="", test_images=TestImages(RunCLI({"data": data}).data()).digest))
     weights = {f"net.{name}": value for name, value in made.state_dict().items()}
     checkpoint = {"state_dict": weights, "net": str(made.config)} | ({} if mean is None else {"data": {"mean": mean}})
     torch.save(checkpoint, folder.checkpoints / "last.ckpt")

@@ -103,7 +103,7 @@ def test_every_cell_trains_and_the_grid_reports(
         else:
             assert train(RunCLI(grid.config(cell)), run)
             trained[key] = run
-        assert run.summary()["steps"] == 2
+        assert run.summary().steps == 2
         assert set(run.evaluations()) == set(base.get("evaluate", []))
     for ensemble in ensembles.ready(grid, tmp_path):
         ensembles.keep(

@@ -39,7 +39,7 @@ def test_a_run_under_way(run: RunFolder):
         row = status.row(run, "a", 0, clock(run.path) + 8)
         assert (row["state"], row["note"], row["host"], row["seconds_left"]) == ("running", "", "n1", 30.0)
         assert 8 <= row["silent"] < 60
-        assert status.COLUMNS["where"](row) == "n1"
+        assert status.columns([row])["where"](row) == "n1"
         assert state(run, later=250)[0] == "running"
 
 
@@ -54,7 +54,8 @@ def test_a_run_whose_process_lives_and_says_nothing_is_stalled(run: RunFolder):
 
 def test_a_run_whose_process_died_is_stopped(run: RunFolder):
     assert state(run, later=350) == ("stopped", "")
-    assert status.COLUMNS["where"](status.row(run, "a", 0, 0.0)) == ""
+    row = status.row(run, "a", 0, 0.0)
+    assert status.columns([row])["where"](row) == ""
     run.write_status(Status("running", 0, 100))
     assert state(run)[0] == "stopped"
     run.write_status(Status("queued", 50, 100, attempts=1, error="its process was killed"))
@@ -71,7 +72,7 @@ def test_a_run_that_is_to_stop_is_cancelled_once_it_has(run: RunFolder):
     run.allow()
     assert state(run)[0] == "stopped"
     run.ask_to_stop()
-    run.write_summary({})
+    run.summary_file.write_text("{}")
     assert state(run) == ("done", "")
 
 
@@ -92,7 +93,7 @@ def test_what_slurm_says_of_a_run_that_is_not_under_way(run: RunFolder, tmp_path
     assert state(run, PENDING) == ("queued", "job 12_3 pending (Resources)")
     assert state(run, RUNNING) == ("starting", "job 12_3 running")
     row = status.row(run, "a", 0, 0.0, RUNNING)
-    assert (row["host"], row["job"], status.COLUMNS["where"](row)) == ("n2", "12_3", "n2")
+    assert (row["host"], row["job"], status.columns([row])["where"](row)) == ("n2", "12_3", "n2")
     with run.locked():
         assert state(run, RUNNING) == ("running", "")
 
@@ -143,7 +144,7 @@ def grid(tmp_path: Path) -> Grid:
 def test_a_run_of_the_same_values_is_known_without_reading_yaml(run: RunFolder, grid: Grid, monkeypatch):
     (cell,) = grid.cells
     config = grid.config(cell)
-    run.write_summary({})
+    run.summary_file.write_text("{}")
     run.cell_file.write_text(yaml.safe_dump({**config, "model": {"rate": {"lr": 0.5}}}))
     run.write_status(Status("done", digest=digest({**config, "model": {"rate": {"lr": 0.5}}})))
     with pytest.raises(InputError, match=r"another model.rate.lr \(0.5, not 0.1\)"):

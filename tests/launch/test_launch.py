@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lab import METRICS
 from PIL import Image
 from slurm_rig import Rig
 
 from lit_resnet.cli import main
 from lit_resnet.launch import pool
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import RESPONSES
 
 RECIPE = {
     "model": {"net": {"depth": 8}, "rate": {"milestones": [300, 450]}},
@@ -74,14 +76,14 @@ def numbers(root: Path) -> dict:
     found = {}
     for cell in CELLS:
         run = RunFolder(root / "tiny" / cell)
-        rows = [{k: v for k, v in row.items() if k != "images_per_second"} for row in run.metrics()]
+        rows = [{k: v for k, v in row.items() if k != "images_per_second"} for row in METRICS.read(run.path)]
         weights = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
         summary = run.summary()
         found[cell] = (
             rows,
-            run.responses(),
+            RESPONSES.read(run.path),
             {name: value.numpy().tobytes() for name, value in weights.items()},
-            (summary["train_error"], summary["test_error"], summary["steps"]),
+            (summary.metrics, summary.steps),
         )
     return found
 

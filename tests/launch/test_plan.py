@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lab import make_summary
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
@@ -19,10 +20,9 @@ BASE = {
     "trainer": {"max_steps": 4, "val_check_interval": 2, "log_every_n_steps": 2, "accelerator": "cpu"},
 }
 CSV = "lightning.pytorch.loggers.CSVLogger"
-SUMMARY = dict.fromkeys(("depth", "params", "macs", "batch_size", "test_error", "train_error"), 1) | {
-    **{"net": "ResNet-8", "family": "cifar", "shortcut": "A", "data": "digits"},
-    **{"steps": 4, "wall_seconds": 12.0},
-}
+SUMMARY = make_summary(
+    net="ResNet-8", depth=8, data="digits", params=1, macs=1, batch_size=1, steps=4, wall_seconds=12.0
+)
 
 
 def write(folder: Path, settings: tuple[str, ...] = (), base: dict[str, Any] = BASE, **content: Any) -> Grid:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lab import make_summary
 from rich.console import Console
 
 from lit_resnet.launch import pool, worker
@@ -49,10 +50,7 @@ def pretend(monkeypatch, act) -> None:
     monkeypatch.setattr(worker, "run", run)
 
 
-SUMMARY = {
-    **{"net": "n", "family": "cifar", "shortcut": "A", "data": "d", "depth": 8, "params": 1, "macs": 1, "steps": 1},
-    **{"batch_size": 1, "test_error": 1.0, "train_error": 1.0, "wall_seconds": 1.0},
-}
+SUMMARY = make_summary(steps=1, wall_seconds=1.0)
 
 
 def note(root: Path, text: str) -> None:

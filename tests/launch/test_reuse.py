@@ -4,18 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab import make_summary
 
 from lit_resnet.grid.grid import Grid, load
 from lit_resnet.launch import reuse
 from lit_resnet.runfolder.folder import RunFolder
 
-SUMMARY = dict.fromkeys(("depth", "params", "macs", "steps", "batch_size", "test_error", "train_error"), 1) | {
-    "net": "ResNet-8",
-    "family": "cifar",
-    "shortcut": "A",
-    "data": "digits",
-    "wall_seconds": 1.0,
-}
+SUMMARY = make_summary(net="ResNet-8", depth=8, data="digits", steps=1, wall_seconds=1.0)
 
 
 def grid(folder: Path, name: str, lr: float = 0.1) -> Grid:

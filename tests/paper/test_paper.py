@@ -5,6 +5,10 @@ import pytest
 from lit_resnet import paper
 
 
+def of(family, depth, shortcut, data=None, **net):
+    return paper.of({"family": family, "depth": depth, "shortcut": shortcut, **net}, data)
+
+
 def rows(table):
     return {row["net"]: row for row in paper.load()[table]["rows"]}
 
@@ -56,20 +60,20 @@ def test_claims():
     ],
 )
 def test_gflops(depth, shortcut, value):
-    assert paper.gflops("imagenet", depth, shortcut) == value
+    assert of("imagenet", depth, shortcut).gflops == value
 
 
 def test_gflops_only_of_the_nets_that_the_paper_has():
-    assert paper.gflops("imagenet", 34, "B") is None
-    assert paper.gflops("imagenet", 50, "A") is None
-    assert paper.gflops("imagenet", 50, "B", stride_on="3x3") is None
-    assert paper.gflops("imagenet", 34, "A", stride_on="3x3") == 3.6  # without bottlenecks it is the same net
-    assert paper.gflops("imagenet", 34, "A", block="single") is None
-    assert paper.gflops("cifar", 50, "B") is None
+    assert of("imagenet", 34, "B").gflops is None
+    assert of("imagenet", 50, "A").gflops is None
+    assert of("imagenet", 50, "B", stride_on="3x3").gflops is None
+    assert of("imagenet", 34, "A", stride_on="3x3").gflops == 3.6  # without bottlenecks it is the same net
+    assert of("imagenet", 34, "A", block="single").gflops is None
+    assert of("cifar", 50, "B").gflops is None
 
 
 def test_params():
-    assert [paper.params("cifar", depth, "A") for depth in (20, 32, 44, 56, 110, 1202)] == [
+    assert [of("cifar", depth, "A").params for depth in (20, 32, 44, 56, 110, 1202)] == [
         0.27,
         0.46,
         0.66,
@@ -77,14 +81,14 @@ def test_params():
         1.7,
         19.4,
     ]
-    assert paper.params("cifar", 20, "B") is None
+    assert of("cifar", 20, "B").params is None
 
 
 def test_test_error():
-    printed = [str(paper.test_error("cifar10", "cifar", depth, "A")) for depth in (20, 32, 44, 56, 110, 1202)]
+    printed = [str(of("cifar", depth, "A", "cifar10").error) for depth in (20, 32, 44, 56, 110, 1202)]
     assert printed == ["8.75", "7.51", "7.17", "6.97", "6.43 (6.61±0.16)", "7.93"]
-    assert paper.test_error("cifar10", "cifar", 110, "A").spread == "6.61±0.16"
-    assert paper.test_error("cifar10", "cifar", 20, "A").spread is None
+    assert of("cifar", 110, "A", "cifar10").error.spread == "6.61±0.16"
+    assert of("cifar", 20, "A", "cifar10").error.spread is None
 
 
 @pytest.mark.parametrize(
@@ -101,4 +105,4 @@ def test_test_error():
     ],
 )
 def test_no_test_error_for_what_the_paper_did_not_measure(data, family, depth, shortcut, block):
-    assert paper.test_error(data, family, depth, shortcut, block=block) is None
+    assert of(family, depth, shortcut, data, block=block).error is None

@@ -6,15 +6,15 @@ import re
 from dataclasses import asdict
 
 import pytest
+from lab import METRICS, NET
 from rich.console import Console
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
-from lit_resnet.nets import NetConfig
 from lit_resnet.report import claims, runs
 from lit_resnet.report.claims import alike, sentences
-from lit_resnet.runfolder.folder import METRICS
+from lit_resnet.runfolder.records import SIGNALS
 
 PAPERS = {"steps": 64_000, "log_every": 3200}
 PLAIN = {"shortcut": "none"}
@@ -35,7 +35,7 @@ def finish(lab, cell, seed=0, *, response=None, spread=None, jitter=0.01, **net)
     run = lab.finish(cell, seed, responses=False, **net)
     layers = range(1, net.get("depth", 20))
     if response:
-        run.write_responses([(f"layer{i}", response * (1 + 0.01 * seed)) for i in layers])
+        lab.responses(run, [(f"layer{i}", response * (1 + 0.01 * seed)) for i in layers])
     if spread is not None:
         rows = [
             {
@@ -48,7 +48,7 @@ def finish(lab, cell, seed=0, *, response=None, spread=None, jitter=0.01, **net)
             for step in (100, 200)
             for i in layers
         ]
-        run.write_signals(rows)
+        SIGNALS.replace(run.path, rows)
     return run
 
 
@@ -222,7 +222,7 @@ def test_an_unfinished_net_leaves_a_true_sentence_open(lab, name):
     last = list(nets)[-1]
     for seed in range(5):
         lab.run(last, seed).summary_file.unlink()
-    asked = {f"model.net.{key}": value for key, value in nets[last].items() if key in alike.NET}
+    asked = {f"model.net.{key}": nets[last].get(key, NET[key]) for key in alike.KIND}
     asked |= {"model.rate.warmup_lr": 0.01} if "warmup_lr" in nets[last] else {}
     grid = lab.grid({"other": {}} | dict.fromkeys(nets) | {last: asked}, seeds=list(range(5)))
     claim = checked(lab, grid)[name]
@@ -271,9 +271,9 @@ def test_throughout_the_training_is_in_each_quarter(lab):
 def test_a_quarter_is_the_mean_of_its_windows(lab):
     run = finish(lab, "a", depth=18, steps=100, log_every=25, **PLAIN, **IMAGENET)
     finish(lab, "b", depth=34, steps=100, log_every=25, **PLAIN, **IMAGENET)
-    rows = [dict.fromkeys(METRICS) | {"step": step, "train_error": step / 2} for step in range(10, 101, 10)]
+    rows = [{"step": step, "train_error": step / 2} for step in range(10, 101, 10)]
     rows[4]["train_error"] = float("nan")  # it diverged there, and guesses: 90 %
-    run.write_metrics([{key: value for key, value in row.items() if value is not None} for row in rows])
+    METRICS.replace(run.path, rows)
     evidence = checked(lab, lab.grid(["a", "b"]))["plain_34_trains_worse"].evidence
     # windows that end at 10, 20 | 30, 40, 50 | 60, 70 | 80, 90, 100
     found = re.findall(r"(\w+) quarter: plain-18 ([\d.]+)", evidence)
@@ -366,12 +366,7 @@ OTHERWISE = [
     ({}, {"batch_size": 64}),
     ({}, {"precision": "bf16-mixed"}),
     ({}, {"block": "single"}),
-    ({"model.rate.lr": 0.01}, {}),
-    ({"model.bn_group": 64}, {}),
-    ({"data.flip": False}, {}),
-    ({"data.val_size": 5000}, {}),
-    ({"trainer.max_steps": 1200}, {}),
-    ({"model.net.stride_on": "3x3"}, {}),
+    ({}, {"setting": "another"}),
 ]
 
 
@@ -380,6 +375,25 @@ def test_only_like_is_compared_with_like(lab, asked, said):
     finish(lab, "a", train_error=3)
     finish(lab, "b", train_error=9, depth=56, **said)
     assert checked(lab, lab.grid({"a": {}, "b": asked})) == {}
+
+
+OTHER_SETTINGS = {
+    "model.rate.lr": 0.01,
+    "model.bn_group": 64,
+    "data.flip": False,
+    "data.val_size": 5000,
+    "trainer.max_steps": 1200,
+    "model.net.stride_on": "3x3",
+    "model.net.family": "imagenet",
+}
+
+
+@pytest.mark.parametrize(("key", "value"), OTHER_SETTINGS.items())
+def test_an_unfinished_net_of_another_setting_is_not_waited_for(lab, key, value):
+    finish(lab, "a", train_error=3)
+    deeper = {"model.net.depth": 56}
+    assert "residual_deeper_trains_no_worse" in checked(lab, lab.grid({"a": {}, "b": deeper}))
+    assert checked(lab, lab.grid({"a": {}, "b": deeper | {key: value}})) == {}
 
 
 @pytest.mark.parametrize(
@@ -490,18 +504,18 @@ def test_a_diverged_run_counts_as_a_guess(lab):
 @pytest.mark.parametrize("signal", [0.0, 1e-5, float("nan"), float("inf")])
 def test_a_signal_that_is_gone_is_not_healthy(lab, signal, column):
     run = finish(lab, "a", spread=0.01, **PLAIN)
-    rows = run.signals()
+    rows = SIGNALS.read(run.path)
     rows[25][column] = signal
-    run.write_signals(rows)
+    SIGNALS.replace(run.path, rows)
     assert checked(lab, lab.grid(["a"]))["plain_signals_healthy"].verdict == "does not hold"
 
 
 def test_signals_are_judged_where_they_are_worst(lab):
     run = finish(lab, "a", spread=0.01, **PLAIN)
-    rows = run.signals()
+    rows = SIGNALS.read(run.path)
     for row in rows[:19]:  # the first sampled iteration
         row["gradient"] = 10.0 ** -row["layer"]
-    run.write_signals(rows)
+    SIGNALS.replace(run.path, rows)
     claim = checked(lab, lab.grid(["a"]))["plain_signals_healthy"]
     assert claim.verdict == "does not hold"
     assert "plain-20 18.0 > 3" in claim.evidence
@@ -514,9 +528,12 @@ def test_what_no_run_measured_is_not_looked_for(lab):
     assert not {"residual_responses_smaller", "plain_signals_healthy"} & set(found)
 
 
-def test_the_net_of_a_grid_that_does_not_say_it():
-    made = NetConfig()
-    assert {key: getattr(made, key) for key in alike.NET} == alike.NET
+def test_what_a_cell_does_not_say_is_as_in_a_finished_run_that_did_not_say_it(lab):
+    finish(lab, "a", block="single", depth=32)
+    found = runs.read(lab.grid({"a": {"model.net.depth": 32}, "b": {"model.net.depth": 44}, "c": {}}), lab.root)
+    ((a, b),) = [group.nets for group in alike.groups(found)]
+    assert (a.name, a.block, a.depth, len(a.runs)) == ("ResNet-32", "single", 32, 1)
+    assert (b.name, b.block, b.shortcut, b.depth, b.runs) == ("b", "single", "A", 44, ())
 
 
 def test_a_depth_that_is_none_is_one_clear_line(lab):

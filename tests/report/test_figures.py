@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from lab import METRICS
 from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
@@ -10,6 +11,7 @@ from lit_resnet.grid.asked import Asked
 from lit_resnet.report import figures, runs
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import render
+from lit_resnet.runfolder.records import SIGNALS
 
 ALL = {"figures": ["fig1", "fig6", "fig7", "gradients"]}
 
@@ -198,16 +200,16 @@ def test_vgg_is_in_no_figure(lab):
 def test_fig4_shows_what_comes_after_the_first_descent(lab, logged, limits):
     run = lab.photographs("A", depth=34)
     steps = [40, 80, 120, 160, *range(300, 801, 100)]  # the second tenth is from 80 to 160
-    run.write_metrics([{"step": step, "train_error": error} for step, error in zip(steps, logged, strict=True)])
+    METRICS.replace(run.path, [{"step": step, "train_error": error} for step, error in zip(steps, logged, strict=True)])
     (ax,) = draw(lab, lab.grid(["A"], report={"figures": ["fig4"]}))["fig4"].figure.axes
     assert ax.get_ylim() == limits
 
 
 def test_fig7_in_order_and_ranked(lab):
     grid = lab.grid(["plain", "res"], seeds=[0, 1], report=ALL)
-    lab.finish("plain", 0, shortcut="none").write_responses([("a", 0.9), ("b", 0.3), ("c", 0.6)])
-    lab.finish("plain", 1, shortcut="none").write_responses([("a", 0.7), ("b", 0.5), ("c", 0.8)])
-    lab.finish("res", 0).write_responses([("a", 0.2), ("b", 0.1), ("c", 0.4)])
+    lab.responses(lab.finish("plain", 0, shortcut="none"), [("a", 0.9), ("b", 0.3), ("c", 0.6)])
+    lab.responses(lab.finish("plain", 1, shortcut="none"), [("a", 0.7), ("b", 0.5), ("c", 0.8)])
+    lab.responses(lab.finish("res", 0), [("a", 0.2), ("b", 0.1), ("c", 0.4)])
     lab.finish("res", 1, responses=False)
     top, bottom = draw(lab, grid)["fig7"].figure.axes
     assert [list(line.get_ydata()) for line in top.get_lines()] == [
@@ -222,8 +224,8 @@ def test_fig7_in_order_and_ranked(lab):
 
 def test_fig7_leaves_out_a_seed_that_diverged(lab):
     grid = lab.grid(["res"], seeds=[0, 1], report=ALL)
-    lab.finish("res", 0).write_responses([("a", 0.2), ("b", 0.1)])
-    lab.finish("res", 1, diverged=True).write_responses([("a", float("nan")), ("b", 0.3)])
+    lab.responses(lab.finish("res", 0), [("a", 0.2), ("b", 0.1)])
+    lab.responses(lab.finish("res", 1, diverged=True), [("a", float("nan")), ("b", 0.3)])
     top, _ = draw(lab, grid)["fig7"].figure.axes
     assert list(top.get_lines()[0].get_ydata()) == [0.2, 0.1]
 
@@ -243,10 +245,10 @@ def test_gradients_over_the_place_in_the_net(lab):
         rows = signals(
             step200=[8.0 * factor, 2.0 * factor, 1.0 * factor], step400=[0.2 * factor, 0.4 * factor, 0.1 * factor]
         )
-        lab.finish("plain", seed, shortcut="none").write_signals(rows)
-    lab.finish("res", 0).write_signals(signals(step200=[3.0, 2.0, 1.0]))
-    lab.finish("deep", 0, depth=56).write_signals(signals(step200=[5.0, 4.0, 3.0, 2.0, 1.0]))
-    lab.finish("deep", 1, depth=56, diverged=True).write_signals(signals(step200=[float("nan")] * 5))
+        SIGNALS.replace(lab.finish("plain", seed, shortcut="none").path, rows)
+    SIGNALS.replace(lab.finish("res", 0).path, signals(step200=[3.0, 2.0, 1.0]))
+    SIGNALS.replace(lab.finish("deep", 0, depth=56).path, signals(step200=[5.0, 4.0, 3.0, 2.0, 1.0]))
+    SIGNALS.replace(lab.finish("deep", 1, depth=56, diverged=True).path, signals(step200=[float("nan")] * 5))
     drawing = draw(lab, grid)["gradients"]
     variance, _, gradient, residual = drawing.figure.axes
     (line,) = gradient.get_lines()
@@ -262,7 +264,7 @@ def test_gradients_over_the_place_in_the_net(lab):
 
 
 def test_small_differences_do_not_look_dramatic(lab):
-    lab.finish("res").write_signals(signals(step200=[1.0, 0.9, 1.1]))
+    SIGNALS.replace(lab.finish("res").path, signals(step200=[1.0, 0.9, 1.1]))
     for ax in draw(lab, lab.grid(["res"], report=ALL))["gradients"].figure.axes:
         low, high = ax.get_ylim()
         assert ax.get_yscale() == "log"
@@ -280,7 +282,7 @@ def test_a_figure_without_data_says_why(lab):
 
 
 def test_fig4_without_curves_says_so(lab):
-    lab.photographs("A").metrics_file.unlink()
+    METRICS.file(lab.photographs("A").path).unlink()
     drawing = draw(lab, lab.grid(["A"], report={"figures": ["fig4"]}))["fig4"]
     assert drawing.figure is None
     assert "No finished run left a curve" in drawing.caption
@@ -298,9 +300,12 @@ def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):
 
 def test_damaged_metrics_name_the_file(lab):
     grid = lab.grid(["res-20"], report=ALL)
-    lab.finish("res-20").metrics_file.write_text("step,train_error\nx,y\n")
-    with pytest.raises(InputError, match=r"res-20-seed0/metrics\.csv, line 2"):
-        draw(lab, grid)
+    file = METRICS.file(lab.finish("res-20").path)
+    head = ",".join(METRICS.columns) + "\n"
+    for content, line in {f"{head}x,y\n": 2, f"{head}1,,,,,,,\n2,,,,,,,,\n": 3, "step,train_error\n1,2.0\n": 1}.items():
+        file.write_text(content)
+        with pytest.raises(InputError, match=rf"res-20-seed0/metrics\.csv, line {line}: damaged"):
+            draw(lab, grid)
 
 
 def luminance(depth):

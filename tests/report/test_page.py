@@ -8,8 +8,10 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from lab import METRICS, make_summary
 
 from lit_resnet.grid.asked import Asked
+from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR
 from lit_resnet.report import runs, write
 from lit_resnet.report.page import explore
 from lit_resnet.report.page.odd import far, odd
@@ -116,21 +118,21 @@ def test_the_odd_runs_are_named(found):
 
 def test_a_run_that_got_lost_is_odd(lab):
     lost = lab.finish("res-20", test_error=14.0)
-    rows = lost.metrics()
+    rows = METRICS.read(lost.path)
     rows[-3]["test_error"] = 8.0
-    lost.write_metrics(rows)
+    METRICS.replace(lost.path, rows)
     found = runs.read(Asked(lab.grid(["res-20"]), root=lab.root))
-    assert found.runs[0].best_test_error == 8.0
+    assert found.runs[0].best(TEST_ERROR) == 8.0
     assert odd(found) == ["ended 6.00 points above its best"]
 
 
 def test_curves_are_whole_where_they_fit(found):
     thinned = thin(found)
-    assert thinned.strides == {"train": 1, "test": 1}
-    assert thinned.note() == "Every logged error is drawn."
+    assert thinned.strides == {TRAIN_ERROR: 1, TEST_ERROR: 1}
+    assert thinned.note() == "Every logged value is drawn."
     for run, curves in zip(found.runs, thinned.curves, strict=True):
-        for kind, (steps, errors) in curves.items():
-            logged = [(row["step"], row[f"{kind}_error"]) for row in run.metrics if row[f"{kind}_error"] is not None]
+        for name, (steps, errors) in curves.items():
+            logged = [(row["step"], row[name]) for row in run.metrics if row[name] is not None]
             assert list(zip(thinned.steps[steps], errors, strict=True)) == [(s, round(100 * e)) for s, e in logged]
     assert len(thinned.steps) == 4, "runs that log alike share their steps; one has come half way"
 
@@ -138,31 +140,31 @@ def test_curves_are_whole_where_they_fit(found):
 def test_curves_are_thinned_alike_and_keep_their_last_point(found):
     thinned = thin(found, points=60)
     logged = sum(len(run.metrics) for run in found.runs)
-    assert thinned.strides == {"train": -(-logged // 60), "test": -(-logged // 120)}
+    assert thinned.strides == {TRAIN_ERROR: -(-logged // 60), TEST_ERROR: -(-logged // 120)}
     assert sum(len(errors) for run in thinned.curves for _, errors in run.values()) <= 120 + 2 * len(found.runs)
     for run, curves in zip(found.runs, thinned.curves, strict=True):
         for steps, _ in curves.values():
             assert thinned.steps[steps][-1] == run.metrics[-1]["step"]
     kept = "every 6th train error and every 3rd test error of a run is drawn, and the last"
-    assert thinned.note() == f"Thinned: of the logged errors only {kept}."
+    assert thinned.note() == f"Thinned: of the logged values only {kept}."
 
 
 def test_a_damaged_curve_of_an_unfinished_run_stops_no_report(lab):
     lab.finish("a")
-    lab.run("a", 1).metrics_file.write_text("step,what\n1,2\n")
-    assert "train" not in thin(runs.read(Asked(lab.grid(["a"], seeds=[0, 1]), root=lab.root))).curves[1]
+    METRICS.file(lab.run("a", 1).path).write_text("step,what\n1,2\n")
+    assert "train_error" not in thin(runs.read(Asked(lab.grid(["a"], seeds=[0, 1]), root=lab.root))).curves[1]
 
 
 def test_no_number_is_no_point(lab):
     run = lab.finish("res-20")
-    rows = run.metrics()
+    rows = METRICS.read(run.path)
     rows[1]["test_error"], rows[2]["train_error"] = float("nan"), float("inf")
-    run.write_metrics(rows)
-    run.write_summary({**run.summary(), "train_error": float("nan")})
+    METRICS.replace(run.path, rows)
+    run.write_summary(make_summary(train_error=float("nan")))
     report = write(Asked(lab.grid(["res-20"]), root=lab.root))
     data = json.loads(DATA.search(report.page.read_text())[1], parse_constant=pytest.fail)
     (run,) = data["runs"]
-    assert (len(run["train"][1]), len(run["test"][1])) == (23, 11)
+    assert tuple(len(run["curves"][name][1]) for name in ("train_error", "test_error")) == (23, 11)
 
 
 def test_without_a_script_the_list_is_whole_and_there_are_no_controls(page, found):
@@ -302,7 +304,7 @@ def test_curves_are_drawn_toggled_and_named(page, tmp_path):
         $("draw-all").click();
         set(select("shortcut"), "A");
         set(select("depth"), "20");
-        $("train").click();
+        $("curve-train_error").click();
         $("log").click();
         await drawn();
         const box = $("over").getBoundingClientRect();
@@ -361,12 +363,12 @@ def many(lab, cells: int, seeds: int, log_every: int, figures: list[str]) -> Pat
             run = lab.finish(name, seed, **net, test_error=7 + i / 100 + seed / 10, responses=False)
             if lines is None:
                 lab.curves(run, 64_000, log_every, 90.0, 0.5, 8.0)
-                rows = run.metrics()
+                rows = METRICS.read(run.path)
                 for row in rows:
                     row["test_error"] = row["test_error"] if row["step"] % 400 == 0 else None
-                run.write_metrics(rows)
-                lines = run.metrics_file.read_bytes()
-            run.metrics_file.write_bytes(lines)
+                METRICS.replace(run.path, rows)
+                lines = METRICS.file(run.path).read_bytes()
+            METRICS.file(run.path).write_bytes(lines)
     return write(Asked(lab.grid(grid, seeds=list(range(seeds)), report={"figures": figures}), root=lab.root)).page
 
 
@@ -375,7 +377,7 @@ def test_a_hundred_runs_are_a_small_page(lab):
     size = page.stat().st_size
     print(f"\n100 runs of 640 rows: {size / 1e6:.2f} MB")
     assert size < 3e6
-    assert "Every logged error is drawn." in page.read_text()
+    assert "Every logged value is drawn." in page.read_text()
 
 
 @in_browser
@@ -401,7 +403,7 @@ def test_a_thousand_runs_do_not_freeze(lab, tmp_path):
         found.failed = $("shown").textContent;
         timed("reset", () => $("reset").click());
         $("mean").click();
-        $("train").click();
+        $("curve-train_error").click();
         await drawn();
         const box = $("over").getBoundingClientRect();
         const at = { clientX: box.left + 600, clientY: box.top + 200 };

@@ -69,7 +69,7 @@ def test_gflops_beside_the_papers(table):
     ours, theirs = table.rows[-2][2:], table.rows[-1][2:]
     assert ours == ("1.79", "3.64", "3.86", "7.57", "11.28")
     assert [float(cell) for cell in theirs] == [
-        paper.gflops("imagenet", depth, shortcut)
+        paper.of({"family": "imagenet", "depth": depth, "shortcut": shortcut}).gflops
         for depth, shortcut in ((18, "A"), (34, "A"), (50, "B"), (101, "B"), (152, "B"))
     ]
 

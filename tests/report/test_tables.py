@@ -193,6 +193,9 @@ def test_damage_names_the_file(lab):
     run.summary_file.write_text("{")
     with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
         runs.read(Asked(grid, root=lab.root))
-    run.write_summary({"net": "ResNet-20", "family": "cifar", "shortcut": "A", "data": "cifar10", "depth": 20})
-    with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
+    run.summary_file.write_text('{"net": "ResNet-20", "data": "cifar10"}')
+    with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged \(net_config is missing\); move"):
+        runs.read(Asked(grid, root=lab.root))
+    run.summary_file.write_text('{"net": "ResNet-20", "family": "cifar", "depth": 20, "shortcut": "A"}')
+    with pytest.raises(InputError, match=r"summary\.json: written by an earlier version, without net_config; move"):
         runs.read(Asked(grid, root=lab.root))

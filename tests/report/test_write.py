@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
+from lab import METRICS
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.report import write
-from lit_resnet.runfolder.folder import METRICS
 from lit_resnet.runfolder.status import Status
 
 HOSTILE = "<script>alert('1')</script> & \"two\" {{ 7 * 7 }} </title>"
@@ -141,7 +141,7 @@ def test_the_papers_tables_are_files_and_on_the_page(of_photographs):
     assert page.open == []
     downloads = [unquote(link).partition(",")[2] for link in page.links if link.startswith("data:")]
     assert downloads == [text for table in of_photographs.tables.values() for text in table.files().values()]
-    heads = [text.index(words) for words in ("<h2>Errors", "Table 2: ", "Table 5: ", "<h3>All nets", "<h2>Figures")]
+    heads = [text.index(words) for words in ("<h2>Results", "Table 2: ", "Table 5: ", "<h3>All nets", "<h2>Figures")]
     assert heads == sorted(heads)
     assert re.search(r"18 layers</td>\s*<td>27.50</td>\s*<td>27.94</td>\s*<td>27.50</td>\s*<td>27.88</td>", text)
     assert re.search(r"ResNet \(ILSVRC&#39;15\)</td>\s*<td>2</td>\s*<td>4.31</td>\s*<td>3.57</td>", text)
@@ -175,7 +175,8 @@ def test_the_page_shows_our_number_beside_the_papers_and_every_run(report):
 
 def test_the_page_begins_with_the_papers_sentences(report):
     text = report.page.read_text()
-    assert text.index("Deep Residual Learning") < text.index(report.claims.found[0].sentence) < text.index("<h2>Errors")
+    first = report.claims.found[0].sentence
+    assert text.index("Deep Residual Learning") < text.index(first) < text.index("<h2>Results")
     assert {claim.verdict for claim in report.claims.found} == {"holds", "does not hold", "not enough runs"}
     for claim in report.claims.found:  # a word, and a colour
         assert re.search(rf'<span class="verdict {claim.verdict.replace(" ", "-")}">{claim.verdict}</span>', text)
@@ -195,12 +196,12 @@ def test_every_curve_is_in_one_file(shared, report):
     content = (report.folder / "curves.csv.gz").read_bytes()
     assert content[4:8] == bytes(4)  # no time of writing
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(content).decode())))
-    assert list(rows[0]) == ["cell", "seed", *METRICS]
+    assert list(rows[0]) == ["cell", "seed", *METRICS.columns]
     runs = [("plain-20", "0"), ("plain-20", "1"), ("plain-20", "2"), ("res-20", "0"), ("res-20", "1"), ("res-20", "2")]
     assert list(dict.fromkeys((row["cell"], row["seed"]) for row in rows)) == [*runs, ("res-56", "0")]
     mine = [row for row in rows if (row["cell"], row["seed"]) == ("res-20", "1")]
-    logged = shared.run("res-20", 1).metrics()
-    assert [{key: float(row[key]) if row[key] else None for key in METRICS} for row in mine] == logged
+    logged = METRICS.read(shared.run("res-20", 1).path)
+    assert [{key: float(row[key]) if row[key] else None for key in METRICS.columns} for row in mine] == logged
 
 
 def test_a_second_report_is_the_same(shared, grid, report):

@@ -49,7 +49,7 @@ def test_a_run_of_given_images(tmp_path: Path):
     }
     folder = RunFolder(tmp_path / "run")
     assert train(bench.RunOfImages(config, (images, labels, images[:16], labels[:16])), folder)
-    assert folder.summary()["train_error"] < 20
+    assert folder.summary().metrics["train_error"] < 20
     assert not (tmp_path / "none").exists()
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import signal
+import subprocess
 import time
 from collections.abc import Iterable
 from itertools import chain
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from lab import METRICS
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 
@@ -26,10 +28,13 @@ from lit_resnet.run import run
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
+from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
+from lit_resnet.task import CLASSIFICATION
 from lit_resnet.training import disk, recorder
 from lit_resnet.training.classifier import LitResNet
 from lit_resnet.training.schedule import Rate
+from lit_resnet.training.stop import StopRequest
 from lit_resnet.training.weights import load_weights
 
 STEPS, VAL, LOG = 24, 8, 6
@@ -64,13 +69,14 @@ def whole(tmp_path_factory) -> RunFolder:
 
 def outcome(folder: RunFolder) -> dict:
     """All numbers that must not depend on when a run was interrupted: those but times."""
-    rows = folder.metrics()
+    rows = METRICS.read(folder.path)
     for row in rows:
         row.pop("images_per_second")
-    summary = {k: v for k, v in folder.summary().items() if k.endswith("_error") or k in ("steps", "params", "macs")}
-    summary["warmup_steps"] = folder.summary()["warmup_steps"]
+    found = folder.summary()
+    summary = {**found.metrics, "params": found.params, "macs": found.macs, "steps": found.steps}
+    summary |= {"warmup_steps": found.warmup_steps, "setting": found.setting}
     weights = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
-    measured = {"responses": folder.responses(), "signals": folder.signals()}
+    measured = {"responses": RESPONSES.read(folder.path), "signals": SIGNALS.read(folder.path)}
     return {"metrics": rows, "summary": summary, "weights": weights, **measured}
 
 
@@ -86,34 +92,34 @@ def test_the_run_folder(whole: RunFolder):
     status, summary = whole.status(), whole.summary()
     assert (status.state, status.step, status.max_steps, status.attempts) == ("done", STEPS, STEPS, 1)
     assert torch.__version__.startswith(status.versions["torch"])
-    assert summary["net"] == "ResNet-8"
-    assert (summary["num_classes"], summary["in_channels"], summary["data"]) == (10, 1, "digits")
-    assert (summary["steps"], summary["batch_size"], summary["seed"]) == (STEPS, 32, 1)
-    rows = whole.metrics()
+    assert summary.net == "ResNet-8"
+    assert (summary.net_config["num_classes"], summary.net_config["in_channels"], summary.data) == (10, 1, "digits")
+    assert (summary.steps, summary.batch_size, summary.seed) == (STEPS, 32, 1)
+    rows = METRICS.read(whole.path)
     assert [row["step"] for row in rows] == [6, 8, 12, 16, 18, 24]
     assert [row["step"] for row in rows if row["train_error"] is not None] == [6, 12, 18, 24]
     assert [row["step"] for row in rows if row["test_error"] is not None] == [8, 16, 24]
-    assert summary["test_error"] == rows[-1]["test_error"]
-    assert summary["train_error"] == rows[-1]["train_error"]
+    assert summary.metrics["test_error"] == rows[-1]["test_error"]
+    assert summary.metrics["train_error"] == rows[-1]["train_error"]
     # Training error over a window: a whole number of its 6 x 32 images.
     assert all(
         abs(row["train_error"] * LOG * 32 / 100 - round(row["train_error"] * LOG * 32 / 100)) < 0.01
         for row in rows
         if row["train_error"] is not None
     )
-    assert len(whole.responses()) == 7
-    assert all(row["std"] > 0 for row in whole.responses())
+    assert len(RESPONSES.read(whole.path)) == 7
+    assert all(row["std"] > 0 for row in RESPONSES.read(whole.path))
 
 
 def test_learning_rate_warms_up_and_falls_at_the_milestones(whole: RunFolder):
     # The rate that an iteration was trained with: iterations 15 and 21 are the first after a milestone.
-    assert whole.summary()["warmup_steps"] == 10
-    rates = {row["step"]: row["lr"] for row in whole.metrics() if row["lr"] is not None}
+    assert whole.summary().warmup_steps == 10
+    rates = {row["step"]: row["lr"] for row in METRICS.read(whole.path) if row["lr"] is not None}
     assert rates == pytest.approx({6: 0.02, 12: 0.1, 18: 0.01, 24: 0.001})
 
 
 def test_signals_of_every_seventh_iteration(whole: RunFolder):
-    rows = whole.signals()
+    rows = SIGNALS.read(whole.path)
     assert [(row["step"], row["layer"]) for row in rows] == [(s, n) for s in (7, 14, 21) for n in range(1, 8)]
     assert all(row["variance"] > 0 and row["gradient"] > 0 for row in rows)
 
@@ -154,7 +160,7 @@ def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
     bare_loop(net.train(), chain.from_iterable(data.train_dataloader()), precision)
     trained = build(cli.model.config)
     load_weights(trained, folder.checkpoints / "last.ckpt")
-    assert folder.summary()["warmup_steps"] == 10
+    assert folder.summary().warmup_steps == 10
     for (name, a), b in zip(net.state_dict().items(), trained.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5 if precision == "32-true" else 1e-2, atol=1e-6, msg=name)
 
@@ -187,7 +193,7 @@ def test_a_warm_up_that_never_ends_is_told(tmp_path: Path, capsys):
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(config(rate={"warmup_error": 1})), folder)
     assert "the warm-up never ended: the training error stayed at 1 % or more" in capsys.readouterr().err
-    assert folder.summary()["warmup_steps"] is None
+    assert folder.summary().warmup_steps is None
 
 
 def test_a_laptop_of_apple_trains_on_its_cpu(monkeypatch):
@@ -332,7 +338,7 @@ def test_a_stop_does_not_wait_for_the_end_of_a_long_evaluation(whole: RunFolder,
         )
         assert not train(RunCLI(config()), folder)
     assert "stopped at iteration 13; the next attempt goes on from iteration 13" in capsys.readouterr().err
-    assert [row["step"] for row in folder.metrics()] == [6, 8, 12]
+    assert [row["step"] for row in METRICS.read(folder.path)] == [6, 8, 12]
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
 
@@ -400,7 +406,7 @@ def test_killed_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeyp
     [
         (run, "_prepare"),
         (recorder.Recorder, "on_train_end"),
-        (RunFolder, "write_responses"),
+        (run, "_keep_responses"),
         (RunFolder, "write_summary"),
     ],
 )
@@ -522,10 +528,10 @@ def test_the_last_model_is_the_one_reported(tmp_path: Path, monkeypatch):
     uneven["trainer"]["max_steps"] = 10  # evaluated at 8, and once more at the end
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(uneven), folder)
-    rows = folder.metrics()
+    rows = METRICS.read(folder.path)
     assert [row["step"] for row in rows] == [6, 8, 10], "one row a step"
     assert [row["step"] for row in rows if row["test_error"] is not None] == [8, 10]
-    assert folder.summary()["test_error"] == rows[-1]["test_error"]
+    assert folder.summary().metrics["test_error"] == rows[-1]["test_error"]
 
     killed = RunFolder(tmp_path / "killed")
 
@@ -548,7 +554,7 @@ def test_errors_and_losses_are_those_of_all_images(whole: RunFolder):
     (images, labels) = data.test
     with torch.inference_mode():
         logits = net((images - data.mean) / 255).double()
-    last = whole.metrics()[-1]
+    last = METRICS.read(whole.path)[-1]
     assert last["test_error"] == pytest.approx(100 * (logits.argmax(1) != labels).double().mean().item(), abs=1e-4)
     # 500 images in batches of 32: the last batch is short, and each of its images counts as one.
     assert last["test_loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-5)
@@ -560,8 +566,8 @@ def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolde
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend="eager"))
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(config(speed={"compile": True}, signals_every=None)), folder)
-    measured = [row["std"] for row in folder.responses()]
-    assert measured == pytest.approx([row["std"] for row in whole.responses()], rel=1e-3)
+    measured = [row["std"] for row in RESPONSES.read(folder.path)]
+    assert measured == pytest.approx([row["std"] for row in RESPONSES.read(whole.path)], rel=1e-3)
 
 
 def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path):
@@ -579,17 +585,17 @@ def test_a_held_out_split_has_its_own_error(tmp_path: Path):
     split["data"]["val_size"] = 97
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(split), folder)
-    errors = [row["val_error"] for row in folder.metrics() if row["val_error"] is not None]
+    errors = [row["val_error"] for row in METRICS.read(folder.path) if row["val_error"] is not None]
     assert len(errors) == 3
     assert errors[-1] * 97 / 100 == pytest.approx(round(errors[-1] * 97 / 100), abs=1e-3)
-    assert folder.summary()["val_error"] == errors[-1]
+    assert folder.summary().metrics["val_error"] == errors[-1]
 
 
 def test_a_run_that_diverges_says_so(tmp_path: Path, whole: RunFolder):
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(config(rate={"lr": 1e30})), folder)
-    assert folder.summary()["diverged"]
-    assert not whole.summary()["diverged"]
+    assert folder.summary().diverged
+    assert not whole.summary().diverged
 
 
 def test_a_third_death_without_getting_further_is_a_failure(tmp_path: Path, monkeypatch):
@@ -680,14 +686,14 @@ def test_wrong_values_are_told_in_one_line(wrong: dict, message: str):
 
 def test_metrics_file_survives_a_half_written_line(whole: RunFolder, tmp_path: Path):
     folder = RunFolder(tmp_path)
-    text = whole.metrics_file.read_text()
-    folder.metrics_file.write_text(text[:-10])
-    assert [row["step"] for row in folder.metrics()] == [6, 8, 12, 16, 18]
-    with whole.metrics_file.open() as file:
+    text = METRICS.file(whole.path).read_text()
+    METRICS.file(folder.path).write_text(text[:-10])
+    assert [row["step"] for row in METRICS.read(folder.path)] == [6, 8, 12, 16, 18]
+    with METRICS.file(whole.path).open() as file:
         assert next(csv.reader(file))[0] == "step"
-    folder.metrics_file.write_text(text + "x,y\n")
+    METRICS.file(folder.path).write_text(text + "x,y\n")
     with pytest.raises(InputError, match="line 8: damaged"):
-        folder.metrics()
+        METRICS.read(folder.path)
 
 
 def test_damaged_json_is_named(tmp_path: Path):
@@ -698,3 +704,30 @@ def test_damaged_json_is_named(tmp_path: Path):
     folder.summary_file.write_text(json.dumps([1]))
     with pytest.raises(InputError, match=r"summary.json: damaged"):
         folder.summary()
+
+
+def test_the_commit_and_whether_the_tree_is_dirty_are_recorded(tmp_path: Path, monkeypatch):
+    package = tmp_path / "lit_resnet"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(run.lit_resnet, "__file__", str(package / "__init__.py"))
+    assert run._git() == (None, None), "no checkout"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    (package / "untracked.txt").write_text("")
+    commit, dirty = run._git()
+    assert (len(commit), dirty) == (40, False)
+    (package / "__init__.py").write_text("changed = True\n")
+    assert run._git() == (commit, True)
+
+
+def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path):
+    logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
+    logger.resume(0)
+    logger.log_metrics({"test_error": 9.0, "epoch": 0}, step=5)
+    with pytest.raises(InputError, match="^val_loss was logged, but is no metric of the task classification: declare"):
+        logger.log_metrics({"val_error": 9.0, "val_loss": 0.3}, step=5)
+    logger.write_row()
+    assert [(row["step"], row["test_error"]) for row in METRICS.read(tmp_path)] == [(5, 9.0)]
+    assert logger.newest == {"test_error": 9.0}

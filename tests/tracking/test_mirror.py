@@ -1,15 +1,19 @@
 """Run folders in W&B and back: the real client against a stand-in server; and what training may not feel of it."""
 
 import gzip
+import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from lab import METRICS
 
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import load
@@ -61,10 +65,10 @@ def finish_all(lab, grid: str) -> None:
     begin(lab.finish("plain-20", 0, test_error=9.0, **plain), grid)
     begin(lab.finish("plain-20", 1, test_error=9.5, train_error=0.25, **plain), grid)
     broken = begin(lab.finish("residual-20", 0, test_error=90.0, diverged=True), grid)
-    rows = broken.metrics()
+    rows = METRICS.read(broken.path)
     rows[-1]["train_loss"] = math.nan
-    broken.write_metrics(rows)
-    broken.write_responses([(f"layer{i}", math.nan) for i in range(1, 20)])
+    METRICS.replace(broken.path, rows)
+    lab.responses(broken, [(f"layer{i}", math.nan) for i in range(1, 20)])
     lab.judge(broken, "cifar10", **{"ten-crop": (8.0, None)})
     failed = begin(lab.run("residual-20", 1), grid)
     failed.write_status(Status("failed", step=100, max_steps=600, attempts=3, error="killed by signal 9"))
@@ -119,7 +123,7 @@ def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wa
     assert "1 uploaded, 3 there already" in more.stderr
     assert run.summary["evaluation/ten-crop"]["top1_error"] == 7.5
     steps = [row["_step"] for row in run.history]
-    assert steps == [row["step"] for row in lab.run("plain-20", 0).metrics()], "no row came twice"
+    assert steps == [row["step"] for row in METRICS.read(lab.run("plain-20", 0).path)], "no row came twice"
 
 
 def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_server):
@@ -133,20 +137,20 @@ def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_s
 
     with run.locked():
         run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-        run.write_metrics(rows[:5])
+        METRICS.replace(run.path, rows[:5])
         beside = lines.follow(grid, lab.root, "plain-20-seed0")
         wait_until(lambda: len(sent()) == 4)  # to the fifth an evaluation may come
         os.killpg(beside.pid, signal.SIGKILL)
         beside.communicate()
-        run.write_metrics(rows[:3])  # a resume from an earlier checkpoint
+        METRICS.replace(run.path, rows[:3])  # a resume from an earlier checkpoint
         beside = lines.follow(grid, lab.root, "plain-20-seed0")
         for row in rows[3:8]:
-            run.append_metrics(row)
+            METRICS.append(run.path, [row])
         wait_until(lambda: len(sent()) == 7)
         for row in rows[8:]:
-            run.append_metrics(row)
+            METRICS.append(run.path, [row])
     begin(lab.finish("plain-20", 0, shortcut="none", responses=False), grid)
-    run.write_metrics(rows)
+    METRICS.replace(run.path, rows)
     _, words = beside.communicate("", timeout=150)
     assert beside.returncode == 0, words
     assert sent() == [row["step"] for row in rows]
@@ -180,7 +184,7 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
     for attempt in range(2):  # the first one is killed
         with run.locked():
             run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-            run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(attempt + 3)])
+            METRICS.replace(run.path, [{"step": 25 * k, "train_error": 50.0} for k in range(attempt + 3)])
             beside = lines.follow(grid, lab.root, "plain-20-seed0", WANDB_MODE="offline")
             wait_until(lambda: len(list(run.wandb.glob("offline-run-*/*.wandb"))) == 1)
             if attempt == 0:
@@ -196,7 +200,7 @@ def test_offline_then_sync(lab, grid, lines, wandb_server):
     assert "4 uploaded" in synced.stderr
     assert list(run.wandb.glob("offline-run-*")) == [], "it would double what was uploaded"
     steps = [row["_step"] for row in next(r for r in wandb_server.runs.values() if "plain-20-seed0" in r.id).history]
-    assert steps == [row["step"] for row in run.metrics()]
+    assert steps == [row["step"] for row in METRICS.read(run.path)]
     theirs = lines.run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet")
     assert theirs.returncode == 0, theirs.stderr
     folder = lab.root / "from-wandb" / "lab" / "lit-resnet" / "tiny"
@@ -213,7 +217,7 @@ def test_another_training_of_the_same_cell_is_not_mixed_in(lab, grid, lines, wan
     assert synced.returncode == 1
     assert "is of another training of the same cell; delete it there, or set WANDB_PROJECT" in synced.stderr
     assert (there.history, there.summary["test_error"]) == (before[0], before[1]["test_error"])
-    assert run.summary()["test_error"] == 1.0
+    assert run.summary().metrics["test_error"] == 1.0
 
 
 @pytest.mark.parametrize("trouble", ["500", "hang", "refuse", "key", "malformed key", "dies"])
@@ -226,7 +230,7 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     run = begin(lab.run("plain-20", 0), grid)
     with run.locked():
         run.write_status(Status("running", started=1e9, step=1, max_steps=600))
-        run.write_metrics([{"step": 25 * k, "train_error": 50.0} for k in range(1, 7)])
+        METRICS.replace(run.path, [{"step": 25 * k, "train_error": 50.0} for k in range(1, 7)])
         beside = lines.follow(grid, lab.root, "plain-20-seed0", **env)
         wait_until(lambda: list(run.wandb.glob("*run-*/*.wandb")))
         if trouble == "dies":
@@ -246,7 +250,7 @@ def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, w
     synced = lines.run("wandb", "sync", grid, "--root", lab.root)
     assert "1 uploaded" in synced.stderr
     (there,) = wandb_server.runs.values()
-    assert [row["_step"] for row in there.history] == [row["step"] for row in run.metrics()]
+    assert [row["_step"] for row in there.history] == [row["step"] for row in METRICS.read(run.path)]
 
 
 def test_an_ensemble_is_mirrored_too(lab, lines, wandb_server):
@@ -267,6 +271,29 @@ def test_an_ensemble_is_mirrored_too(lab, lines, wandb_server):
     here, there = (root / "tiny" / "report" for root in (lab.root, lab.root / "from-wandb" / "lab" / "lit-resnet"))
     assert files(there) == files(write(Asked(grid, root=lab.root)).folder)
     assert "4.31" in (here / "table5.csv").read_text()
+
+
+def test_a_metric_that_is_declared_is_in_wandb_and_comes_back(lab, toy, lines, wandb_server):
+    grid = lab.toy_grid(["small"], seeds=[0])
+    begin(lab.finish_toy("small", 0, [0.1, 0.75, 0.5]), grid)
+
+    def run(*args: str) -> subprocess.CompletedProcess:
+        words = ", ".join(map(repr, map(str, args)))
+        code = f"from lab import TASKS, TOY; TASKS['toy'] = TOY; from lit_resnet.cli import main; main([{words}])"
+        env = lines.env | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+
+    synced = run("wandb", "sync", grid, "--root", lab.root)
+    assert "1 uploaded" in synced.stderr, synced.stderr
+    (there,) = wandb_server.runs.values()
+    assert [row["quality"] for row in there.history] == [0.1, 0.75, 0.5]
+    assert (there.summary["quality"], there.summary["best_quality"]) == (0.5, 0.75)
+    assert not [key for key in there.summary if "error" in key and key != "error"]
+    theirs = run("report", grid, "--root", lab.root, "--from", "wandb:lab/lit-resnet", "--format", "json")
+    assert json.loads(theirs.stdout)[0]["quality_best"] == 0.5, theirs.stderr
+    restored = RunFolder(lab.root / "from-wandb" / "lab" / "lit-resnet" / "toys" / "small-seed0")
+    assert (restored.status().task, restored.status().newest) == ("toy", {"quality": 0.5})
+    assert restored.summary() == lab.run("small", 0, "toys").summary()
 
 
 def test_sync_says_what_is_wrong(lab, grid, lines, wandb_server, tmp_path):

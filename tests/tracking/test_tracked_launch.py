@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab import METRICS
 
 from lit_resnet.runfolder.folder import RunFolder
 
@@ -28,7 +29,7 @@ def grid(tmp_path: Path) -> Path:
 
 def rows(root: Path, cell: str) -> list[dict]:
     """Of metrics.csv, without what depends on how busy the machine is."""
-    found = RunFolder(root / "tiny" / f"{cell}-seed0").metrics()
+    found = METRICS.read(RunFolder(root / "tiny" / f"{cell}-seed0").path)
     return [{key: value for key, value in row.items() if key != "images_per_second"} for row in found]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lab import METRICS
 from slurm_rig import Rig
 
 from lit_resnet.cli import main
@@ -46,9 +47,9 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
     """Bit for bit."""
     weights = [torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (a, b)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    curves = [[row | {"images_per_second": None} for row in run.metrics()] for run in (a, b)]
+    curves = [[row | {"images_per_second": None} for row in METRICS.read(run.path)] for run in (a, b)]
     assert curves[0] == curves[1]
-    assert a.summary()["warmup_steps"] == b.summary()["warmup_steps"]
+    assert a.summary().warmup_steps == b.summary().warmup_steps
 
 
 REQUEUED = """
@@ -97,10 +98,10 @@ def test_two_processes_train_like_one_whose_bn_takes_groups(two: RunFolder, tmp_
     one, ungrouped = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "ungrouped")
     assert train(RunCLI(config(166, bn_group=83)), one)
     assert train(RunCLI(config(166)), ungrouped)
-    assert one.summary()["batch_size"] == two.summary()["batch_size"] == 166
-    assert one.summary()["warmup_steps"] == two.summary()["warmup_steps"] is not None
+    assert one.summary().batch_size == two.summary().batch_size == 166
+    assert one.summary().warmup_steps == two.summary().warmup_steps is not None
     # Loss and error are those of the images of both processes, each counted once.
-    curves = [[row for row in run.metrics() if row["train_loss"] is not None] for run in (one, two)]
+    curves = [[row for row in METRICS.read(run.path) if row["train_loss"] is not None] for run in (one, two)]
     assert len(curves[0]) == STEPS // 4
     for a, b in zip(*curves, strict=True):
         for key in ("step", "train_loss", "train_error", "lr"):
@@ -124,4 +125,4 @@ def test_errors_of_two_processes_are_those_of_their_checkpoint(two: RunFolder):
     for split, (images, labels) in {"test": data.test, "val": data.val}.items():
         with torch.inference_mode():
             wrong = (net((images - data.mean) / 255).argmax(1) != labels).sum().item()
-        assert two.metrics()[-1][f"{split}_error"] == pytest.approx(100 * wrong / len(labels), abs=1e-4)
+        assert METRICS.read(two.path)[-1][f"{split}_error"] == pytest.approx(100 * wrong / len(labels), abs=1e-4)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lab import METRICS
 from PIL import Image
 
 from lit_resnet.nets import build
@@ -63,14 +64,14 @@ def whole(root: Path, tmp_path_factory) -> RunFolder:
 
 
 def test_the_rate_falls_on_plateaus(whole: RunFolder):
-    assert [row["lr"] for row in whole.metrics()] == pytest.approx([0.1, 0.1, 0.01, 0.001])
-    assert whole.summary()["plateaus"] == [8, 12, 16]
+    assert [row["lr"] for row in METRICS.read(whole.path)] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    assert whole.summary().plateaus == (8, 12, 16)
 
 
 def test_the_last_model_is_judged(whole: RunFolder):
     found = whole.evaluations()
     assert set(found) == {"center", "ten-crop", "multi-scale"}
-    assert found["center"]["top1_error"] == whole.summary()["test_error"]  # no ties among so few scores
+    assert found["center"]["top1_error"] == whole.summary().metrics["test_error"]  # no ties among so few scores
     assert {entry["images"] for entry in found.values()} == {15}
 
 
@@ -96,12 +97,12 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
         with pytest.raises(Killed):
             train(RunCLI(config(root)), folder)
     assert train(RunCLI(config(root)), folder)
-    assert folder.summary()["plateaus"] == whole.summary()["plateaus"]
+    assert folder.summary().plateaus == whole.summary().plateaus
     left, right = (
         torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, folder)
     )
     assert all(torch.equal(left[name], right[name]) for name in left)
-    rows = [[row | {"images_per_second": None} for row in run.metrics()] for run in (whole, folder)]
+    rows = [[row | {"images_per_second": None} for row in METRICS.read(run.path)] for run in (whole, folder)]
     assert rows[0] == rows[1]
     errors = [[(e["top1_error"], e["top5_error"]) for e in run.evaluations().values()] for run in (whole, folder)]
     assert errors[0] == errors[1]
@@ -157,5 +158,7 @@ def test_two_processes_count_every_image_once(root: Path, tmp_path: Path):
         with torch.inference_mode():
             wrong = torch.cat([net(batch).argmax(1) != labels for batch, labels in loader])
         assert len(wrong) == images
-        assert run.metrics()[-1][f"{split}_error"] == pytest.approx(100 * wrong.float().mean().item(), abs=1e-3)
+        assert METRICS.read(run.path)[-1][f"{split}_error"] == pytest.approx(
+            100 * wrong.float().mean().item(), abs=1e-3
+        )
     assert run.evaluations()["ten-crop"]["images"] == 15

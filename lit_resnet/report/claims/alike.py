@@ -1,6 +1,5 @@
 """Like with like: the nets of a grid, finished or not, in groups that were trained alike."""
 
-import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -9,13 +8,11 @@ from typing import Any
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError
-from lit_resnet.report.runs import GridRuns, Run
+from lit_resnet.grid.grid import value_at
+from lit_resnet.report.runs import Cell, GridRuns, Run
+from lit_resnet.sameness import setting
 
-# The net of a grid that does not say it: the defaults of NetConfig, with which torch would come.
-NET = {"family": "cifar", "depth": 20, "shortcut": "A", "block": "paper"}
-# What may differ within a group, beside the net: speed, memory, what is written down, and the warm-up.
-FREE = ("net", "rate", "speed", "signals_every")
-FREE_OF_RATE = ("warmup_lr", "warmup_error", "warmup_window")
+KIND = ("family", "depth", "shortcut", "block")  # what of a net's config the sentences are about
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
 
@@ -68,64 +65,72 @@ class Group:
     def as_in_the_paper(self) -> bool:
         """Whether it was trained on CIFAR-10, or a folder of it, for the paper's 64,000 iterations."""
         summary = next((run.summary for net in self.nets for run in net.runs), None)
-        if summary is None or summary["steps"] != paper.load()["table6"]["training"]["steps"]:
+        if summary is None or summary.steps != paper.load()["table6"]["training"]["steps"]:
             return False
-        return re.fullmatch(r"cifar10|folder:.*cifar-?10(?!\d).*", summary["data"], re.IGNORECASE) is not None
+        return re.fullmatch(r"cifar10|folder:.*cifar-?10(?!\d).*", summary.data, re.IGNORECASE) is not None
 
 
 def groups(runs: GridRuns) -> list[Group]:
     """The grid's plain and residual nets in groups, in its order. An unfinished one is in every group it may belong to.
 
+    Finished runs say themselves what they trained, and by which setting. Of an unfinished cell the grid's config says
+    it: it may belong to the groups of those finished cells whose config in the grid differs in the net's kind alone.
+
     Raises:
         InputError: The grid gives a net a depth that is no whole number.
     """
-    finished = {cell.name: cell.runs for cell in runs.cells}
     configs = {cell.name: runs.grid.config(cell) for cell in runs.grid.cells}
-    labels = {name: str(finished[name][0].summary["net"]) if name in finished else name for name in configs}
-    trained: dict[str, dict[str, list[Net]]] = defaultdict(lambda: defaultdict(list))
-    waiting: dict[str, list[Net]] = defaultdict(list)
+    finished = {cell.name: cell for cell in runs.cells}
+    unsaid = _unsaid(configs, finished)
+    labels = {name: finished[name].summary.net if name in finished else name for name in configs}
+    trained: dict[str, list[Net]] = defaultdict(list)  # by the setting that the runs recorded
+    waiting: dict[str, list[Net]] = defaultdict(list)  # by the setting that the grid says
+    recorded: dict[str, list[str]] = defaultdict(list)  # by the setting that the grid says: those of finished cells
     for name, config in configs.items():
         label = name if Counter(labels.values())[labels[name]] > 1 else labels[name]
-        net = _net(label, config, finished.get(name, ()), f"{runs.grid.name}: cell {name}")
-        if net and net.runs:
-            trained[_setting(net, config)][_trained(net.runs[0])].append(net)
-        elif net:
-            waiting[_setting(net, config)].append(net)
-    return [
-        Group((*nets, *waiting[setting]))
-        for setting in dict.fromkeys([*trained, *waiting])
-        for nets in trained[setting].values() or [[]]
-    ]
+        if name in finished and (net := _trained(label, finished[name])):
+            trained[finished[name].summary.setting].append(net)
+            recorded[_said(config, net)].append(finished[name].summary.setting)
+        elif name not in finished and (net := _asked(label, config, unsaid, f"{runs.grid.name}: cell {name}")):
+            waiting[_said(config, net)].append(net)
+    for said, nets in waiting.items():
+        for one in dict.fromkeys(recorded.get(said, [said])):
+            trained[one] += nets
+    return [Group(tuple(nets)) for nets in trained.values()]
 
 
-def _net(name: str, config: dict[str, Any], runs: tuple[Run, ...], where: str) -> Net | None:
-    """The net of a cell: what its runs say that they trained, or else what the grid says; None for VGG."""
-    model = _mapping(config.get("model"))
-    asked = {**NET, "warmup_lr": _mapping(model.get("rate")).get("warmup_lr"), **_mapping(model.get("net"))}
-    said = {"warmup_lr": None, **runs[0].summary} if runs else asked
-    family, depth, shortcut, block = (said.get(key, asked[key]) for key in NET)
-    if type(depth) is not int:
-        raise InputError(f"{where}: model.net.depth is {depth!r}: write a whole number")
-    return None if family == "vgg" else Net(name, family, depth, shortcut, block, said["warmup_lr"] is not None, runs)
+def _said(config: dict[str, Any], net: Net) -> str:
+    """The setting of a cell as the grid says it, and whether or not it says the net's family."""
+    said = {**_mapping(value_at(config, "model.net")), "family": net.family}
+    return setting({**config, "model": {**_mapping(config.get("model")), "net": said}})
 
 
-def _trained(run: Run) -> str:
-    """What a run says of its training."""
-    return str([run.summary.get(key) for key in ("data", "steps", "batch_size", "precision")])
+def _trained(label: str, cell: Cell) -> Net | None:
+    """The net of a finished cell; None where it is no plain or residual net."""
+    kind = {"block": "paper", **cell.summary.net_config}
+    if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
+        return None
+    return Net(label, *(kind[key] for key in KIND), cell.summary.warmup_lr is not None, cell.runs)
 
 
-def _setting(net: Net, config: dict[str, Any]) -> str:
-    """The family of a net, and what its config says of the training."""
-    model, trainer = _mapping(config.get("model")), _mapping(config.get("trainer"))
-    said = {
-        "family": net.family,
-        "data": config.get("data"),
-        "model": {key: value for key, value in model.items() if key not in FREE},
-        "rate": {key: value for key, value in _mapping(model.get("rate")).items() if key not in FREE_OF_RATE},
-        "net": {key: value for key, value in _mapping(model.get("net")).items() if key not in NET},
-        "trainer": [trainer.get(key) for key in ("max_steps", "precision")],
-    }
-    return json.dumps(said, sort_keys=True, default=str)
+def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
+    """The net of a cell without a finished run, as the grid says it; None where it is no plain or residual net."""
+    kind = {**unsaid, **_mapping(value_at(config, "model.net"))}
+    if "depth" in kind and type(kind["depth"]) is not int:
+        raise InputError(f"{where}: model.net.depth is {kind['depth']!r}: write a whole number")
+    if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
+        return None
+    warm = any(value_at(config, key) is not None for key in ("model.warmup_lr", "model.rate.warmup_lr"))
+    return Net(label, *(kind[key] for key in KIND), warm, ())
+
+
+def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, Cell]) -> dict[str, Any]:
+    """What the net is where a cell does not say it: as in a finished run whose cell did not say it either."""
+    found = {}
+    for name, cell in finished.items():
+        silent = [key for key in KIND if value_at(configs[name], f"model.net.{key}") is None]
+        found |= {key: cell.summary.net_config[key] for key in silent if key in cell.summary.net_config}
+    return found
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
+from lit_resnet.metrics import TEST_ERROR, TOP1_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.claims.alike import Net
 from lit_resnet.report.claims.compare import Sample
 from lit_resnet.report.runs import Run
+from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 
 FLOAT_ORDERS = 83.0  # from the smallest to the largest 32-bit float
 
@@ -36,39 +38,40 @@ class Measure:
         return Sample(net.name, tuple(value for value in values if value is not None))
 
 
-def _error(key: str, run: Run) -> float:
-    """In percent."""
-    return _number(run.summary[key], run)
+def _final(metric: Metric, label: str = "") -> Measure:
+    """The last value of an error, in percent."""
+    return Measure(label or metric.head, metric.digits, lambda run: _number(run.value(metric), run))
 
 
-def _number(error: float, run: Run) -> float:
-    """The error; for a run that diverged and has none, that of guessing."""
-    return error if math.isfinite(error) else 100 * (1 - 1 / run.summary.get("num_classes", 10))
+def _number(error: float | None, run: Run) -> float | None:
+    """A run that diverged and has no number guesses."""
+    if error is None or math.isfinite(error):
+        return error
+    return 100 * (1 - 1 / run.summary.net_config.get("num_classes", 10))
 
 
 def _ten_crop(run: Run) -> float | None:
-    return run.evaluations.get("ten-crop", {}).get("top1_error")
+    return run.evaluations.get("ten-crop", {}).get(TOP1_ERROR.name)
 
 
 def _train_error_of_quarter(quarter: int, run: Run) -> float | None:
     """Mean over the logged windows of that quarter of the training, from 1 to 4."""
-    end = quarter * run.summary["steps"] / 4
-    start = end - run.summary["steps"] / 4
-    logged = [
-        row["train_error"] for row in run.metrics if start < row["step"] <= end and row["train_error"] is not None
-    ]
-    return fmean(_number(error, run) for error in logged) if logged else None
+    end = quarter * run.summary.steps / 4
+    start = end - run.summary.steps / 4
+    window = [row.get(TRAIN_ERROR.name) for row in run.metrics if start < row["step"] <= end]
+    logged = [_number(error, run) for error in window if error is not None]
+    return fmean(logged) if logged else None
 
 
 def _response(run: Run) -> float | None:
-    responses = [row["std"] for row in run.folder.responses()]
+    responses = [row["std"] for row in RESPONSES.read(run.folder.path)]
     return fmean(responses) if responses and all(map(math.isfinite, responses)) else None
 
 
 def _iterations(column: str, run: Run) -> list[list[float]]:
     """A signal of all layers, for each sampled iteration."""
     iterations: dict[int, list[float]] = defaultdict(list)
-    for row in run.folder.signals():
+    for row in SIGNALS.read(run.folder.path):
         iterations[row["step"]].append(row[column])
     return list(iterations.values())
 
@@ -89,12 +92,11 @@ def _orders(layers: list[float]) -> float:
     return math.log10(max(layers) / min(layers)) if sound else FLOAT_ORDERS
 
 
-TRAIN = Measure("train error %", 2, partial(_error, "train_error"))
-TEST = Measure("test error %", 2, partial(_error, "test_error"))
-CENTER = Measure("validation error % (centre crop)", 2, partial(_error, "test_error"))
-TEN_CROP = Measure("validation error % (ten crops)", 2, _ten_crop)
+TRAIN, TEST = _final(TRAIN_ERROR), _final(TEST_ERROR)
+CENTER = _final(TEST_ERROR, "validation error % (centre crop)")
+TEN_CROP = Measure("validation error % (ten crops)", TOP1_ERROR.digits, _ten_crop)
 QUARTERS = tuple(
-    Measure(f"train error %, {name} quarter", 2, partial(_train_error_of_quarter, i))
+    Measure(f"{TRAIN_ERROR.head}, {name} quarter", TRAIN_ERROR.digits, partial(_train_error_of_quarter, i))
     for i, name in enumerate(("first", "second", "third", "last"), start=1)
 )
 RESPONSE = Measure("mean std of the layers' responses", 3, _response)

@@ -5,8 +5,9 @@ import gzip
 import io
 from dataclasses import dataclass
 
+from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.runs import FinishedCell, GridRuns
-from lit_resnet.runfolder.folder import METRICS
+from lit_resnet.runfolder import records
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def curves_of(cell: FinishedCell) -> Curves:
         InputError: A metrics.csv is damaged.
     """
     metrics = [run.metrics for run in cell.runs]
-    return Curves(cell, train=_curve(metrics, "train_error"), test=_curve(metrics, "test_error"))
+    return Curves(cell, *(_curve(metrics, metric) for metric in (TRAIN_ERROR, TEST_ERROR)))
 
 
 def archive(runs: GridRuns) -> bytes:
@@ -47,16 +48,18 @@ def archive(runs: GridRuns) -> bytes:
         InputError: A metrics.csv is damaged.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, ("cell", "seed", *METRICS), lineterminator="\n")
+    columns = records.metrics(runs.grid.task).columns
+    writer = csv.DictWriter(text, ("cell", "seed", *columns), lineterminator="\n")
     writer.writeheader()
     for run in runs.finished:
         writer.writerows({"cell": run.cell, "seed": run.seed, **row} for row in run.metrics)
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
-def _curve(metrics: list[list[dict[str, float | None]]], column: str) -> Curve | None:
-    seeds = [{row["step"]: row[column] for row in rows if row[column] is not None} for rows in metrics]
-    steps = sorted(set.intersection(*map(set, seeds)))  # a mean whose seeds change from step to step would jump
+def _curve(metrics: list[list[dict[str, float | None]]], metric: Metric) -> Curve | None:
+    name = metric.name
+    seeds = [{row["step"]: row[name] for row in rows if row.get(name) is not None} for rows in metrics]
+    steps = sorted(set.intersection(*map(set, seeds)))  # a mean over other seeds at each step would jump
     if not steps:
         return None
     values = [[seed[step] for seed in seeds] for step in steps]

@@ -43,7 +43,7 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
 def look_of(cell: FinishedCell, marker: str, points: int) -> dict[str, Any]:
     """Keywords of a line: its colour by depth, and about eight markers along it."""
     return {
-        "color": style.colour(cell.net["depth"]),
+        "color": style.colour(cell.depth),
         "marker": marker,
         "markersize": 4,
         "markevery": max(1, points // 8),
@@ -56,11 +56,11 @@ def labels_of(cells: list[FinishedCell], by_depth: bool = False) -> list[tuple[s
     Labels are the shortest that tell the cells apart: `56-layer` (if asked for), the net's name, the cell's name. The
     first net of a depth needs no marker; later ones have its colour, and a marker of their own.
     """
-    depths = [f"{cell.net['depth']}-layer" for cell in cells]
-    nets = [str(cell.net["net"]) for cell in cells]
+    depths = [f"{cell.depth}-layer" for cell in cells]
+    nets = [cell.summary.net for cell in cells]
     names = [cell.name for cell in cells]
     candidates = [depths, nets, names] if by_depth else [nets, names]
     labels = next(labels for labels in candidates if len(set(labels)) == len(cells))
-    kinds = [(cell.net["depth"], cell.plain) for cell in cells]
+    kinds = [(cell.depth, cell.plain) for cell in cells]
     markers = [style.MARKERS[kinds[:i].count(kind) % len(style.MARKERS)] for i, kind in enumerate(kinds)]
     return list(zip(labels, markers, strict=True))

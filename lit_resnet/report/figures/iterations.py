@@ -52,12 +52,12 @@ def fig6(cells: Sequence[FinishedCell]) -> Drawn:
         return None, "No finished run left a curve."
     scale = _from_zero(drawn)
     residual = [c for c in drawn if c.cell.residual]
-    huge = {c.cell.net["depth"] for c in residual if c.cell.net["depth"] >= 1000}
-    beside = [c for c in residual if huge and c.cell.net["depth"] in {110, *huge}]
-    depths = sorted({c.cell.net["depth"] for c in beside})
+    huge = {c.cell.depth for c in residual if c.cell.depth >= 1000}
+    beside = [c for c in residual if huge and c.cell.depth in {110, *huge}]
+    depths = sorted({c.cell.depth for c in beside})
     panels = {
         "plain nets": [c for c in drawn if c.cell.plain],
-        "residual nets": [c for c in residual if c.cell.net["depth"] not in huge],
+        "residual nets": [c for c in residual if c.cell.depth not in huge],
         f"residual nets of {' and '.join(map(str, depths))} layers": beside,
     }
     figure = _panels(panels, scale, {"training error": style.TRAIN_LINE, "test error": style.TEST_LINE})

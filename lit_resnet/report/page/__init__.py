@@ -11,11 +11,13 @@ from lit_resnet.report import claims
 from lit_resnet.report.claims import Claims
 from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.page import explore
-from lit_resnet.report.page.odd import RULE, odd
+from lit_resnet.report.page.odd import odd, rule
 from lit_resnet.report.page.thinned import thin
 from lit_resnet.report.runs import GridRuns
-from lit_resnet.report.tables.cells import dates, error_names, seen
+from lit_resnet.report.tables.cells import dates, seen
 from lit_resnet.report.tables.table import Table
+
+TOPS = (50, 20, 10)  # percent: ends of the axis, to look at small errors
 
 
 def html(
@@ -58,7 +60,10 @@ def html(
         downloads=_downloads,
         columns=columns,
         oddities=oddities,
-        odd_rule=RULE.format(error=error_names(runs)["test_error"]),
+        odd_rule=rule(runs.headline),
+        headline=runs.headline,
+        tops=TOPS if runs.headline.unit == "%" and runs.headline.better == "lower" else (),
+        others=[metric for metric in runs.final if metric != runs.headline],
         thinned=thinned,
         data=explore.data(runs, oddities, columns, thinned),
         css=Markup((beside / "page.css").read_text()),

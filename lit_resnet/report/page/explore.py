@@ -3,16 +3,16 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from lit_resnet.grid.grid import value_at
-from lit_resnet.listing import count, duration, percent
+from lit_resnet.listing import count, duration
+from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR, Metric
 from lit_resnet.report.figures import style
 from lit_resnet.report.page.thinned import Thinned
 from lit_resnet.report.runs import GridRuns, Run, is_plain
-from lit_resnet.report.tables.cells import error_names
 from lit_resnet.report.tables.table import NONE
 
 LONGEST = 300  # letters of a note: an error may hold a whole log
@@ -50,16 +50,18 @@ def columns(runs: GridRuns, oddities: list[str]) -> list[Column]:
     Raises:
         InputError: A metrics.csv or an evaluation.json is damaged.
     """
-    steps, wall, speed = (_summarised(runs, key) for key in ("steps", "wall_seconds", "images_per_second"))
+    steps, wall, speed = (_summarised(runs, field) for field in ("steps", "wall_seconds", "images_per_second"))
     words = [_note(run, word) for run, word in zip(runs.runs, oddities, strict=True)]
-    errors = {**_errors(runs), f"best {error_names(runs)['test_error']}": [run.best_test_error for run in runs.runs]}
+    best = replace(runs.headline, label=f"best {runs.headline.label}")
+    values = {metric: [run.value(metric) for run in runs.runs] for metric in runs.final}
+    values |= _judged(runs) | {best: [run.best(runs.headline) for run in runs.runs]}
     return [
         _words("cell", [run.cell for run in runs.runs]),
         *_axes(runs),
         _numbers("seed", [run.seed for run in runs.runs], str, chosen=True),
         _words("state", [run.state for run in runs.runs], chosen=True),
         _numbers("iterations", steps, count),
-        *(_numbers(f"{name} %", values, percent) for name, values in errors.items()),
+        *(_numbers(metric.head, found, metric.text) for metric, found in values.items()),
         _numbers("wall time", wall, duration),
         _numbers("images/s", speed, count),
         _words("note", words),
@@ -72,10 +74,15 @@ def data(runs: GridRuns, oddities: list[str], listed: list[Column], thinned: Thi
     names = [column.name for column in listed]
     return {
         "state": names.index("state"),
-        "judged": names.index(f"{error_names(runs)['test_error']} %"),
+        "judged": names.index(runs.headline.head),
+        "higher": runs.headline.better == "higher",
+        "metrics": [
+            {"name": m.name, "label": m.label, "unit": m.unit, "digits": m.digits, "thick": m == runs.headline}
+            for m in runs.final
+        ],
         "steps": thinned.steps,
         "runs": [
-            {"cell": run.cell, "seed": run.seed, "values": row, "odd": bool(oddity), **look, **curves}
+            {"cell": run.cell, "seed": run.seed, "values": row, "odd": bool(oddity), **look, "curves": curves}
             for run, row, oddity, look, curves in zip(
                 runs.runs, values, oddities, _looks(runs), thinned.curves, strict=True
             )
@@ -115,18 +122,18 @@ def _rank(value: Any, text: str) -> tuple[bool, float, str]:
     return not number, value if number else 0.0, text
 
 
-def _summarised(runs: GridRuns, key: str) -> list[Any]:
-    return [(run.summary or {}).get(key) for run in runs.runs]
+def _summarised(runs: GridRuns, field: str) -> list[Any]:
+    return [getattr(run.summary, field) if run.summary else None for run in runs.runs]
 
 
-def _errors(runs: GridRuns) -> dict[str, list[float | None]]:
-    """The errors in the summaries, and those by ten crops or many scales if there are."""
-    found = {name: _summarised(runs, key) for key, name in error_names(runs).items()}
-    for protocol, k in product(("ten-crop", "multi-scale"), (1, 5)):
+def _judged(runs: GridRuns) -> dict[Metric, list[float | None]]:
+    """The errors by ten crops or many scales, if there are."""
+    found = {}
+    for protocol, error in product(("ten-crop", "multi-scale"), (TOP1_ERROR, TOP5_ERROR)):
         judged = [run.evaluations.get(protocol, {}) if run.summary else {} for run in runs.runs]
-        errors = [evaluation.get(f"top{k}_error") for evaluation in judged]
-        if any(error is not None for error in errors):
-            found[f"{protocol} top-{k}"] = errors
+        errors = [evaluation.get(error.name) for evaluation in judged]
+        if any(value is not None for value in errors):
+            found[replace(error, label=f"{protocol} {error.label.removesuffix(' error')}")] = errors
     return found
 
 
@@ -144,7 +151,7 @@ def _note(run: Run, oddity: str) -> str:
 
 def _looks(runs: GridRuns) -> list[dict[str, Any]]:
     """Colour by depth, and dashes for plain nets, as in the figures."""
-    configs, nets = _configs(runs), {cell.name: cell.net for cell in runs.cells}
+    configs, nets = _configs(runs), {cell.name: cell.summary.net_config for cell in runs.cells}
     return [_look(nets.get(run.cell) or value_at(configs[run.cell], "model.net") or {}) for run in runs.runs]
 
 

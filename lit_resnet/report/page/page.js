@@ -12,8 +12,9 @@ const runs = data.runs.map((run, number) => {
   const row = body.rows[number];
   const texts = [...row.cells].map((cell) => cell.textContent);
   const words = texts.join(" ").toLowerCase();
-  return { ...run, row, texts, words, done: texts[data.state] === "done", curved: Boolean(run.test || run.train) };
+  return { ...run, row, texts, words, done: texts[data.state] === "done", curved: Object.keys(run.curves).length > 0 };
 });
+const box = (metric) => element(`curve-${metric.name}`);
 const cells = new Map();
 for (const run of runs) {
   if (!cells.has(run.cell)) cells.set(run.cell, []);
@@ -108,19 +109,22 @@ function refresh() {
 const MARGIN = { left: 48, right: 12, top: 8, bottom: 38 };
 const BANDS = 12; // more of them hide the lines
 const over = element("over");
-let lines = []; // what is drawn: { runs, kind, name, steps, mean, low, high }, errors in percent
-let view; // how steps and errors become places on the canvas
+let lines = []; // what is drawn: { runs, metric, name, steps, mean, low, high }
+let view; // how steps and values become places on the canvas
 let place = null; // of the pointer, or of the arrow keys
 let waiting; // a drawing
 
-/** The error of one kind of one run, or the mean of some. A mean over other seeds at each step would jump: only the steps that all of the curves have. */
-function line(members, kind) {
-  const own = members.map((run) => new Map(data.steps[run[kind][0]].map((step, i) => [step, run[kind][1][i] / 100])));
+/** A metric of one run, or its mean over some. A mean over other seeds at each step would jump: only the steps that all of the curves have. */
+function line(members, metric) {
+  const own = members.map((run) => {
+    const [steps, values] = run.curves[metric.name];
+    return new Map(data.steps[steps].map((step, i) => [step, values[i] / 10 ** metric.digits]));
+  });
   const steps = [...own[0].keys()].filter((step) => own.every((curve) => curve.has(step)));
   const values = steps.map((step) => own.map((curve) => curve.get(step)));
   const seeds = members.length > 1 ? `mean of ${members.length} seeds` : `seed ${members[0].seed}`;
   return {
-    runs: members, kind, steps, name: `${members[0].cell}, ${seeds}`,
+    runs: members, metric, steps, name: `${members[0].cell}, ${seeds}`,
     mean: values.map((v) => v.reduce((a, b) => a + b) / v.length),
     low: values.map((v) => Math.min(...v)), high: values.map((v) => Math.max(...v)),
   };
@@ -129,18 +133,20 @@ function line(members, kind) {
 /** All that is to be drawn. Unfinished runs are no part of a mean, which would end where they are. */
 function collect() {
   const alone = (run) => !element("mean").checked || !run.done;
-  return ["train", "test"].filter((kind) => element(kind).checked).flatMap((kind) =>
+  return data.metrics.filter((metric) => box(metric).checked).flatMap((metric) =>
     [...cells.values()].flatMap((members) => {
-      const here = members.filter((run) => drawn(run) && run[kind]);
+      const here = members.filter((run) => drawn(run) && run.curves[metric.name]);
       const together = here.filter((run) => !alone(run));
       return [...(together.length ? [together] : []), ...here.filter(alone).map((run) => [run])];
-    }).map((some) => line(some, kind)).filter((l) => l.steps.length));
+    }).map((some) => line(some, metric)).filter((l) => l.steps.length));
 }
 
 function scales(width, height) {
   const log = element("log").checked;
-  const top = Number(element("top").value) || Math.max(1, ...lines.map((l) => Math.max(...l.high)));
-  // Hundredths of a percent are drawn, so an error of none lies on the floor of a logarithmic axis.
+  const highest = lines.reduce((most, l) => l.high.reduce((a, v) => Math.max(a, v), most), -Infinity);
+  const smallest = Math.max(...lines.map((l) => 100 / 10 ** l.metric.digits), 0) || 1; // of an axis
+  const top = Number(element("top").value) || Math.max(smallest, highest);
+  // Values are drawn to their last digit, so one of none lies on the floor of a logarithmic axis.
   const least = lines.reduce((least, l) => l.low.reduce((a, v) => (v > 0 && v < a ? v : a), least), top / 10);
   const end = Math.max(1, ...lines.map((l) => l.steps.at(-1)));
   const [w, h] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
@@ -148,7 +154,7 @@ function scales(width, height) {
   return {
     width, height, log, top, least, end,
     x: (step) => MARGIN.left + (w * step) / end,
-    y: (error) => MARGIN.top + h * (1 - part(error)),
+    y: (value) => MARGIN.top + h * (1 - part(value)),
   };
 }
 
@@ -160,8 +166,8 @@ function ticks(end, count) {
   return Array.from({ length: Math.floor(end / gap + 1e-9) + 1 }, (_, i) => Number((i * gap).toPrecision(6)));
 }
 
-function errorTicks() {
-  const all = [0.01, 0.1, 1, 10, 100].flatMap((power) => [power, 2 * power, 5 * power]);
+function valueTicks() {
+  const all = [-4, -3, -2, -1, 0, 1, 2, 3].map((power) => 10 ** power).flatMap((power) => [power, 2 * power, 5 * power]);
   return view.log ? all.filter((value) => value >= view.least && value <= view.top) : ticks(view.top, 6);
 }
 
@@ -173,10 +179,10 @@ function axes(context) {
   const mark = (text, x, y, align) => { context.textAlign = align; context.fillText(text, x, y); };
   const rule = (...points) => { context.beginPath(); for (const point of points) context.lineTo(...point); context.stroke(); };
   const floor = view.height - MARGIN.bottom;
-  for (const error of errorTicks()) {
-    const y = Math.round(view.y(error)) + 0.5;
+  for (const value of valueTicks()) {
+    const y = Math.round(view.y(value)) + 0.5;
     rule([MARGIN.left, y], [view.width - MARGIN.right, y]);
-    mark(error, MARGIN.left - 6, y + 4, "right");
+    mark(Number(value.toPrecision(6)), MARGIN.left - 6, y + 4, "right");
   }
   for (const step of ticks(view.end, Math.max(2, view.width / 130))) {
     rule([view.x(step), MARGIN.top], [view.x(step), floor]);
@@ -186,18 +192,19 @@ function axes(context) {
   if (!lines.length) mark("no curves of these runs", (MARGIN.left + view.width) / 2, floor / 2, "center");
   context.save();
   context.rotate(-Math.PI / 2);
-  mark("error %", -(MARGIN.top + floor) / 2, 12, "center");
+  const drawnOf = data.metrics.filter((metric) => box(metric).checked);
+  mark(drawnOf.map((metric) => `${metric.label} ${metric.unit}`.trim()).join(", "), -(MARGIN.top + floor) / 2, 12, "center");
   context.restore();
 }
 
-function trace(context, l, errors) {
-  errors.forEach((error, i) => context.lineTo(view.x(l.steps[i]), view.y(error)));
+function trace(context, l, values) {
+  values.forEach((value, i) => context.lineTo(view.x(l.steps[i]), view.y(value)));
 }
 
 function stroke(context, l, thicker) {
   context.strokeStyle = l.runs[0].colour;
   context.setLineDash(l.runs[0].plain ? [5, 3] : []);
-  context.lineWidth = (l.kind === "test" ? 1.7 : 0.8) + thicker;
+  context.lineWidth = (l.metric.thick ? 1.7 : 0.8) + thicker;
   context.beginPath();
   trace(context, l, l.mean);
   context.stroke();
@@ -289,7 +296,8 @@ function point() {
   context.arc(x, y, 4, 0, 7);
   context.fill();
   const tip = element("tip");
-  tip.textContent = `${l.name}: ${l.kind} error ${l.mean[i].toFixed(2)} % at iteration ${l.steps[i].toLocaleString("en")}`;
+  const value = `${l.metric.label} ${l.mean[i].toFixed(l.metric.digits)} ${l.metric.unit}`.trim();
+  tip.textContent = `${l.name}: ${value} at iteration ${l.steps[i].toLocaleString("en")}`;
   tip.hidden = false;
   tip.style.left = `${Math.max(0, Math.min(x + 12, view.width - tip.offsetWidth))}px`;
   tip.style.top = `${y > view.height / 2 ? y - tip.offsetHeight - 12 : y + 12}px`;
@@ -332,14 +340,16 @@ for (const [cell, members] of cells) {
   element("legend").append(members.button);
 }
 const tally = (wanted) => runs.filter(wanted).length;
-quick("best", tally((run) => run.done), () => { chooseState("done"); sort(data.judged, false); });
+quick("best", tally((run) => run.done), () => { chooseState("done"); sort(data.judged, data.higher); });
 quick("failed", tally((run) => run.texts[data.state] === "failed"), () => chooseState("failed"));
 quick("odd", tally((run) => run.odd), () => { element("only-odd").checked = true; });
 element("reset").addEventListener("click", () => { reset(); choose(); });
 element("draw-all").addEventListener("click", () => tick(runs, true));
 element("draw-none").addEventListener("click", () => tick(runs, false));
 for (const control of [element("text"), element("only-odd"), ...selects]) control.addEventListener("input", choose);
-for (const id of ["test", "train", "mean", "log", "top"]) element(id).addEventListener("input", redraw);
+for (const control of [...data.metrics.map(box), ...["mean", "log", "top"].map(element)]) {
+  control.addEventListener("input", redraw);
+}
 element("mean").checked = cells.size < runs.length;
 element("explore").hidden = element("curves").hidden = false;
 element("list").classList.add("live");

@@ -3,30 +3,34 @@
 from typing import Any
 
 from lit_resnet import paper
+from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.table import NONE, Table
+from lit_resnet.task import Task
 
 # From so many seeds on, the table says `best (mean±std)`, as Table 6 does for ResNet-110.
 SEEDS_FOR_BEST = 5
 
 
 def all_nets(runs: GridRuns) -> Table:
-    """Every cell that has finished runs: its net, its errors over the seeds, and the paper's error."""
+    """Every cell that has finished runs: its net, its metrics over the seeds, and the paper's error."""
     cells = runs.cells
-    nets = [cell.net["net"] for cell in cells]
-    scale, unit = (1e9, "GFLOPs") if min(cell.net["macs"] for cell in cells) >= 1e9 else (1e6, "MFLOPs")
+    summaries = [cell.summary for cell in cells]
+    nets = [summary.net for summary in summaries]
+    scale, unit = (1e9, "GFLOPs") if min(summary.macs for summary in summaries) >= 1e9 else (1e6, "MFLOPs")
 
-    columns = {"net": [str(net) for net in nets]}
+    columns = {"net": nets}
     if len(set(nets)) < len(nets):
         columns["cell"] = [cell.name for cell in cells]
     text_columns = len(columns)
-    columns["layers"] = [str(cell.net["depth"]) for cell in cells]
-    columns["params"] = [_millions(cell.net["params"]) for cell in cells]
-    columns[unit] = [f"{cell.net['macs'] / scale:.1f}" for cell in cells]
-    for key, name in error_names(runs).items():
-        columns[f"{name} %"] = [spread(cell.over_seeds(key)) for cell in cells]
+    if any(cell.depth for cell in cells):
+        columns["layers"] = [str(cell.depth or NONE) for cell in cells]
+    columns["params"] = [_millions(summary.params) for summary in summaries]
+    columns[unit] = [f"{summary.macs / scale:.1f}" for summary in summaries]
+    for metric in runs.final:
+        columns[metric.head] = [spread(cell.over_seeds(metric)) for cell in cells]
     columns["n"] = [str(len(cell.runs)) for cell in cells]
-    if not runs.photographs:
+    if TEST_ERROR in runs.final:  # of photographs it is the validation error, which the paper has by other crops
         columns["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
 
     return Table(
@@ -35,69 +39,56 @@ def all_nets(runs: GridRuns) -> Table:
         rows=tuple(zip(*columns.values(), strict=True)),
         text_columns=text_columns,
         note=_note(runs, unit),
-        records=tuple(_record(cell) for cell in cells),
+        records=tuple(_record(cell, runs.grid.task) for cell in cells),
     )
 
 
-def error_names(runs: GridRuns) -> dict[str, str]:
-    """The errors in the summaries of these runs, and what they are called.
-
-    The test labels of ImageNet are not public: its errors are on the validation images.
-    """
-    names = {"train_error": "train error", "test_error": "validation error" if runs.photographs else "test error"}
-    if any(cell.over_seeds("val_error") for cell in runs.cells):
-        names["val_error"] = "held-out error" if runs.photographs else "val error"
-    return names
-
-
 def spread(over: Over | None) -> str:
-    """An error over seeds: `8.75`, `8.75±0.21`, or `6.43 (6.61±0.16)`; a dash where there is none."""
+    """A metric over seeds: `8.75`, `8.75±0.21`, or `6.43 (6.61±0.16)`; a dash where there is none."""
     if over is None:
         return NONE
+    text = over.metric.text
     if over.std is None:
-        return f"{over.mean:.2f}"
-    mean = f"{over.mean:.2f}±{over.std:.2f}"
-    return f"{over.best:.2f} ({mean})" if over.n >= SEEDS_FOR_BEST else mean
+        return text(over.mean)
+    mean = f"{text(over.mean)}±{text(over.std)}"
+    return f"{text(over.best)} ({mean})" if over.n >= SEEDS_FOR_BEST else mean
 
 
 def printed_error(cell: FinishedCell) -> paper.PrintedError | None:
     """The paper's test error of the cell's net on the cell's data set."""
-    net = cell.net
-    return paper.test_error(net["data"], net["family"], net["depth"], net["shortcut"], block=net.get("block", "paper"))
+    return paper.of(cell.summary.net_config, cell.summary.data).error
 
 
-def seen(runs: GridRuns, key: str) -> str:
-    """The values of a summary's key over all finished runs, in words: `600`, `32,000 and 64,000`."""
-    values = dict.fromkeys(run.summary[key] for run in runs.finished if run.summary.get(key) is not None)
+def seen(runs: GridRuns, field: str) -> str:
+    """The values of a summary's field over all finished runs, in words: `600`, `32,000 and 64,000`."""
+    found = (getattr(run.summary, field) for run in runs.finished)
+    values = dict.fromkeys(value for value in found if value is not None)
     words = [f"{value:,}" if isinstance(value, int) else str(value) for value in values]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def dates(runs: GridRuns) -> str:
     """The days on which the runs finished: `2026-11-03`, `2026-11-03 to 2026-11-05`; empty where none says."""
-    days = sorted(str(run.summary["finished"])[:10] for run in runs.finished if run.summary.get("finished"))
+    days = sorted(run.summary.finished[:10] for run in runs.finished if run.summary.finished)
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
 
 
-def _record(cell: FinishedCell) -> dict[str, Any]:
-    net = cell.net
-    errors: dict[str, float | None] = {}
-    for key in ("train_error", "test_error", "val_error"):
-        over = cell.over_seeds(key)
-        errors[f"{key}_mean"] = over and over.mean
-        errors[f"{key}_std"] = over and over.std
-    printed = printed_error(cell)
-    return {
-        "cell": cell.name,
-        **{key: net.get(key) for key in ("net", "family", "depth", "shortcut", "block", "stride_on", "data")},
-        **{key: net.get(key) for key in ("params", "macs", "steps", "batch_size")},
-        "n": len(cell.runs),
-        **errors,
-        "test_error_best": cell.over_seeds("test_error").best,
-        "paper_test_error": printed and printed.best,
-        "paper_test_error_mean": printed and printed.mean,
-        "paper_test_error_std": printed and printed.std,
-    }
+def _record(cell: FinishedCell, task: Task) -> dict[str, Any]:
+    summary = cell.summary
+    record: dict[str, Any] = {"cell": cell.name, "net": summary.net}
+    record |= {key: summary.net_config.get(key) for key in ("family", "depth", "shortcut", "block", "stride_on")}
+    record |= {key: getattr(summary, key) for key in ("data", "params", "macs", "steps", "batch_size")}
+    record["n"] = len(cell.runs)
+    for metric in task.final:
+        over = cell.over_seeds(metric)
+        record |= {f"{metric.name}_mean": over and over.mean, f"{metric.name}_std": over and over.std}
+    headline = cell.over_seeds(task.headline)
+    record[f"{task.headline.name}_best"] = headline and headline.best
+    if TEST_ERROR in task.final:
+        printed = printed_error(cell)
+        record["paper_test_error"] = printed and printed.best
+        record |= {"paper_test_error_mean": printed and printed.mean, "paper_test_error_std": printed and printed.std}
+    return record
 
 
 def training(runs: GridRuns) -> str:
@@ -123,17 +114,15 @@ def spreads(runs: GridRuns) -> list[str]:
 
 
 def _note(runs: GridRuns, unit: str) -> str:
-    judged = "Validation error: of the last model, centre crop" if runs.photographs else "Test error: of the last model"
     sentences = [
         training(runs),
         runs.progress(),
-        judged,
-        "Train error: over the last logging window, of the batches as they were trained, with augmentation",
+        *(f"{metric.label.capitalize()}: {metric.about}" for metric in runs.final if metric.about),
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]
-    if diverged := [f"{run.cell} (seed {run.seed})" for run in runs.finished if run.summary.get("diverged")]:
+    if diverged := [f"{run.cell} (seed {run.seed})" for run in runs.finished if run.summary.diverged]:
         sentences.append(f"Diverged, its loss is no number: {', '.join(diverged)}")
-    cold = [run for run in runs.finished if run.summary.get("warmup_lr") and not run.summary.get("warmup_steps")]
+    cold = [run for run in runs.finished if run.summary.warmup_lr and not run.summary.warmup_steps]
     if cold:
         names = ", ".join(f"{run.cell} (seed {run.seed})" for run in cold)
         sentences.append(f"Warm-up never ended, the learning rate stayed at its own: {names}")

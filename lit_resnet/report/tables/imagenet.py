@@ -7,7 +7,7 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.evaluation import Testing
 from lit_resnet.grid.grid import Ensemble
-from lit_resnet.listing import percent
+from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR, Metric
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.cells import seen, spread, spreads, training
 from lit_resnet.report.tables.table import NONE, Table
@@ -19,7 +19,8 @@ AVERAGED: dict[Testing, str] = {
     "ten-crop": "ten crops, the corners and the centre and their mirror images",
     "multi-scale": "the positions of the fully-convolutional form, several scales, and mirror images",
 }
-TEST_SET = "†"  # marks an error of the paper on the test set; its other errors are on the validation images
+PRINTED = {TOP1_ERROR: "top1", TOP5_ERROR: "top5"}  # keys of printed.yaml
+TEST_SET = "†"  # the paper's sign for an error on the test set among those of the validation images
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,22 @@ class PrintedNet:
     cell: FinishedCell | None
     protocol: Testing
 
-    def ours(self, k: int) -> Over | None:
-        """Our top-k error over the seeds; None where one of them has not been judged by the protocol."""
-        return self.cell and self.cell.judged(self.protocol, f"top{k}_error")
+    def ours(self, error: Metric) -> Over | None:
+        """Our top-1 or top-5 error over the seeds; None where one of them has not been judged by the protocol."""
+        return self.cell and self.cell.judged(self.protocol, error)
 
-    def both(self, k: int) -> tuple[str, str]:
-        """Our top-k error and the paper's."""
-        return spread(self.ours(k)), _printed(self.printed, k)
+    def both(self, error: Metric) -> tuple[str, str]:
+        """Our top-1 or top-5 error and the paper's."""
+        return spread(self.ours(error)), _printed(self.printed, error)
 
     def record(self) -> dict[str, Any]:
         """Raw values, under the names of the CSV."""
         record = {"net": self.printed["net"], "cell": self.cell and self.cell.name, "protocol": self.protocol}
-        record |= {"data": self.cell and self.cell.net["data"], "n": len(self.cell.runs) if self.cell else 0}
-        for k in (1, 5):
-            ours = self.ours(k)
-            record |= {f"top{k}_error_mean": ours and ours.mean, f"top{k}_error_std": ours and ours.std}
-            record[f"paper_top{k}_error"] = self.printed.get(f"top{k}")
+        record |= {"data": self.cell and self.cell.summary.data, "n": len(self.cell.runs) if self.cell else 0}
+        for error in (TOP1_ERROR, TOP5_ERROR):
+            ours = self.ours(error)
+            record |= {f"{error.name}_mean": ours and ours.mean, f"{error.name}_std": ours and ours.std}
+            record[f"paper_{error.name}"] = self.printed.get(PRINTED[error])
         return record
 
 
@@ -61,7 +62,7 @@ def table2(runs: GridRuns) -> Table:
     kinds = {"plain": "none", "ResNet": "A"}
     nets = {(row.printed["depth"], row.printed["shortcut"]): row for row in rows}
     lines = [
-        (f"{depth} layers", *(text for shortcut in kinds.values() for text in nets[depth, shortcut].both(1)))
+        (f"{depth} layers", *(text for shortcut in kinds.values() for text in nets[depth, shortcut].both(TOP1_ERROR)))
         for depth in dict.fromkeys(depth for depth, _ in nets)
     ]
     header = ("", *(text for kind in kinds for text in (kind, _paper(kind, runs))))
@@ -81,9 +82,11 @@ def table4(runs: GridRuns) -> Table:
 def _by_net(name: str, runs: GridRuns) -> Table:
     """A row for each net of the paper's table; the nets of other papers have the paper's numbers alone."""
     rows = _rows(name, runs)
-    header = ("net", "top-1 error %", _paper("top-1", runs), "top-5 error %", _paper("top-5", runs), "n")
+    header = ("net", TOP1_ERROR.head, _paper("top-1", runs), TOP5_ERROR.head, _paper("top-5", runs), "n")
+    counts = [str(len(row.cell.runs)) if row.cell else NONE for row in rows]
     lines = [
-        (row.printed["net"], *row.both(1), *row.both(5), str(len(row.cell.runs)) if row.cell else NONE) for row in rows
+        (row.printed["net"], *row.both(TOP1_ERROR), *row.both(TOP5_ERROR), n)
+        for row, n in zip(rows, counts, strict=True)
     ]
     return _table(name, runs, header, lines, rows)
 
@@ -100,7 +103,8 @@ def table5(runs: GridRuns) -> Table:
     for row, ensemble in pairs:
         errors = found.get(ensemble, {})
         models = len(errors["runs"]) if errors else None
-        lines.append((row["net"], str(models or NONE), percent(errors.get("top5_error")), _printed(row, 5)))
+        ours = TOP5_ERROR.text(errors.get(TOP5_ERROR.name))
+        lines.append((row["net"], str(models or NONE), ours, _printed(row, TOP5_ERROR)))
         records.append(
             {"net": row["net"], "ensemble": ensemble and ensemble.name, "protocol": ensemble and ensemble.protocol}
             | {"models": models, **{key: errors.get(key) for key in ("data", "images", "top1_error", "top5_error")}}
@@ -120,7 +124,7 @@ def table5(runs: GridRuns) -> Table:
     )
     return Table(
         title=_title("table5", runs),
-        header=("", "models", "top-5 error %", f"{_paper('top-5', runs)}, test set"),
+        header=("", "models", TOP5_ERROR.head, f"{_paper('top-5', runs)}, test set"),
         rows=tuple(lines),
         text_columns=1,
         note=_note("table5", runs, sentences),
@@ -129,19 +133,15 @@ def table5(runs: GridRuns) -> Table:
 
 
 def _rows(name: str, runs: GridRuns) -> list[PrintedNet]:
-    table = paper.load()[name]
-    found = []
-    for printed in table["rows"]:
-        cell = next((cell for cell in runs.cells if _is(cell, {**table, **printed})), None)
-        found.append(PrintedNet(printed, cell, PROTOCOLS[name]))
-    return found
+    return [
+        PrintedNet(printed, next((cell for cell in runs.cells if _is(cell, name, printed)), None), PROTOCOLS[name])
+        for printed in paper.load()[name]["rows"]
+    ]
 
 
-def _is(cell: FinishedCell, printed: dict[str, Any]) -> bool:
-    """Whether a cell trains exactly that net of the paper, whose bottlenecks have their stride in the 1x1 layer."""
-    net = {"block": "paper", "stride_on": "1x1", **cell.net}
-    as_printed = net["block"] == "paper" and (net["depth"] < 50 or net["stride_on"] == "1x1")
-    return as_printed and all(net[key] == printed.get(key) for key in ("family", "depth", "shortcut"))
+def _is(cell: FinishedCell, table: str, printed: dict[str, Any]) -> bool:
+    """Whether a cell trains just the net of this row."""
+    return paper.is_row(cell.summary.net_config, table, printed)
 
 
 def _table(
@@ -154,7 +154,7 @@ def _table(
         sentences.append(f"Not judged so yet (–): lit-resnet evaluate {folders} --protocol {PROTOCOLS[name]}")
     taken = {row.cell.name for row in ours}
     twins = [
-        cell.name for cell in runs.cells if cell.name not in taken and any(_is(cell, row.cell.net) for row in ours)
+        cell.name for cell in runs.cells if cell.name not in taken and any(_is(cell, name, row.printed) for row in ours)
     ]
     if twins:
         sentences.append(f"Not shown, as the grid has these nets twice: {', '.join(twins)}")
@@ -171,7 +171,7 @@ def _table(
 
 
 def _on_imagenet(runs: GridRuns) -> bool:
-    return {run.summary["data"] for run in runs.finished} == {IMAGENET}
+    return {run.summary.data for run in runs.finished} == {IMAGENET}
 
 
 def _title(name: str, runs: GridRuns) -> str:
@@ -195,8 +195,8 @@ def _note(name: str, runs: GridRuns, sentences: list[str]) -> str:
     return ". ".join([training(runs), runs.progress(), *sentences, *spreads(runs), compared]) + "."
 
 
-def _printed(row: dict[str, Any], k: int) -> str:
-    """The paper's top-k error with the digits that it gives; a dash where it gives none."""
-    if f"top{k}" not in row:
+def _printed(row: dict[str, Any], error: Metric) -> str:
+    """The paper's error with the digits that it gives; a dash where it gives none."""
+    if (printed := row.get(PRINTED[error])) is None:
         return NONE
-    return f"{row[f'top{k}']:.{row.get('digits', 2)}f}" + (TEST_SET if "data" in row else "")
+    return f"{printed:.{row.get('digits', error.digits)}f}" + (TEST_SET if "data" in row else "")

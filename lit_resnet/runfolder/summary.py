@@ -1,0 +1,141 @@
+"""What a finished run says of itself: summary.json, which is written last."""
+
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from lit_resnet.task import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished run. In the file, the metrics stand beside the other fields, by their names.
+
+    Args:
+        net: Name of the net: `ResNet-56`.
+        net_config: What the net was built from.
+        data: Name of the data set.
+        metrics: The last value of each of the task's final metrics, by name; None for an optional one that was not
+            measured.
+        params: Parameters of the net.
+        macs: Multiply-adds of its convolutions and fully-connected layers, for one image.
+        steps: Iterations of the training.
+        batch_size: Images of an iteration, over all devices.
+        setting: Digest of all that must be equal for runs to be compared (`sameness.setting`).
+        wall_seconds: Seconds of training, all attempts together.
+        task: Name of the task.
+        seed: Seed of weights and data.
+        precision: Number format of the training, as Lightning names it.
+        warmup_lr: Learning rate of the warm-up; None where there was none.
+        warmup_steps: Iteration at which the warm-up ended; None where it did not, or there was none.
+        plateaus: Iterations at which the learning rate was divided because the error had reached a plateau.
+        diverged: Whether the last training loss is no number.
+        test_images: Digest of the images that the run was tested on.
+        damaged_images: Images that could not be read, and were left out.
+        images_per_second: Median over the logging windows; None where no window was timed.
+        peak_memory_bytes: Peak bytes, of the GPU's memory or else of the process.
+        device: The device in words.
+        host: Name of the machine.
+        finished: When it was finished, in ISO 8601.
+        versions: Versions of the packages, by their names.
+        git_commit: Commit of the checkout; None where the package was not run from one.
+        git_dirty: Whether tracked files of the checkout differed from that commit; None as above.
+    """
+
+    net: str
+    net_config: dict[str, Any]
+    data: str
+    metrics: dict[str, float | None]
+    params: int
+    macs: int
+    steps: int
+    batch_size: int
+    setting: str
+    wall_seconds: float
+    task: str
+    seed: int = 0
+    precision: str | None = None
+    warmup_lr: float | None = None
+    warmup_steps: int | None = None
+    plateaus: tuple[int, ...] = ()
+    diverged: bool = False
+    test_images: str | None = None
+    damaged_images: int = 0
+    images_per_second: float | None = None
+    peak_memory_bytes: int | None = None
+    device: str | None = None
+    host: str | None = None
+    finished: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+    @property
+    def kind(self) -> Task:
+        """Its task."""
+        return TASKS[self.task]
+
+    @property
+    def results(self) -> str:
+        """Its final metrics in words: `train error 0.50 %, test error 8.50 %`."""
+        known = [m for m in self.kind.final if not m.optional or self.metrics[m.name] is not None]
+        return ", ".join(metric.words(self.metrics[metric.name]) for metric in known)
+
+    def content(self) -> dict[str, Any]:
+        """What its file holds."""
+        content = asdict(self) | {"plateaus": list(self.plateaus)}
+        return content | content.pop("metrics")
+
+
+# Which keys the first version of summary.json had beside the others, in place of `net_config`.
+_FORMER = ("family", "depth", "shortcut")
+
+
+def parse(content: dict[str, Any]) -> Summary:
+    """The summary that a file holds. Unknown keys are ignored; a whole number becomes a float where one is meant.
+
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    if "net_config" not in content and all(key in content for key in _FORMER):
+        raise ValueError("written by an earlier version, without net_config")
+    values = {}
+    for name, kind in _kinds().items():
+        if name in content:
+            values[name] = _as(kind, name, content[name])
+        elif name in _needed():
+            raise ValueError(f"damaged ({name} is missing)")
+    if values["task"] not in TASKS:
+        raise ValueError(f"of an unknown task, {values['task']!r} (known: {', '.join(TASKS)})")
+    metrics = {}
+    for metric in TASKS[values["task"]].final:
+        kind = float | None if metric.optional else float
+        metrics[metric.name] = _as(kind, metric.name, content.get(metric.name))
+    return Summary(**values, metrics=metrics)
+
+
+@cache
+def _needed() -> tuple[str, ...]:
+    """The fields that have no default."""
+    return tuple(f.name for f in fields(Summary) if f.default is MISSING and f.default_factory is MISSING)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """The type of each field but the metrics, whose names depend on the task."""
+    hints = get_type_hints(Summary)
+    return {f.name: hints[f.name] for f in fields(Summary) if f.name != "metrics"}
+
+
+def _as(kind: Any, name: str, value: Any) -> Any:
+    """A value of JSON as that type, or one of a union."""
+    for one in get_args(kind) if isinstance(kind, UnionType) else (kind,):
+        origin = get_origin(one) or one
+        if origin is float and type(value) in (int, float):
+            return float(value)
+        if origin is tuple and isinstance(value, list) and all(type(item) is int for item in value):
+            return tuple(value)
+        if type(value) is origin:
+            return value
+    raise ValueError(f"damaged ({name} is {value!r})")
