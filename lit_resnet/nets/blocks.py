@@ -23,6 +23,7 @@ class ZeroPad(nn.Module):
         self.extra, self.stride = c_out - c_in, stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, c_in, H, W] -> [N, c_out, H/stride, W/stride]."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
 
@@ -45,9 +46,11 @@ class Block(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def residual(self, x: Tensor) -> Tensor:
+        """F(x): the layers of the block, before the addition."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, c_in, H, W] -> [N, c_out, H/stride, W/stride]."""
         y = self.residual(x)
         if self.downsample is not None:
             y += self.downsample(x)
@@ -65,6 +68,7 @@ class Basic(Block):
         self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
 
     def residual(self, x: Tensor) -> Tensor:
+        """3x3, ReLU, 3x3."""
         x = self.relu(self.bn1(self.conv1(x)))
         return self.bn2(self.conv2(x))
 
@@ -82,6 +86,7 @@ class Bottleneck(Block):
         self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
 
     def residual(self, x: Tensor) -> Tensor:
+        """1x1, ReLU, 3x3, ReLU, 1x1."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         return self.bn3(self.conv3(x))
@@ -97,4 +102,5 @@ class SingleLayer(Block):
         self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
 
     def residual(self, x: Tensor) -> Tensor:
+        """One 3x3 layer."""
         return self.bn1(self.conv1(x))

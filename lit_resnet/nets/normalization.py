@@ -1,5 +1,7 @@
 """Batch normalization over groups: what the paper's two GPUs did to a batch, on one device."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,7 @@ class GroupedBatchNorm2d(nn.BatchNorm2d):
     group: int
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
         if not self.training:
             return super().forward(x)
         normalize = super().forward
@@ -25,4 +28,4 @@ def group_batch_norm(net: nn.Module, group: int) -> None:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.__class__ = GroupedBatchNorm2d  # the same parameters and names: weights load either way
-            module.group = group
+            cast(GroupedBatchNorm2d, module).group = group

@@ -52,6 +52,7 @@ class ResNet(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self.fc(torch.flatten(self.avgpool(self._maps(x)), 1))
 
     def dense(self, x: Tensor, window: int) -> Tensor:
@@ -68,6 +69,6 @@ class ResNet(nn.Module):
     def _maps(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in self.stages:
-            blocks = self.get_submodule(stage)
+            blocks = getattr(self, stage)
             x = recomputed(blocks, x) if self.recompute and self.training else blocks(x)
         return x
