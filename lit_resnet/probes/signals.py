@@ -25,11 +25,13 @@ class Signal:
 
 
 class Listening:
-    """While it lasts, the next forward and backward pass of `net` is listened to. At all other times it costs nothing.
+    """Listens to the next forward and backward pass of `net`; outside its `with` block it costs nothing.
 
-    with Listening(net) as listening:
-        loss(net(images)).backward()
-    listening.signals()
+    To be used like this::
+
+        with Listening(net) as listening:
+            loss(net(images)).backward()
+        listening.signals()
     """
 
     def __init__(self, net: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Reports: the paper's tables, figures and sentences, and a page around them, from run folders alone.
+"""Reports: the paper's tables, figures and sentences, and a page around them, from run folders alone::
 
     from lit_resnet.report import write
     report = write("quickstart", Path("runs"))      # runs/quickstart/report/index.html, table.*, claims.*, figures/*
