@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS
+
 Family = Literal["cifar", "imagenet", "vgg"]
-Shortcut = Literal["none", "A", "B", "C"]
 
 # Table 1: residual functions in conv2_x .. conv5_x.
 IMAGENET_BLOCKS = {
@@ -44,19 +45,20 @@ class NetConfig:
 
     family: Family = "cifar"
     depth: int = 20
-    shortcut: Shortcut = "A"
+    shortcut: str = "A"
     stride_on: Literal["1x1", "3x3"] = "1x1"
-    block: Literal["paper", "single"] = "paper"
+    block: str = "paper"
     num_classes: int = 10
     in_channels: int = 3
 
     def __post_init__(self) -> None:
         for field, allowed in {
             "family": ("cifar", "imagenet", "vgg"),
-            "shortcut": ("none", "A", "B", "C"),
             "stride_on": ("1x1", "3x3"),
-            "block": ("paper", "single"),
         }.items():
+            if getattr(self, field) not in allowed:
+                raise ValueError(f"{field} is {getattr(self, field)!r}: write one of {', '.join(allowed)}")
+        for field, allowed in {"shortcut": SHORTCUTS, "block": ("paper", *BLOCKS)}.items():
             if getattr(self, field) not in allowed:
                 raise ValueError(f"{field} is {getattr(self, field)!r}: write one of {', '.join(allowed)}")
         if self.family == "cifar" and (self.depth < 8 or self.depth % 6 != 2):
@@ -70,10 +72,14 @@ class NetConfig:
             raise ValueError(f"depth is {self.depth}: a vgg net has 16 or 19 layers")
         if self.family == "vgg" and self.shortcut != "none":
             raise ValueError(f"shortcut is {self.shortcut}: a vgg net has no shortcuts; write none")
-        if self.block == "single" and self.shortcut == "none":
-            raise ValueError("block is single, which is about shortcuts: write shortcut A, B or C, or block paper")
-        if self.block == "single" and self.bottleneck:
-            raise ValueError(f"block is single: bottleneck nets ({self.depth} layers) have none; write 18 or 34 layers")
+        if self.block != "paper" and self.shortcut == "none" and not BLOCKS[self.block].without_shortcut:
+            raise ValueError(
+                f"block is {self.block}, which is about shortcuts: write shortcut A, B or C, or block paper"
+            )
+        if self.block != "paper" and self.bottleneck:
+            raise ValueError(
+                f"block is {self.block}: bottleneck nets ({self.depth} layers) have none; write 18 or 34 layers"
+            )
         for field in ("num_classes", "in_channels"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: write 1 or more")
@@ -101,8 +107,8 @@ class NetConfig:
         else:
             usual = "A" if self.family == "cifar" else "B" if self.bottleneck else None
             name = f"ResNet-{self.depth}" + ("" if self.shortcut == usual else f" {self.shortcut}")
-        if self.block == "single":
-            name += " single-layer"
+        if self.block != "paper":
+            name += f" {BLOCKS[self.block].label}"
         if self.bottleneck and self.stride_on == "3x3":
             name += " v1.5"
         return name

@@ -16,7 +16,6 @@ class GroupedBatchNorm2d(nn.BatchNorm2d):
     group: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape."""
         if not self.training:
             return super().forward(x)
         normalize = super().forward

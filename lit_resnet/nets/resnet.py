@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_resnet.nets.blocks import Basic, Bottleneck, SingleLayer
+from lit_resnet.nets.blocks import BLOCKS, Basic, Bottleneck
 from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.init import he_init
 from lit_resnet.nets.memory import recomputed
@@ -34,12 +34,11 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)
 
-        block = SingleLayer if config.block == "single" else Bottleneck if config.bottleneck else Basic
-        blocks_per_function = 2 if config.block == "single" else 1  # a pair of layers becomes two blocks
+        block = BLOCKS[config.block] if config.block != "paper" else Bottleneck if config.bottleneck else Basic
         channels = widths[0]
         self.stages = [f"layer{i}" for i in range(1, len(widths) + 1)]
         for i, (name, width, functions) in enumerate(zip(self.stages, widths, config.stages, strict=True)):
-            strides = [1 if i == 0 else 2] + [1] * (functions * blocks_per_function - 1)
+            strides = [1 if i == 0 else 2] + [1] * (functions * block.per_function - 1)
             inputs = [channels] + [width * block.expansion] * len(strides)
             stage = [
                 block(config.shortcut, c_in, width, stride, config.stride_on)
@@ -52,7 +51,6 @@ class ResNet(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self.fc(torch.flatten(self.avgpool(self._maps(x)), 1))
 
     def dense(self, x: Tensor, window: int) -> Tensor:

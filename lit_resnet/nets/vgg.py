@@ -38,7 +38,6 @@ class VGG(nn.Module):
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self._classify(self.features(x))
 
     def dense(self, x: Tensor, window: int) -> Tensor:

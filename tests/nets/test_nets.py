@@ -6,6 +6,9 @@ import torchvision
 from torch import nn
 
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block, conv
+from lit_resnet.probes.complexity import complexity_of
+from lit_resnet.probes.responses import responses
 
 
 def parameters(config: NetConfig) -> int:
@@ -193,3 +196,39 @@ def test_the_fully_convolutional_form(config: NetConfig, monkeypatch: pytest.Mon
         torch.testing.assert_close(dense[:, :, 0, 0], plain, atol=1e-10, rtol=1e-10)
         larger = torch.randn(1, 3, side + per_position, side + 3 * per_position, dtype=torch.float64)
         assert net.dense(larger, window).shape == (1, 10, 2, 4)
+
+
+class Wide(Block):
+    """Two 3x3 layers, the inner one twice as wide: a block of one's own, as docs/extending says."""
+
+    label = "wide"
+
+    def __init__(self, option: str, c_in: int, width: int, stride: int, stride_on: str) -> None:
+        super().__init__(option, c_in, width, stride, stride_on)
+        self.conv1, self.bn1 = conv(c_in, 2 * width, 3, stride), torch.nn.BatchNorm2d(2 * width)
+        self.conv2, self.bn2 = conv(2 * width, width, 3), torch.nn.BatchNorm2d(width)
+
+    def residual(self, x: torch.Tensor) -> torch.Tensor:
+        return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+
+
+def subsampled(c_in: int, c_out: int, stride: int) -> torch.nn.Module:
+    """A shortcut of one's own."""
+    if stride == 1 and c_in == c_out:
+        return torch.nn.Identity()
+    return torch.nn.Sequential(torch.nn.AvgPool2d(stride), conv(c_in, c_out, 1), torch.nn.BatchNorm2d(c_out))
+
+
+def test_a_block_and_a_shortcut_are_added_by_an_entry_each(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ValueError, match="block is 'wide': write one of paper, single"):
+        NetConfig(depth=8, block="wide")
+    monkeypatch.setitem(BLOCKS, "wide", Wide)
+    monkeypatch.setitem(SHORTCUTS, "D", subsampled)
+    config = NetConfig(depth=8, shortcut="D", block="wide")
+    net = build(config)
+    assert str(config) == "ResNet-8 D wide"
+    assert str(NetConfig(depth=8, shortcut="none", block="wide")) == "plain-8 wide"
+    assert sum(isinstance(module, torch.nn.AvgPool2d) for module in net.modules()) == 2
+    assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert len(responses(net, [(torch.rand(2, 3, 32, 32), torch.zeros(2))])) == 7
+    assert complexity_of(config, (3, 32, 32)).params > complexity_of(NetConfig(depth=8), (3, 32, 32)).params
