@@ -1,4 +1,4 @@
-"""A grid file becomes cells: one complete set of overrides for each run of a table or figure.
+"""A grid file becomes cells: one complete set of overrides for each run of a table or figure::
 
     title: Plain and residual nets on digits
     base: recipes/digits.yaml           # a config of `lit-resnet fit`, beside this file

@@ -31,12 +31,16 @@ def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
 def _statistics_kept(segment: nn.Module) -> Iterator[None]:
     """Keep BN from counting the batch into its running statistics a second time."""
     norms = [module for module in segment.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    for norm in norms:
+    before = [
+        (norm, norm.momentum, batches, batches.clone())
+        for norm in norms
+        if (batches := norm.num_batches_tracked) is not None
+    ]
+    for norm, *_ in before:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, momentum, batches in before:
+        for norm, momentum, batches, kept in before:
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(batches)
+            batches.copy_(kept)

@@ -1,5 +1,7 @@
 """Batch normalization over groups of images: one device does what the paper's two GPUs did to a batch."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -26,4 +28,4 @@ def group_batch_norm(net: nn.Module, group: int) -> None:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.__class__ = GroupedBatchNorm2d  # the same parameters and names: weights load either way
-            module.group = group
+            cast(GroupedBatchNorm2d, module).group = group

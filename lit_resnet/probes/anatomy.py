@@ -155,9 +155,9 @@ def _layer(node: fx.Node, value: fx.Node, module: nn.Module | None) -> Layer | N
     """The layer for a `module` that `node` calls on `value`; None if the module is not a layer."""
     before, after = _map(value), _map(node)
     if isinstance(module, nn.Conv2d):
-        kind, kernel, stride = "conv", module.kernel_size, module.stride
+        kind, kernel, stride = "conv", _two(module.kernel_size), module.stride
     elif isinstance(module, nn.MaxPool2d):
-        kind, kernel, stride = "max pool", _pair(module.kernel_size), _pair(module.stride)
+        kind, kernel, stride = "max pool", _two(module.kernel_size), _two(module.stride)
     elif isinstance(module, nn.AdaptiveAvgPool2d) and before != after:  # VGG's does nothing at 224x224
         kind, kernel, stride = "avg pool", before, before
     elif isinstance(module, nn.Linear):
@@ -165,6 +165,11 @@ def _layer(node: fx.Node, value: fx.Node, module: nn.Module | None) -> Layer | N
     else:
         return None
     return Layer(kind, kernel, node.meta["tensor_meta"].shape[1], stride[0], after, _params(module))
+
+
+def _two(size: int | tuple[int, ...]) -> tuple[int, int]:
+    height, width = _pair(size)
+    return height, width
 
 
 def _map(node: fx.Node) -> tuple[int, int]:

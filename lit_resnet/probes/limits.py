@@ -56,7 +56,7 @@ def least_work(net: nn.Module, shape: tuple[int, int, int, int], dtype: torch.dt
     outputs: list[int] = []
     macs: list[int] = []
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Conv2d | nn.Linear, _: tuple[Tensor, ...], output: Tensor) -> None:
         outputs.append(output.numel())
         macs.append(output.numel() * layer.weight[0].numel())
 
@@ -86,7 +86,11 @@ def hardware(device: torch.device, dtype: torch.dtype) -> Hardware:
     with torch.no_grad():
         product = min(timing.rounds(lambda: matrix @ matrix, device, SECONDS))
         images = torch.rand(128, 64, 32, 32, device=device).to(dtype, memory_format=torch.channels_last)
-        layer = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(device, dtype, memory_format=torch.channels_last)
+        layer = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(
+            device,
+            dtype,
+            memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue] (missing in its stub)
+        )
         convolution = min(timing.rounds(lambda: layer(images), device, SECONDS))
     macs = max(side**3 / product, images.numel() * layer.weight[0].numel() / convolution)
     return Hardware(2 * COPIED_BYTES / copied, macs)

@@ -1,4 +1,4 @@
-"""Reports: the paper's tables, figures and sentences, and a page around them, from run folders alone.
+"""Reports: the paper's tables, figures and sentences, and a page around them, from run folders alone::
 
     from lit_resnet.grid.asked import Asked
     from lit_resnet.report import write

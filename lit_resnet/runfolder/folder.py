@@ -1,4 +1,4 @@
-"""The run folder: all that passes between training and what comes after it.
+"""The run folder: all that passes between training and what comes after it::
 
     runs/<grid>/<cell>-seed<k>/
       config.yaml     the complete config; `lit-resnet fit --config config.yaml` repeats the run

@@ -149,7 +149,7 @@ def test_a_recipe_alone_trains_the_net_of_its_name(name: str, tmp_path: Path, ph
     run = RunFolder(tmp_path / "run")
     configs = ["--config", name, "--config", str(tmp_path / "tiny.yaml")]
     assert main(["fit", *configs, "--trainer.default_root_dir", str(run.path)]) == 0
-    assert (run.summary()["net"], run.summary()["steps"]) == (RECIPES[name], 2)
+    assert (run.summary().net, run.summary().steps) == (RECIPES[name], 2)
 
 
 @pytest.mark.parametrize("name", ["table2", "fig4", "imagenette", "imagenette-short"])

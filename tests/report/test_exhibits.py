@@ -12,6 +12,7 @@ from lit_resnet.grid import exhibits
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.exhibits import FigureEntry, TableEntry
 from lit_resnet.grid.grid import load
+from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report import figures, runs, write
 from lit_resnet.report.tables.table import Table
 
@@ -21,13 +22,14 @@ def parameters(cells):
     if not cells:
         return None, "No finished run of a plain net."
     figure = Figure(figsize=(4, 3))
-    figure.subplots().scatter([cell.net["params"] for cell in cells], [cell.net["test_error"] for cell in cells])
+    errors = [cell.over_seeds(TEST_ERROR).mean for cell in cells]
+    figure.subplots().scatter([cell.summary.params for cell in cells], errors)
     return figure, f"Test error over parameters of {len(cells)} nets."
 
 
 def seconds(found):
     """The function of a new table."""
-    records = tuple({"run": run.folder.path.name, "seconds": run.summary["wall_seconds"]} for run in found.finished)
+    records = tuple({"run": run.folder.path.name, "seconds": run.summary.wall_seconds} for run in found.finished)
     return Table(
         title="How long the runs took",
         header=("run", "seconds"),

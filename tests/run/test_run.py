@@ -637,7 +637,7 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"modle": {"lr": 1}}, "unknown key modle"),
         ({"model": {"net": {"depth": 21}}}, "depth is 21: .* 20 and 26"),
         ({"model": {"net": {"depth": "deep"}}}, "model.net.depth: deep is not a whole number"),
-        ({"model": {"net": {"shortcut": "D"}}}, "model.net.shortcut: D is not one of none, A, B, C"),
+        ({"model": {"net": {"shortcut": "D"}}}, "shortcut is 'D': write one of none, A, B, C"),
         ({"model": {"net": 3}}, "model.net is 3: it has keys of its own"),
         ({"model": {"rate": {"lr": -0.1}}}, "lr is -0.1: write a number above 0"),
         ({"model": {"rate": {"milestones": [20, 10]}}}, "write iterations in growing order"),

@@ -107,8 +107,9 @@ def refuted(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def words(label: str, digits: int, pairs: Sequence[Pair], claim: Sequence[Pair]) -> str:
-    """Pairs in a line, with the signs of their means: `train error %: plain-20 0.26±0.07 < plain-56 8.15±5.49 (n = 5,
-    p = 0.012)`.
+    """Pairs in a line, with the signs of their means.
+
+    For example `train error %: plain-20 0.26±0.07 < plain-56 8.15±5.49 (n = 5, p = 0.012)`.
 
     Args:
         label: What the numbers are.
