@@ -146,6 +146,6 @@ def _queued(folder: RunFolder) -> Run:
 
 def _places(side_by_side: int, gpu: bool) -> list[Place]:
     """Places on the job's GPU, or on its cores; the scheduler, which knows the neighbours, keeps them there."""
-    said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or len(pool.cores())
+    said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or 1
     threads = max(1, int(said) // side_by_side)
     return [Place(threads, None, 0 if gpu or os.environ.get("CUDA_VISIBLE_DEVICES") else None)] * side_by_side
