@@ -67,7 +67,9 @@ def _run(argv: list[str]) -> int:
 
         return fit.run(name, words)
     verb = import_module(f"lit_resnet.verbs.{name}")
-    parser = argparse.ArgumentParser(prog=f"lit-resnet {name}", description=f"{VERBS[name].capitalize()}.")
+    parser = argparse.ArgumentParser(
+        prog=f"lit-resnet {name}", description=f"{VERBS[name][0].upper()}{VERBS[name][1:]}."
+    )
     verb.add(parser)
     return verb.run(parser.parse_intermixed_args(words))
 

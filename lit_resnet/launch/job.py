@@ -56,23 +56,24 @@ class Job:
         Raises:
             InputError: A name or a config is wrong, or a run folder is damaged.
         """
-        if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
-            return self._rank(names, as_queued)
-        if as_queued:
-            runs, gpus = [Run(folder, read_yaml(folder.cell_file)) for folder in self._queued(names)], []
+        rank = int(os.environ.get("SLURM_NTASKS", 1)) > 1
+        gpus: list[int] = []
+        if as_queued:  # without the grid file, which may have been changed or removed since
+            runs = [_queued(RunFolder(self.asked.home / name)) for name in names]
         else:
             grid = self.asked.grid.part(names)
             check_folders(grid, self.asked.root)
-            planned, gpus = pool.checked(grid)
-            check_one_device(grid, planned)
+            if not rank:
+                planned, gpus = pool.checked(grid)
+                check_one_device(grid, planned)
             begin(grid, self.asked.root)
             reuse.adopt(grid, self.asked.root)
             runs = [Run(self.asked.folder(cell), grid.config(cell)) for cell in grid.cells]
-        return self._children(runs, _places(side_by_side, bool(gpus)), as_queued)
-
-    def _queued(self, names: list[str]) -> list[RunFolder]:
-        """Found without the grid file, which may have been changed or removed since."""
-        return [RunFolder(self.asked.home / name) for name in names]
+        if not rank:
+            return self._children(runs, _places(side_by_side, bool(gpus)), as_queued)
+        if len(runs) > 1:
+            raise InputError(f"{len(runs)} runs for {os.environ['SLURM_NTASKS']} processes of one: name one run")
+        return self._rank(runs[0], as_queued)
 
     def _children(self, runs: list[Run], places: list[Place], as_queued: bool) -> Exit:
         """Runs of one device each, in processes of their own."""
@@ -101,28 +102,18 @@ class Job:
         self._finish(console)
         return Exit.FAILED if outcome.failed or len(left) < len(runs) else Exit.DONE
 
-    def _rank(self, names: list[str], as_queued: bool) -> Exit:
+    def _rank(self, run: Run, as_queued: bool) -> Exit:
         """One of the processes that train a run together."""
-        folders = self._queued(names)
-        if not as_queued:
-            grid = self.asked.grid.part(names)
-            check_folders(grid, self.asked.root)
-            begin(grid, self.asked.root)
-            folders = [self.asked.folder(cell) for cell in grid.cells]
-        if len(folders) > 1:
-            raise InputError(f"{len(folders)} runs for {os.environ['SLURM_NTASKS']} processes of one: name one run")
-        (folder,) = folders
-        state = folder.status().state
-        failed = as_queued and state == "failed"
+        folder = run.folder
+        failed = as_queued and folder.status().state == "failed"
         if failed or folder.summary() or folder.cancelled:
             return Exit.FAILED if failed else Exit.DONE
-        config = read_yaml(folder.cell_file) if as_queued else grid.config(grid.cells[0])
         rank = os.environ["SLURM_PROCID"]
         threads = int(os.environ.get("SLURM_CPUS_PER_TASK", 1))
         with ExitStack() as held:
             if rank == "0":
-                companion = held.enter_context(self.accompany(self.asked, [folder.path.name], print))
-            code, by = worker.train(config, folder.path, threads, f"rank {rank}")
+                companion = held.enter_context(self.accompany(self.asked, [run.name], print))
+            code, by = worker.train(run.config, folder.path, threads, f"rank {rank}")
             if rank == "0" and code == Exit.STOPPED:
                 companion.hurry()
         if code == Exit.STOPPED and not folder.cancelled:
@@ -142,8 +133,19 @@ class Job:
             console.print(f"no report: {error}", soft_wrap=True, markup=False)
 
 
+def _queued(folder: RunFolder) -> Run:
+    """A run as a launch has queued it.
+
+    Raises:
+        InputError: None has.
+    """
+    if not folder.cell_file.is_file():
+        raise InputError(f"{folder.path}: no launch has queued this run; leave out --as-queued")
+    return Run(folder, read_yaml(folder.cell_file))
+
+
 def _places(side_by_side: int, gpu: bool) -> list[Place]:
     """Places on the job's GPU, or on its cores; the scheduler, which knows the neighbours, keeps them there."""
-    said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or len(pool.cores())
+    said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or 1
     threads = max(1, int(said) // side_by_side)
     return [Place(threads, None, 0 if gpu or os.environ.get("CUDA_VISIBLE_DEVICES") else None)] * side_by_side

@@ -21,8 +21,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.description = (
         "Trains one run, or a few, from where it stopped if it has begun; tells W&B; and writes the report if it was "
-        "the last. It prints to the log in its run folder. Threads: SLURM_CPUS_PER_TASK, OMP_NUM_THREADS, or else "
-        "all cores. Under srun with several tasks (SLURM_NTASKS) each is one of the processes that train one run."
+        "the last. It prints to the log in its run folder. A run has SLURM_CPUS_PER_TASK or OMP_NUM_THREADS threads, "
+        "or one. Under srun with several tasks (SLURM_NTASKS) each is one of the processes that train one run."
     )
     parser.epilog = (
         "Exit codes: 0 done (or cancelled: nothing is left to do), 1 failed for good, 2 the input was wrong, 75 saved "

@@ -91,6 +91,8 @@ def test_a_queued_run_is_what_it_was_when_it_was_queued(trained: list, args: lis
     assert [bool(run.summary()) for run in runs] == [True, False, False]
     assert yaml.safe_load(runs[0].cell_file.read_text()) == {"model": {"lr": 7}}
     assert "no report: " in capsys.readouterr().out
+    assert main(["run", args[0], "b-seed0", *args[1:], "--as-queued"]) == 2
+    assert "b-seed0: no launch has queued this run; leave out --as-queued" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

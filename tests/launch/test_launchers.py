@@ -53,9 +53,8 @@ def args(tmp_path: Path, monkeypatch) -> list[str]:
 
 
 def test_a_launcher_of_ones_own(args: list[str], tmp_path: Path, capsys):
-    assert (
-        main(["launch", *args, "a*", "--on", "ssh", "--host", "big", "--set", "model.lr=1", "--seeds", "0", "3"]) == 0
-    )
+    more = ["--host", "big", "--set", "model.lr=1", "--seeds", "0", "3"]
+    assert main(["launch", *args, "a*", "--on", "ssh", *more]) == 0
     told = yaml.safe_load((tmp_path / "elsewhere/tiny/ssh.json").read_text())
     command = "lit-resnet run tiny.yaml {} --root elsewhere --set=model.lr=1 --seeds 0 3"
     assert told == {f: ["big", command.format(f)] for f in ("a-seed0", "a-seed3", "ab-seed0", "ab-seed3")}

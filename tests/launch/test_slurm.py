@@ -200,6 +200,7 @@ def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path, monkeypa
     """Its job may have been requeued while another one finished it."""
     run = RunFolder(tmp_path / "tiny" / "run")
     run.path.mkdir(parents=True)
+    run.cell_file.write_text("{}")
     run.ask_to_stop()
     monkeypatch.setenv("SLURM_NTASKS", "2")
     job = Job(Asked("tiny", root=tmp_path), None, None)
