@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ NETS = {
 
 # A task of a single result, of which more is better, as one might add it.
 QUALITY = Metric("quality", "quality", unit="", digits=3, better="higher", about="of the last model")
-TOY = Task("toy", metrics=(LR, QUALITY), headline=QUALITY)
+TOY = replace(CLASSIFICATION, name="toy", metrics=(LR, QUALITY), headline=QUALITY)
 
 # Keys of a net's config, as a run's summary has it.
 NET = {

@@ -78,7 +78,7 @@ def test_settings_are_for_every_cell(tmp_path: Path):
     for cell in grid.cells:
         config = grid.config(cell)
         assert config["data"] == {"source": "digits", "root": "/a=b"}
-        assert (config["model"]["milestones"], config["trainer"]["max_steps"]) == ([1, 2], 5)
+        assert (config["model"]["rate"]["milestones"], config["trainer"]["max_steps"]) == ([1, 2], 5)
 
 
 @pytest.mark.parametrize(

@@ -530,7 +530,8 @@ def test_what_no_run_measured_is_not_looked_for(lab):
 
 def test_what_a_cell_does_not_say_is_as_in_a_finished_run_that_did_not_say_it(lab):
     finish(lab, "a", block="single", depth=32)
-    found = runs.read(lab.grid({"a": {"model.net.depth": 32}, "b": {"model.net.depth": 44}, "c": {}}), lab.root)
+    grid = lab.grid({"a": {"model.net.depth": 32}, "b": {"model.net.depth": 44}, "c": {}})
+    found = runs.read(Asked(grid, root=lab.root))
     ((a, b),) = [group.nets for group in alike.groups(found)]
     assert (a.name, a.block, a.depth, len(a.runs)) == ("ResNet-32", "single", 32, 1)
     assert (b.name, b.block, b.shortcut, b.depth, b.runs) == ("b", "single", "A", 44, ())

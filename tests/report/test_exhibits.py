@@ -15,6 +15,7 @@ from lit_resnet.grid.grid import load
 from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report import figures, runs, write
 from lit_resnet.report.tables.table import Table
+from lit_resnet.runfolder.records import RESPONSES
 
 
 def parameters(cells):
@@ -112,7 +113,7 @@ def test_and_an_image_of_each_run_that_has_the_data(lab, added, grid):
     )
     assert [drawing.name for drawing in figures.of_run(plain)] == ["fig7", "parameters"]
     assert [drawing.name for drawing in figures.of_run(residual)] == ["fig7"]
-    plain.folder.responses_file.unlink()
+    RESPONSES.file(plain.folder.path).unlink()
     assert [drawing.name for drawing in figures.of_run(plain)] == ["parameters"]
 
 

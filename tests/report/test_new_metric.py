@@ -11,6 +11,7 @@ from lab import QUALITY, TOY
 
 from lit_resnet.cli import main
 from lit_resnet.errors import InputError
+from lit_resnet.grid.asked import Asked
 from lit_resnet.metrics import IMAGES_PER_SECOND, LR, TEST_ERROR, VAL_ERROR
 from lit_resnet.report import runs, write
 from lit_resnet.report.page.odd import odd, rule
@@ -47,7 +48,7 @@ def test_in_status(lab, grid, capsys):
 
 
 def test_in_tables_and_files(lab, grid):
-    report = write(grid, lab.root)
+    report = write(Asked(grid, root=lab.root))
     table = report.table
     assert "error" not in " ".join(table.header)
     cells = dict(zip(table.header, zip(*table.rows, strict=True), strict=True))
@@ -62,7 +63,7 @@ def test_in_tables_and_files(lab, grid):
 
 
 def test_on_the_page(lab, grid):
-    text = write(grid, lab.root).page.read_text()
+    text = write(Asked(grid, root=lab.root)).page.read_text()
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
     assert data["metrics"] == [{"name": "quality", "label": "quality", "unit": "", "digits": 3, "thick": True}]
     assert data["higher"] is True
@@ -75,7 +76,7 @@ def test_on_the_page(lab, grid):
 
 
 def test_best_is_the_most_and_odd_is_the_least(lab, grid):
-    found = runs.read(grid, lab.root)
+    found = runs.read(Asked(grid, root=lab.root))
     large = [run for run in found.runs if run.cell == "large"]
     assert [run.best(QUALITY) for run in large] == [0.6, 1.2, 0.6, 0.6, None]
     assert found.cells[1].over_seeds(QUALITY).best == 0.502
@@ -89,10 +90,10 @@ def test_best_is_the_most_and_odd_is_the_least(lab, grid):
 def test_a_run_of_another_task_is_refused(lab, grid):
     lab.run("small", 0, "toys").write_summary(lab.finish("other").summary())
     with pytest.raises(InputError, match=r"small-seed0: is of the task classification, not toy"):
-        runs.read(grid, lab.root)
+        runs.read(Asked(grid, root=lab.root))
     (lab.folder / "base.yaml").write_text("task: toi\n")
     with pytest.raises(InputError, match=r"task is 'toi': write one of classification, toy; did you mean toy\?"):
-        runs.read(grid, lab.root)
+        runs.read(Asked(grid, root=lab.root))
 
 
 def test_a_metric_says_what_is_best_and_how_it_is_written():
