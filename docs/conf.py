@@ -1,7 +1,7 @@
 """The site: `sphinx-build -c docs . SITE`. Pages by MyST; the reference by AutoAPI, which reads the source as text.
 
-The source folder is the repository's root, so that links from pages to results, grids and code are the same in a checkout
-and on the site.
+The source folder is the repository's root, so that links from pages to results, grids and code are the same in a
+checkout and on the site.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ root_doc = "docs/index"
 include_patterns = ["docs/**", "results/**.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 exclude_patterns = ["docs/_build"]
 suppress_warnings = [
-    "toc.not_included",  # pages of the reference hang on reference.md: in every page's menu a hundred cost half a minute
+    "toc.not_included",  # a hundred pages of the reference in every page's menu cost half a minute
     "ref.python",  # `bytes` in a signature is Python's, whatever attribute has that name too
     "autoapi.python_import_resolution",  # constants that are assigned several in a line
 ]
