@@ -17,8 +17,7 @@ root_doc = "docs/index"
 include_patterns = ["docs/**", "results/**.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 exclude_patterns = ["docs/_build"]
 suppress_warnings = [
-    # Pages of the reference hang on reference.md: a hundred of them in every page's menu would cost half a minute.
-    "toc.not_included",
+    "toc.not_included",  # a hundred pages of the reference in every page's menu cost half a minute
     "ref.python",  # `bytes` in a signature is Python's, whatever attribute has that name too
     "autoapi.python_import_resolution",  # constants that are assigned several in a line
 ]
