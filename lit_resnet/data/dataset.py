@@ -22,12 +22,12 @@ class Description(NamedTuple):
     """What is known of a data set without reading its images.
 
     Args:
-        classes: How many there are.
+        classes: Their names, in the order of the labels.
         shape: (C, H, W) of the images, or of the crops of photographs that a net is trained on.
         name: What summaries, tables and W&B call the data set.
     """
 
-    classes: int
+    classes: tuple[str, ...]
     shape: tuple[int, int, int]
     name: str
 

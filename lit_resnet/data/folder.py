@@ -20,8 +20,8 @@ from lit_resnet.errors import InputError
 CHUNK = 64  # images that a thread decodes at a time
 
 
-def describe(root: Path, image_size: int | None) -> tuple[int, tuple[int, int, int]]:
-    """Number of classes and image shape (C, H, W), from the names of the folders and the header of one image.
+def describe(root: Path, image_size: int | None) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+    """Names of the classes and image shape (C, H, W), from the names of the folders and the header of one image.
 
     Raises:
         InputError: A folder is missing or empty, or that image cannot be read.
@@ -33,7 +33,7 @@ def describe(root: Path, image_size: int | None) -> tuple[int, tuple[int, int, i
             width, height = image.size
     except OSError:
         raise Damaged(path) from None
-    return len(classes), (3, image_size or height, image_size or width)
+    return tuple(classes), (3, image_size or height, image_size or width)
 
 
 def load(root: Path, image_size: int | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -50,10 +50,11 @@ class Tensors(ABC):
                     f"{settings.root}: has {len(labels)} labels for images of shape {list(images.shape)}, which is not "
                     f"{settings.source}"
                 )
-            if labels.min() < 0 or labels.max() >= classes:
-                wrong = labels.max() if labels.max() >= classes else labels.min()
+            if labels.min() < 0 or labels.max() >= len(classes):
+                wrong = labels.max() if labels.max() >= len(classes) else labels.min()
                 raise InputError(
-                    f"{settings.root}: has the label {wrong}, but those of {settings.source} are 0 to {classes - 1}"
+                    f"{settings.root}: has the label {wrong}, but those of {settings.source} are 0 to "
+                    f"{len(classes) - 1}"
                 )
         return train, test
 
@@ -99,13 +100,13 @@ class InMemory(Tensors):
     """A data set of known classes and shape, read by a function.
 
     Args:
-        classes: How many there are; labels are 0 to classes - 1.
+        classes: How many there are, labels being 0 to classes - 1; or their names in the order of the labels.
         shape: (C, H, W) of every image.
         read: Takes `data.root`, a folder that need not exist, and returns the `Splits`. Raises InputError, one line
             that says what to do, where a file is missing or damaged.
     """
 
-    classes: int
+    classes: int | tuple[str, ...]
     shape: tuple[int, int, int]
     read: Callable[[Path], Splits]
 
@@ -115,7 +116,8 @@ class InMemory(Tensors):
             what = f"of one size is {settings.source}"
             raise ValueError(f"image_size is {settings.image_size}: leave it out, {what}; it is for source folder")
         _refuse_photographs(settings)
-        return Description(self.classes, self.shape, settings.source)
+        names = tuple(map(str, range(self.classes))) if isinstance(self.classes, int) else self.classes
+        return Description(names, self.shape, settings.source)
 
     def splits(self, settings: Settings) -> Splits:
         """All images and labels."""

@@ -73,8 +73,8 @@ class ImageData(LightningDataModule):
                 raise ValueError(f"{name} is {value}: write {least} or more")
         folder = Path(root).expanduser()
         self.settings = Settings(source, folder, image_size, batch_size, pad, flip, photographs)
-        self.num_classes, self.image_shape, self.name = self.data_set.describe(self.settings)
-        self.in_channels = self.image_shape[0]
+        self.classes, self.image_shape, self.name = self.data_set.describe(self.settings)
+        self.num_classes, self.in_channels = len(self.classes), self.image_shape[0]
         self.val_size, self.batch_size, self.stretch = val_size, batch_size, stretch
         self.mean: Tensor | None = None  # of the training images, in levels: [C, H, W], or [C, 1, 1] of photographs
         self._stream: Stream | None = None
@@ -85,8 +85,9 @@ class ImageData(LightningDataModule):
         return sorted(self.settings.damages.named)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the mean, so that an evaluation needs no training images, and the damaged files."""
-        return {"mean": self.mean, "damaged": self.damaged_files}
+        """What a checkpoint keeps: the damaged files; and what a net needs to be used where its images are not."""
+        kept = {"mean": self.mean, "classes": list(self.classes), "image_shape": list(self.image_shape)}
+        return kept | {"damaged": self.damaged_files}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept; the mean is made from the images before."""

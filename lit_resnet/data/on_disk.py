@@ -31,7 +31,7 @@ class OnDisk:
         classes = layout.class_names(settings.root, VAL_THEN_TEST)
         name = "imagenet" if layout.is_imagenet(classes) else settings.folder_name
         crop = settings.photographs.crop
-        return Description(len(classes), (3, crop, crop), name)
+        return Description(tuple(classes), (3, crop, crop), name)
 
     def load(self, settings: Settings) -> tuple[Split, Split]:
         """The files to train on and those to test on, and their labels."""

@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from lit_resnet.data.class_names import CIFAR10, CIFAR100, FASHION
 from lit_resnet.data.dataset import DataSet
 from lit_resnet.data.in_memory import ImageFolder, InMemory, Splits
 from lit_resnet.data.on_disk import OnDisk
@@ -127,9 +128,9 @@ def _download(kind: type, root: Path, what: str) -> None:
 
 DATA_SETS: dict[str, DataSet] = {
     "digits": InMemory(10, (1, 8, 8), digits),
-    "cifar10": InMemory(10, (3, 32, 32), cifar10),
-    "cifar100": InMemory(100, (3, 32, 32), cifar100),
-    "fashion-mnist": InMemory(10, (1, 28, 28), fashion_mnist),
+    "cifar10": InMemory(CIFAR10, (3, 32, 32), cifar10),
+    "cifar100": InMemory(CIFAR100, (3, 32, 32), cifar100),
+    "fashion-mnist": InMemory(FASHION, (1, 28, 28), fashion_mnist),
     "folder": ImageFolder(),
     "imagenet": OnDisk(),
 }

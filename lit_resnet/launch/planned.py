@@ -6,6 +6,7 @@ from typing import Any
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.runfolder.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ def check_one_device(grid: Grid, planned: list[Planned]) -> None:
         )
 
 
-def measured(planned: list[Planned], summaries: list[dict[str, Any] | None]) -> dict[int, float]:
+def measured(planned: list[Planned], summaries: list[Summary | None]) -> dict[int, float]:
     """Seconds of one iteration by its multiply-adds, as the finished runs of these cells took them."""
     return {
-        p.step_macs: summary["wall_seconds"] / summary["steps"]
+        p.step_macs: summary.wall_seconds / summary.steps
         for p, summary in zip(planned, summaries, strict=True)
         if summary
     }

@@ -54,7 +54,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": source})
     data = cli.data()
     net = build(cli.net(data))
-    checkpoint, digest = read(_newest(folder))
+    checkpoint, digest = read(newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")
     if not isinstance(state, dict):  # a checkpoint of another program: the mean of the images that were trained on
@@ -100,7 +100,7 @@ def checkpoint_digest(folder: RunFolder) -> str:
     Raises:
         InputError: It has none.
     """
-    with _newest(folder).open("rb") as file:
+    with newest(folder).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -142,7 +142,12 @@ def recognised(path: Path, weights: dict[str, Any]) -> NetConfig:
     )
 
 
-def _newest(folder: RunFolder) -> Path:
+def newest(folder: RunFolder) -> Path:
+    """The newest whole checkpoint of a run.
+
+    Raises:
+        InputError: It has none.
+    """
     path = newest_checkpoint(folder)
     if path is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; only trained nets can be judged")

@@ -34,7 +34,7 @@ def test_images_and_labels(root: Path) -> None:
     assert labels.dtype == torch.int64
     for i, path in enumerate(sorted(root.glob("train/*/*"))):
         assert np.array_equal(images[i].permute(1, 2, 0).numpy(), np.asarray(Image.open(path)))
-    assert folder.describe(root, None) == (2, (3, 12, 12))
+    assert folder.describe(root, None) == (("cat", "dog"), (3, 12, 12))
 
 
 def test_val_serves_where_there_is_no_test(root: Path) -> None:
@@ -83,7 +83,7 @@ def test_sizes_that_differ(root: Path, picture: Picture) -> None:
     with pytest.raises(InputError, match=f"{odd}: is 14x10, but .*0.png is 12x12: give image_size"):
         folder.load(root, None)
     assert folder.load(root, 8)[0].shape == (6, 3, 8, 8)
-    assert folder.describe(root, 8) == (2, (3, 8, 8))
+    assert folder.describe(root, 8) == (("cat", "dog"), (3, 8, 8))
 
 
 def test_second_time_from_the_cache(root: Path, decoded: list[Path], cache: Path) -> None:

@@ -166,10 +166,10 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 @pytest.mark.parametrize("source", ["digits", "fashion-mnist"])
 def test_describe_agrees_with_load(tmp_path: Path, source: str) -> None:
     fashion(tmp_path)
-    num_classes, shape, _ = sources.find(source).describe(Settings(source))
+    classes, shape, _ = sources.find(source).describe(Settings(source))
     images, labels, *_ = load(source, tmp_path)
     assert images.shape[1:] == shape
-    assert len(labels.unique()) == num_classes
+    assert len(labels.unique()) == len(classes)
 
 
 def test_what_light_modules_know_of_data_sets_is_what_the_objects_say() -> None:

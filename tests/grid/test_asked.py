@@ -35,7 +35,7 @@ def parsed(command: list[str]) -> tuple[Asked, list[str]]:
 
 
 def test_its_words_mean_the_same_grid(grid: str, tmp_path: Path):
-    asked = Asked(grid, ("model.lr=0.5", "data.root=a b"), tmp_path / "ru ns", (3, 5))
+    asked = Asked(grid, ("model.rate.lr=0.5", "data.root=a b"), tmp_path / "ru ns", (3, 5))
     assert parsed(asked.words("plain-20-seed3", "plain-56")) == (asked, ["plain-20-seed3", "plain-56"])
     assert parsed(shlex.split(asked.command("wandb sync", "x"))[3:]) == (asked, ["x"])
     assert asked.command("launch").startswith(f"lit-resnet launch {grid} --root ")

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from lab import make_summary
 
 from lit_resnet import report
 from lit_resnet.cli import main
@@ -18,9 +19,7 @@ from lit_resnet.launch import pool, worker
 from lit_resnet.launch.exits import Exit
 from lit_resnet.runfolder.folder import RunFolder
 
-SUMMARY = dict.fromkeys(("depth", "params", "macs", "steps", "batch_size", "test_error", "train_error"), 1) | {
-    **{"net": "n", "family": "cifar", "shortcut": "A", "data": "d", "wall_seconds": 1.0},
-}
+SUMMARY = make_summary()
 
 
 @pytest.fixture
@@ -63,17 +62,17 @@ def args(tmp_path: Path) -> list[str]:
 
 def test_exactly_one_run(trained: list, args: list[str], tmp_path: Path, capsys):
     a, b = (RunFolder(tmp_path / "runs" / "tiny" / f"{name}-seed0") for name in "ab")
-    assert main(["run", *args, "a", "--set", "model.lr=0.5"]) == 0
+    assert main(["run", *args, "a", "--set", "model.rate.lr=0.5"]) == 0
     assert a.summary()
-    assert yaml.safe_load(a.cell_file.read_text()) == {"seed_everything": 0, "model": {"lr": 0.5}}
+    assert yaml.safe_load(a.cell_file.read_text()) == {"seed_everything": 0, "model": {"rate": {"lr": 0.5}}}
     assert not b.path.exists()
     assert trained == [], "not the last run: no report yet"
     assert main(["run", *args, "b"]) == 0
     assert trained == [args[0]]
     assert main(["run", *args, "c"]) == 2
     assert "c: no cell of tiny" in capsys.readouterr().err
-    assert main(["run", *args, "a", "--set", "model.lr=0.1"]) == 2
-    assert "was run with another model.lr (0.5, not 0.1)" in capsys.readouterr().err
+    assert main(["run", *args, "a", "--set", "model.rate.lr=0.1"]) == 2
+    assert "was run with another model.rate.lr (0.5, not 0.1)" in capsys.readouterr().err
 
 
 def test_a_queued_run_is_what_it_was_when_it_was_queued(trained: list, args: list[str], tmp_path: Path, capsys):
@@ -81,7 +80,7 @@ def test_a_queued_run_is_what_it_was_when_it_was_queued(trained: list, args: lis
     runs = [RunFolder(tmp_path / "runs" / "tiny" / f"{name}-seed0") for name in ("a", "failed", "cancelled")]
     for run in runs:
         run.path.mkdir(parents=True)
-        run.cell_file.write_text(yaml.safe_dump({"model": {"lr": 7}}))
+        run.cell_file.write_text(yaml.safe_dump({"model": {"rate": {"lr": 7}}}))
     status = runs[1].status()
     status.state = "failed"
     runs[1].write_status(status)
@@ -89,7 +88,7 @@ def test_a_queued_run_is_what_it_was_when_it_was_queued(trained: list, args: lis
     Path(args[0]).unlink()
     assert main(["run", args[0], *(run.path.name for run in runs), *args[1:], "--as-queued"]) == Exit.FAILED
     assert [bool(run.summary()) for run in runs] == [True, False, False]
-    assert yaml.safe_load(runs[0].cell_file.read_text()) == {"model": {"lr": 7}}
+    assert yaml.safe_load(runs[0].cell_file.read_text()) == {"model": {"rate": {"lr": 7}}}
     assert "no report: " in capsys.readouterr().out
     assert main(["run", args[0], "b-seed0", *args[1:], "--as-queued"]) == 2
     assert "b-seed0: no launch has queued this run; leave out --as-queued" in capsys.readouterr().err

@@ -53,10 +53,10 @@ def args(tmp_path: Path, monkeypatch) -> list[str]:
 
 
 def test_a_launcher_of_ones_own(args: list[str], tmp_path: Path, capsys):
-    more = ["--host", "big", "--set", "model.lr=1", "--seeds", "0", "3"]
+    more = ["--host", "big", "--set", "model.rate.lr=1", "--seeds", "0", "3"]
     assert main(["launch", *args, "a*", "--on", "ssh", *more]) == 0
     told = yaml.safe_load((tmp_path / "elsewhere/tiny/ssh.json").read_text())
-    command = "lit-resnet run tiny.yaml {} --root elsewhere --set=model.lr=1 --seeds 0 3"
+    command = "lit-resnet run tiny.yaml {} --root elsewhere --set=model.rate.lr=1 --seeds 0 3"
     assert told == {f: ["big", command.format(f)] for f in ("a-seed0", "a-seed3", "ab-seed0", "ab-seed3")}
 
     def status(*more: str) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from lit_resnet.runfolder.status import Status
 
 BASE = {
     "data": {"source": "digits", "flip": False, "batch_size": 64},
-    "model": {"net": {"depth": 8}, "lr": 0.2},
+    "model": {"net": {"depth": 8}, "rate": {"lr": 0.2}},
     "trainer": {"max_steps": 4, "val_check_interval": 2, "log_every_n_steps": 2, "accelerator": "cpu"},
 }
 CSV = "lightning.pytorch.loggers.CSVLogger"

@@ -52,7 +52,7 @@ def test_fit_trains_on_it(tmp_path: Path):
         == 0
     )
     summary = RunFolder(path).summary()
-    assert (summary["data"], summary["num_classes"], summary["in_channels"], summary["steps"]) == ("stripes", 2, 1, 2)
+    assert (summary.data, summary.net_config["num_classes"], summary.net_config["in_channels"]) == ("stripes", 2, 1)
 
 
 def test_a_grid_is_planned_trained_and_read(tmp_path: Path):

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from lit_resnet import task
 from lit_resnet.cli import main
-from lit_resnet.data.stream import Blocks
+from lit_resnet.data.stream import Stretches
 from lit_resnet.errors import InputError
 from lit_resnet.metrics import IMAGES_PER_SECOND, LR, TRAIN_LOSS, Metric
 from lit_resnet.run.config import RunCLI
@@ -116,8 +116,8 @@ class ToyData(LightningDataModule):
         self.damaged_files: list[str] = []
         self.restored: dict[str, Any] | None = None
 
-    def train_dataloader(self) -> Blocks:
-        return Blocks(Noise(self.batch_size, self.trainer.global_step), self.stretch)
+    def train_dataloader(self) -> Stretches:
+        return Stretches(Noise(self.batch_size, self.trainer.global_step), self.stretch)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader([next(iter(Noise(16, 1000)))], batch_size=None)
