@@ -16,7 +16,7 @@ from lit_resnet.training.weights import net_weights
 
 
 class TrainedNet(nn.Module):
-    """A trained net in evaluation mode that takes images as they are read: it subtracts the mean and scales them itself.
+    """A trained net in evaluation mode, for images as they are read: it subtracts the mean and scales them itself.
 
     Attributes:
         net: The net, for images with the mean subtracted.

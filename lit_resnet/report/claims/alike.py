@@ -120,7 +120,7 @@ def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: st
         raise InputError(f"{where}: model.net.depth is {kind['depth']!r}: write a whole number")
     if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
         return None
-    warm = any(value_at(config, key) is not None for key in ("model.warmup_lr", "model.rate.warmup_lr"))
+    warm = value_at(config, "model.rate.warmup_lr") is not None
     return Net(label, *(kind[key] for key in KIND), warm, ())
 
 
