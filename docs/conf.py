@@ -5,6 +5,10 @@ checkout and on the site.
 """
 
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
 
 ROOT = Path(__file__).parents[1]
 
@@ -12,7 +16,7 @@ project = "lit_resnet"
 author = copyright = "The lit_resnet authors"
 release = (ROOT / "lit_resnet" / "__init__.py").read_text().partition('__version__ = "')[2].partition('"')[0]
 
-extensions = ["myst_parser", "sphinx.ext.napoleon", "autoapi.extension"]
+extensions = ["myst_parser", "autoapi.extension"]
 root_doc = "docs/index"
 include_patterns = ["docs/**", "results/**.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 exclude_patterns = ["docs/_build"]
@@ -22,7 +26,6 @@ suppress_warnings = [
     "autoapi.python_import_resolution",  # constants that are assigned several in a line
 ]
 default_role = "literal"  # docstrings write `names` in single backticks
-napoleon_use_ivar = True
 myst_heading_anchors = 3
 
 autoapi_dirs = [str(ROOT / "lit_resnet")]
@@ -34,3 +37,13 @@ autoapi_member_order = "bysource"
 html_theme = "furo"
 html_title = f"lit_resnet {release}"
 html_show_sphinx = False
+
+
+def google(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Napoleon for AutoAPI, but a property is a sentence: Napoleon would read a type before its first colon."""
+    kind = "method" if what == "property" else what
+    lines[:] = GoogleDocstring(lines, Config(napoleon_use_ivar=True), app, kind, name, obj, options).lines()
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", google)

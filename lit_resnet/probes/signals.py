@@ -27,9 +27,11 @@ class Signal:
 class Listening:
     """A context that measures the signals of one forward and backward pass of `net`. Outside of it there is no cost.
 
-    with Listening(net) as listening:
-        loss(net(images)).backward()
-    listening.signals()
+    Example::
+
+        with Listening(net) as listening:
+            loss(net(images)).backward()
+        listening.signals()
     """
 
     def __init__(self, net: Net) -> None:
