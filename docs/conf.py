@@ -46,4 +46,5 @@ def google(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: lis
 
 
 def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
     app.connect("autodoc-process-docstring", google)

@@ -18,7 +18,7 @@ os.environ["WANDB_MODE"] = "disabled"
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["lab"]  # fixtures of made-up run folders
+pytest_plugins = ["lab", "extending"]  # fixtures: made-up run folders, and additions that the docs show
 
 LONGEST = (
     "test_launch.py",

@@ -1,13 +1,23 @@
 """A launcher of one's own is a file and an entry in a table; everything else is the command line as it is."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from extending import Add
 
 from lit_resnet.cli import main
 from lit_resnet.launch.launcher import LAUNCHERS
 from lit_resnet.runfolder.folder import RunFolder
+
+# A machine that shares the folder, as ssh would reach it.
+SSH = f"""#!/bin/sh
+[ "$1" = node7 ] || exit 255
+cd /
+PATH="{Path(sys.executable).parent}:$PATH" exec sh -c "$2"
+"""
 
 # Notes down the commands that another machine would be told, each of which is a job of its queue.
 TOY = """
@@ -91,3 +101,21 @@ def test_options_of_another_launcher_are_refused(args: list[str], capsys):
     with pytest.raises(SystemExit):
         main(["launch", "--help"])
     assert "--on {local,slurm,ssh}" in capsys.readouterr().out
+
+
+def test_a_launcher_is_added_as_the_docs_say(add: Add, tmp_path: Path, monkeypatch, capsys):
+    add("A launcher", "lit_resnet.launch.ssh")
+    (tmp_path / "ssh").write_text(SSH)
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    trainer = {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1}
+    Path("base.yaml").write_text(
+        yaml.safe_dump({"data": {"source": "digits"}, "model": {"net": {"depth": 8}}, "trainer": trainer})
+    )
+    Path("tiny.yaml").write_text(yaml.safe_dump({"base": "base.yaml", "include": {"good": {}, "other": {}}}))
+    assert main(["launch", "tiny.yaml", "good", "--on", "ssh", "--host", "node7"]) == 0
+    assert RunFolder(Path("runs/tiny/good-seed0")).summary() is not None
+    assert "1 of 2 runs finished (1 queued); the page: runs/tiny/report/index.html" in capsys.readouterr().out
+    assert main(["launch", "tiny.yaml", "other", "--on", "ssh", "--host", "node8"]) == 1
+    assert "1 failed: other-seed0" in capsys.readouterr().err

@@ -1,15 +1,19 @@
 """The nets against the paper's constants, torchvision's weights, and their own definitions."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
+from extending import Add
 from torch import nn
 
+from lit_resnet.cli import main
 from lit_resnet.nets import NetConfig, build
-from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block, Kind, conv
 from lit_resnet.probes.anatomy import anatomy
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
+from lit_resnet.runfolder.folder import RunFolder
 
 
 def parameters(config: NetConfig) -> int:
@@ -199,48 +203,44 @@ def test_the_fully_convolutional_form(config: NetConfig, monkeypatch: pytest.Mon
         assert net.dense(larger, window).shape == (1, 10, 2, 4)
 
 
-class ThreeLayers(Block):
-    """Three 3x3 layers in place of the paper's two."""
-
-    def __init__(self, config: NetConfig, c_in: int, width: int, stride: int) -> None:
-        super().__init__(config, c_in, width, stride)
-        self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = conv(width, width, 3), nn.BatchNorm2d(width)
-
-    def residual(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
-
-
-def halved(c_in: int, c_out: int, stride: int) -> nn.Module:
-    """Option A, but half of it."""
-    return nn.Sequential(SHORTCUTS["A"](c_in, c_out, stride), nn.Dropout(0.5))
-
-
-def test_a_block_and_a_shortcut_of_ones_own_are_an_entry_each(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(BLOCKS, "three", Kind(ThreeLayers, suffix="of three"))
-    monkeypatch.setitem(SHORTCUTS, "half", halved)
-    config = NetConfig(depth=20, block="three", shortcut="half")
+def test_a_block_and_a_shortcut_are_added_as_the_docs_say(add: Add, tmp_path: Path, one_thread: None):
+    add("A block")
+    add("A shortcut")
+    config = NetConfig(depth=20, block="wide", shortcut="D")
     net = build(config)
-    assert str(config) == "ResNet-20 half of three"
-    assert [name for name, _ in net.layers()][:4] == ["conv1", *(f"layer1.0.conv{i}" for i in (1, 2, 3))]
-    assert len(responses(net, [(torch.randn(2, 3, 16, 16), torch.zeros(2))])) == 1 + 9 * 3
-    assert [layer.kind for layer in anatomy(net, (3, 32, 32)).layers].count("conv") == 1 + 9 * 3
-    assert complexity(net, (3, 32, 32)).params > parameters(NetConfig(depth=20))
+    assert str(config) == "ResNet-20 D wide"
+    assert [name for name, _ in net.layers()][:3] == ["conv1", "layer1.0.conv1", "layer1.0.conv2"]
+    assert len(responses(net, [(torch.randn(2, 3, 16, 16), torch.zeros(2))])) == 1 + 9 * 2
+    assert [layer.kind for layer in anatomy(net, (3, 32, 32)).layers].count("conv") == 1 + 9 * 2
+    assert complexity(net, (3, 32, 32)).params > 2 * parameters(NetConfig(depth=20)) - 1000
     with pytest.raises(ValueError, match="cannot have: write 18 or 34"):
-        NetConfig("imagenet", 50, "B", block="three")
-    with pytest.raises(ValueError, match="write one of none, A, B, C, half; did you mean half"):
-        NetConfig(shortcut="halv")
+        NetConfig("imagenet", 50, "B", block="wide")
+    with pytest.raises(ValueError, match="write one of none, A, B, C, D"):
+        NetConfig(shortcut="d")
+    trainer = {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1, "default_root_dir": tmp_path}
+    options = [f"--trainer.{key}={value}" for key, value in trainer.items()]
+    assert (
+        main(
+            [
+                "fit",
+                "--data.source=digits",
+                "--model.net.depth=8",
+                "--model.net.block=wide",
+                "--model.net.shortcut=D",
+                *options,
+            ]
+        )
+        == 0
+    )
+    summary = RunFolder(tmp_path).summary()
+    assert summary is not None
+    assert summary.net == "ResNet-8 D wide"
 
 
-def test_a_convolution_without_its_bn_is_told_and_not_paired_with_another():
-    class Odd(ThreeLayers):
-        def __init__(self, config: NetConfig, c_in: int, width: int, stride: int) -> None:
-            super().__init__(config, c_in, width, stride)
-            self.norm3 = self.bn3
-            del self.bn3
-
-    with pytest.raises(AttributeError, match="bn3"):
-        list(Odd(NetConfig(), 16, 16, 1).layers())
+def test_a_convolution_without_its_bn_is_told_and_not_paired_with_another(add: Add):
+    net = build(NetConfig(depth=8, block="paper"))
+    block = net.layer1[0]
+    block.norm2 = block.bn2
+    del block.bn2
+    with pytest.raises(AttributeError, match="bn2"):
+        list(net.layers())

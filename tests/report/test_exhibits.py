@@ -1,64 +1,22 @@
-"""A figure or a table is a function and an entry: what stands in the list, and what one more entry is enough for."""
+"""Figures and tables: every entry names a function; those that are added as docs/extending.md says are everywhere."""
 
-import sys
 from pkgutil import resolve_name
-from types import ModuleType
 
 import pytest
-from matplotlib.figure import Figure
+from extending import Add
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import exhibits
 from lit_resnet.grid.asked import Asked
-from lit_resnet.grid.exhibits import FigureEntry, TableEntry
 from lit_resnet.grid.grid import load
-from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report import figures, runs, write
-from lit_resnet.report.tables.table import Table
 from lit_resnet.runfolder.records import RESPONSES
 
 
-def parameters(cells):
-    """The function of a new figure."""
-    if not cells:
-        return None, "No finished run of a plain net."
-    figure = Figure(figsize=(4, 3))
-    errors = [cell.over_seeds(TEST_ERROR).mean for cell in cells]
-    figure.subplots().scatter([cell.summary.params for cell in cells], errors)
-    return figure, f"Test error over parameters of {len(cells)} nets."
-
-
-def seconds(found):
-    """The function of a new table."""
-    records = tuple({"run": run.folder.path.name, "seconds": run.summary.wall_seconds} for run in found.finished)
-    return Table(
-        title="How long the runs took",
-        header=("run", "seconds"),
-        rows=tuple((record["run"], f"{record['seconds']:.0f}") for record in records),
-        text_columns=1,
-        note="Wall time.",
-        records=records,
-    )
-
-
 @pytest.fixture
-def added(monkeypatch):
-    """A figure and a table of one's own, as docs/extending says: each a function and an entry."""
-    for wing, function in (("figures", parameters), ("tables", seconds)):
-        module = ModuleType("mine")
-        module.make = function
-        monkeypatch.setitem(sys.modules, f"lit_resnet.report.{wing}.mine", module)
-    figure = FigureEntry(
-        name="parameters",
-        title="Error and size",
-        about="test error over parameters",
-        draw="mine:make",
-        nets=("plain",),
-        panels="images",
-    )
-    table = TableEntry(name="seconds", title="Time", about="how long each run took", make="mine:make")
-    monkeypatch.setitem(exhibits.FIGURES, figure.name, figure)
-    monkeypatch.setitem(exhibits.TABLES, table.name, table)
+def added(add: Add):
+    add("A figure", "lit_resnet.report.figures.mine")
+    add("A table", "lit_resnet.report.tables.mine")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from extending import Add
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from lit_resnet.cli import main
 from lit_resnet.data.stream import Stretches
 from lit_resnet.errors import InputError
 from lit_resnet.metrics import IMAGES_PER_SECOND, LR, TRAIN_LOSS, Metric
+from lit_resnet.nets import NetConfig, build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
@@ -200,3 +202,20 @@ def test_its_keys_are_its_own():
             RunCLI(wrong).check()
     with pytest.raises(InputError, match="task is classification here and toy elsewhere"):
         RunCLI(CONFIG).read({})
+
+
+def test_a_metric_is_added_as_the_docs_say(add: Add, tmp_path: Path, one_thread: None):
+    add("A metric")
+    trainer = CONFIG["trainer"] | {"max_steps": 2}
+    config = {"task": "normed", "model": {"net": {"depth": 8}}, "data": {"source": "digits"}, "trainer": trainer}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    run = tmp_path / "run"
+    assert main(["fit", "--config", str(tmp_path / "mine.yaml"), "--trainer.default_root_dir", str(run)]) == 0
+    with (run / "metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert list(row)[-2:] == ["val_error", "norm"]
+    summary = json.loads((run / "summary.json").read_text())
+    weights = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    names = dict(build(NetConfig(depth=8)).named_parameters())
+    norm = torch.cat([weights[f"net.{name}"].flatten() for name in names]).norm().item()
+    assert summary["norm"] == float(row["norm"]) == pytest.approx(norm, rel=1e-5)
