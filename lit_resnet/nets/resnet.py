@@ -12,6 +12,8 @@ from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.init import he_init
 from lit_resnet.nets.memory import recomputed
 
+WIDTHS = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}  # filters of the stages
+
 
 class ResNet(nn.Module):
     """A plain or residual net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`).
@@ -23,13 +25,12 @@ class ResNet(nn.Module):
         super().__init__()
         self.config = config
         self.recompute = False
+        widths = WIDTHS[config.family]
         if config.family == "imagenet":
-            widths = (64, 128, 256, 512)
-            self.conv1 = nn.Conv2d(config.in_channels, 64, 7, stride=2, padding=3, bias=False)
+            self.conv1 = nn.Conv2d(config.in_channels, widths[0], 7, stride=2, padding=3, bias=False)
             self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         else:
-            widths = (16, 32, 64)
-            self.conv1 = nn.Conv2d(config.in_channels, 16, 3, padding=1, bias=False)
+            self.conv1 = nn.Conv2d(config.in_channels, widths[0], 3, padding=1, bias=False)
             self.maxpool = nn.Identity()
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)

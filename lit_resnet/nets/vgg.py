@@ -10,6 +10,7 @@ from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.init import he_init
 
 WIDTHS = (64, 128, 256, 512, 512)
+HIDDEN = 4096  # units of the first two fully-connected layers
 MAP = 7  # side of the last map of a 224x224 image, which the first fully-connected layer takes
 
 
@@ -32,9 +33,9 @@ class VGG(nn.Module):
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(MAP)  # does nothing at 224x224
         self.classifier = nn.Sequential(
-            *(nn.Linear(channels[-1] * MAP**2, 4096), nn.ReLU(inplace=True), nn.Dropout()),
-            *(nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout()),
-            nn.Linear(4096, config.num_classes),
+            *(nn.Linear(channels[-1] * MAP**2, HIDDEN), nn.ReLU(inplace=True), nn.Dropout()),
+            *(nn.Linear(HIDDEN, HIDDEN), nn.ReLU(inplace=True), nn.Dropout()),
+            nn.Linear(HIDDEN, config.num_classes),
         )
         self.apply(he_init)
 

@@ -17,6 +17,7 @@ from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import load, shipped
 from lit_resnet.launch.plan import check
+from lit_resnet.nets.resnet import WIDTHS
 from lit_resnet.probes.complexity import Complexity
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.evaluate import ensemble_of
@@ -72,12 +73,21 @@ def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lit_resnet.run.run.complexity", lambda *_: Complexity(2, 10))
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ImageNet nets of few filters, which train and are saved in a fraction of the time."""
+    monkeypatch.setitem(WIDTHS, "imagenet", (16, 16, 16, 16))
+    monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 4, 4, 4))
+    monkeypatch.setattr("lit_resnet.nets.vgg.HIDDEN", 8)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_cell_trains_and_the_grid_reports(
-    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, uncounted, monkeypatch
+    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, uncounted, narrow, monkeypatch
 ):
-    monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 4, 4, 4))  # 138 M weights would take half a minute
+    # Figures are drawn; tests/report looks at their files, in both formats.
+    monkeypatch.setattr("lit_resnet.report.figures.drawing.render", lambda drawing, format: b"<svg></svg>")
     grid = load(name)
     # One seed, without the deepest nets (tests/nets trains 1202 layers), and the base on tiny data for two iterations.
     deep = (101, 152, 1202)
@@ -142,7 +152,7 @@ def test_each_recipe_is_known():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_alone_trains_the_net_of_its_name(name: str, tmp_path: Path, photographs: str, uncounted):
+def test_a_recipe_alone_trains_the_net_of_its_name(name: str, tmp_path: Path, photographs: str, uncounted, narrow):
     of_photographs = read_yaml(shipped() / "recipes" / f"{name}.yaml")["data"]["source"] == "imagenet"
     data = (PHOTOGRAPHS if of_photographs else SMALL) | {"root": photographs}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "data": data}))

@@ -83,7 +83,7 @@ class Killed(BaseException):
 def test_a_killed_run_ends_like_the_undisturbed_one(
     root: Path, whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
 ):
-    """At a plateau, in the middle of a block of iterations, and after the second plateau."""
+    """At a plateau, in the middle of a stretch, and after the second plateau."""
 
     def die(self, trainer) -> None:
         if trainer.global_step == saved:
@@ -111,6 +111,7 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
 def test_a_net_that_drops_units_resumes_exactly(root: Path, tmp_path: Path, monkeypatch):
     """VGG: what is dropped in an iteration does not depend on where the run was resumed."""
     monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (2, 2, 2, 2, 2))
+    monkeypatch.setattr("lit_resnet.nets.vgg.HIDDEN", 64)
     content = config(
         root,
         net={"family": "vgg", "depth": 16, "shortcut": "none"},
