@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lit_resnet import task
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 from lit_resnet.grid import status
@@ -20,10 +19,13 @@ from lit_resnet.runfolder.folder import RunFolder
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
+    from lit_resnet.probes.complexity import Complexity
     from lit_resnet.run.config import RunCLI
 
-CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
-CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
+TIMED_DEPTH = 200  # deeper nets need more memory than a plan should take
+TIMED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; its time is scaled up to the whole batch
+
+Counted = dict[tuple[Any, tuple[int, int, int]], "Complexity"]  # by the net's config and the shape of its images
 
 
 def check(grid: Grid) -> list[Planned]:
@@ -34,34 +36,41 @@ def check(grid: Grid) -> list[Planned]:
     """
     from lit_resnet.run.config import RunCLI
 
-    configs = Configs(grid, RunCLI({"task": task.of(grid.base).name}))
+    configs = Configs(grid, RunCLI({"task": grid.task.name}))
     planned: list[Planned] = []
+    counted: Counted = {}
     for cell in grid.cells:
         if planned and planned[-1].cell.name == cell.name:  # it differs in its seed alone
             planned.append(replace(planned[-1], cell=cell))
             continue
         try:
-            planned.append(_planned(cell, configs.read(cell)))
+            planned.append(_planned(cell, configs.read(cell), counted))
         except InputError as error:
             raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
     return planned
 
 
-def _planned(cell: Cell, cli: "RunCLI") -> Planned:
-    """A cell, whose config `cli` has read, checked."""
-    from lit_resnet.probes.complexity import complexity_of
+def _planned(cell: Cell, cli: "RunCLI", counted: Counted) -> Planned:
+    """Check a cell, whose config `cli` has read; a net that is not in `counted` yet is counted."""
+    import torch
+
+    from lit_resnet.probes.complexity import complexity
 
     data, net = cli.check()
     devices, num_nodes = cli.devices()
-    counted = complexity_of(net, data.image_shape)
+    key = (net, data.image_shape)
+    if key not in counted:
+        with torch.device("meta"):  # drawing the weights of a large net takes seconds
+            module = cli.module()
+        counted[key] = complexity(module.net, data.image_shape)
     return Planned(
         cell=cell,
         net=str(net),
         net_config=asdict(net),
         data=data.name,
-        params=counted.params,
-        macs=counted.macs,
-        passes=4 if cli.config.model.speed.recompute else 3,
+        params=counted[key].params,
+        macs=counted[key].macs,
+        passes=4 if cli.config.model.get("speed.recompute") else 3,
         max_steps=cli.config.trainer.max_steps,
         batch_size=data.batch_size,
         image_shape=data.image_shape,
@@ -138,7 +147,7 @@ def rows(grid: Grid, root: Path) -> list[Row]:
     runs = _taken(grid, root)
     planned = check(grid)
     took = [run.summary() for run in runs]
-    seconds = expected(measured(planned, took) or _timed(planned))
+    seconds = expected(measured(planned, took) or _timed(grid, planned))
     now = clock(root)
     found = [status.row(run, cell.name, cell.seed, now) for run, cell in zip(runs, grid.cells, strict=True)]
     return [
@@ -176,37 +185,35 @@ def _taken(grid: Grid, root: Path) -> list[RunFolder]:
     return runs
 
 
-def _timed(planned: list[Planned]) -> dict[int, float]:
+def _timed(grid: Grid, planned: list[Planned]) -> dict[int, float]:
     """Seconds of one iteration by its multiply-adds, of the smallest and the largest net, timed here."""
-    within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
+    within = [p for p in planned if p.net_config.get("depth", 0) <= TIMED_DEPTH] or planned
     by_size = sorted(within, key=lambda p: p.step_macs)
-    return {p.step_macs: _time_step(p) for p in (by_size[0], by_size[-1])}
+    return {p.step_macs: _time_step(grid, p) for p in (by_size[0], by_size[-1])}
 
 
-def _time_step(planned: Planned) -> float:
-    """Seconds of a training step of this net here, on random images: the quickest of a few, as others may be about.
+def _time_step(grid: Grid, planned: Planned) -> float:
+    """Seconds of an iteration of this cell here, on random images: the shortest of a few, as other work may disturb.
 
-    On a CPU with one thread, which is what a run gets where as many run as there are cores. Of a large net a part of
-    the batch is enough, and spares the time and the memory of all of it.
+    A CPU uses one thread, as a run does where there are as many runs as cores. Of a large net only a part of the batch
+    is timed, which saves time and memory.
     """
     import torch
 
-    from lit_resnet.nets import NetConfig, build
     from lit_resnet.probes import timing
     from lit_resnet.probes.device import gpu_or_cpu
+    from lit_resnet.run.config import RunCLI
 
     device = gpu_or_cpu()
     torch.set_num_threads(1)
-    net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
-    net.recompute = planned.passes == 4
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    part = min(planned.batch_size, max(2, CALIBRATED_MACS[device.type] // (planned.passes * planned.macs)))
-    images = torch.randn(part, *planned.image_shape, device=device)
-    labels = torch.zeros(part, dtype=torch.long, device=device)
+    module = RunCLI(grid.config(planned.cell)).module().to(device)
+    optimizer = module.configure_optimizers()
+    part = min(planned.batch_size, max(2, TIMED_MACS[device.type] // (planned.passes * planned.macs)))
+    batch = module.example(part, planned.image_shape)
     times: list[float] = []
     while len(times) < 3 or (len(times) < 20 and sum(times) < 0.5):
         start = time.perf_counter()
-        timing.step(net, optimizer, images, labels)
+        timing.step(lambda: module.loss(batch)[0], optimizer)
         timing.synchronize(device)
         times.append(time.perf_counter() - start)
     return min(times) * planned.batch_size / part
