@@ -46,8 +46,9 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
 
 def keep(grid: Grid, ensemble: Ensemble, root: Path, errors: dict[str, Any]) -> None:
     """Write down what an ensemble errs."""
-    data = members(grid, ensemble, root)[0].summary().data
-    write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": data})
+    summary = members(grid, ensemble, root)[0].summary()
+    assert summary is not None  # see `ready`
+    write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": summary.data})
 
 
 def write(grid: Grid, ensemble: Ensemble, root: Path, found: dict[str, Any]) -> None:

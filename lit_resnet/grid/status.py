@@ -95,7 +95,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
     state, note, left, silent = str(status.state), status.error or "", None, run.silent(now)
     if run.summary_file.exists():
         state, note = "done", ""
-    elif state == "running" and run.in_use():
+    elif state == "running" and silent is not None and run.in_use():
         if 0 < status.step < status.max_steps:
             left = status.elapsed / status.step * (status.max_steps - status.step)
             state = "stalled" if silent > STALLED_SECONDS else state

@@ -17,7 +17,9 @@ def check_folders(grid: Grid, root: Path) -> None:
     """
     for cell in grid.cells:
         folder = status.folder(grid, cell, root)
-        folder.status(), folder.summary(), metrics(grid.task).read(folder.path)
+        folder.status()
+        folder.summary()
+        metrics(grid.task).read(folder.path)
         status.check_config(grid, cell, folder)
 
 

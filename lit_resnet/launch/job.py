@@ -27,7 +27,12 @@ from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.launch.watch import ENDED
 from lit_resnet.runfolder.folder import RunFolder
 
-BY_SIGNAL = {signal.SIGUSR1: Exit.STOPPED, signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
+# How a job ends that a signal has stopped.
+BY_SIGNAL: dict[int, Exit] = {
+    signal.SIGUSR1: Exit.STOPPED,
+    signal.SIGTERM: Exit.TERMINATED,
+    signal.SIGINT: Exit.INTERRUPTED,
+}
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Job:
             if rank == "0" and code == Exit.STOPPED:
                 companion.hurry()
         if code == Exit.STOPPED and not folder.cancelled:
-            return BY_SIGNAL.get(by, Exit.TERMINATED)
+            return Exit.TERMINATED if by is None else BY_SIGNAL.get(by, Exit.TERMINATED)
         if code == Exit.DONE and rank == "0":
             self._finish(Console(width=160))
         return Exit.DONE if code == Exit.STOPPED else code

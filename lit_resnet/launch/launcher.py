@@ -50,6 +50,7 @@ class Launcher(Protocol):
 
     def options(self, group: _ArgumentGroup) -> list[Action]:
         """Add its own options to those of `lit-resnet launch`, under names that no other launcher has; returns them."""
+        ...
 
     def launch(self, asked: Asked, grid: Grid, options: Namespace, accompany: Accompany) -> Outcome | None:
         """Make what is missing of `grid`.
@@ -75,6 +76,7 @@ class Launcher(Protocol):
         Raises:
             InputError: The queue cannot be asked.
         """
+        ...
 
     def cancel(self, ids: list[str]) -> None:
         """Take jobs out of its queue; what has begun saves where it is.

@@ -105,15 +105,15 @@ class Configs:
         """
         if self.base is not None and all(key in self.cli.keys for key in cell.overrides):
             with suppress(InputError):  # how that is said of the whole config is for the parser to tell
-                self._compose(cell)
+                self._compose(self.base, cell)
                 return self.cli
         self.cli.read(self.grid.config(cell))
         return self.cli
 
-    def _compose(self, cell: Cell) -> None:
+    def _compose(self, base: "Namespace", cell: Cell) -> None:
         values = {key: self._value(key, value) for key, value in cell.overrides.items()} | {SEED: cell.seed}
         for key in self.own - values.keys():
-            self.config[key] = self.base[key]
+            self.config[key] = base[key]
         for key, value in values.items():
             self.config[key] = value
         self.own, self.cli.config = set(values), self.config

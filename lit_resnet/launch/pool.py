@@ -58,6 +58,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Name of its folder."""
         return self.folder.path.name
 
 
@@ -152,32 +153,35 @@ class Pool:
 
     def _reap(self) -> None:
         """Take note of the runs that have ended."""
-        for ended in [r for r in self.running if r.process.exitcode is not None]:
+        for ended in list(self.running):
+            run, code = ended.run, ended.process.exitcode
+            if code is None:
+                continue
             self.running.remove(ended)
             self.free.append(ended.place)
-            run, code = ended.run, ended.process.exitcode
             if code == Exit.IN_USE:
                 self.todo.append(run)
             elif code == Exit.DISK_FULL:
                 if not run.not_before:
-                    self.say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
+                    self._say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
                 run.not_before = time.monotonic() + FULL_SECONDS
                 self.todo.append(run)
             elif code == Exit.DONE:
                 self._say_done(run)
             elif run.folder.cancelled:
                 self.outcome.cancelled.append(run.name)
-                self.say(f"{run.name}: cancelled; the next launch continues it")
+                self._say(f"{run.name}: cancelled; the next launch continues it")
             elif code in (Exit.STOPPED, -signal.SIGTERM) or self.stopping:
                 self.outcome.stopped = True
-                self.say(f"{run.name}: stopped by a signal; the next launch continues it")
+                self._say(f"{run.name}: stopped by a signal; the next launch continues it")
             else:
                 self._died(ended, code)
 
     def _say_done(self, run: Run) -> None:
         found = run.folder.summary()
+        assert found is not None  # written before the run ends with `Exit.DONE`
         end = "diverged" if found.diverged else "done"
-        self.say(f"{run.name}: {end} in {duration(found.wall_seconds)}, {found.results}")
+        self._say(f"{run.name}: {end} in {duration(found.wall_seconds)}, {found.results}")
 
     def _died(self, ended: _Running, code: int) -> None:
         """Write down a death, which a run that was killed could not do itself; then it tries again, or has failed."""
@@ -200,15 +204,15 @@ class Pool:
         if not failed:
             run.alone = run.alone or code == Exit.OUT_OF_MEMORY
             self.todo.append(run)
-            self.say(f"{run.name}: {escape(reason)}; it is tried again")
+            self._say(f"{run.name}: {escape(reason)}; it is tried again")
             return
         self.outcome.failed.append(run.name)
-        self.say(f"[red]{run.name}: failed:[/red] {escape(reason)}")
+        self._say(f"[red]{run.name}: failed:[/red] {escape(reason)}")
         for line in lines[-TAIL_LINES:]:
             self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
-        self.say(f"    (the whole log: {escape(str(run.folder.log_file))})")
+        self._say(f"    (the whole log: {escape(str(run.folder.log_file))})")
 
-    def say(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
 

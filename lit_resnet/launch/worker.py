@@ -135,5 +135,7 @@ def _print_to(path: Path) -> None:
 
 def _stop_with_the_launcher() -> None:
     """When the launcher dies, by kill -9 too, the run saves where it is and stops."""
-    multiprocessing.parent_process().join()
+    launcher = multiprocessing.parent_process()
+    assert launcher is not None  # this is a child
+    launcher.join()
     os.kill(os.getpid(), signal.SIGTERM)
