@@ -9,8 +9,8 @@ from lit_resnet import __version__
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import FOR_A_WHILE
 
-# LightningCLI parses the arguments of these three (`verbs/fit.py`). Each other verb is a file of `verbs/`, imported when
-# it is asked for.
+# LightningCLI parses the arguments of these three (`verbs/fit.py`). Each other verb is a file of `verbs/`, imported
+# when it is asked for.
 TRAINING = {
     "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",
     "validate": "errors of a checkpoint on the test set, and on the held-out split if there is one",

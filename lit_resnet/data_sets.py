@@ -12,10 +12,10 @@ PHOTOGRAPHS = ("imagenet",)  # nets see crops of their images, at several scales
 
 
 def identity(source: Any, root: str) -> str | None:
-    """The part of `data.root` that belongs to the identity of a run: the folder's name; None for a published data set."""
+    """The part of `data.root` that belongs to a run's identity: the folder's name; None for a published data set."""
     return None if source in (None, *PUBLISHED) else Path(root).name
 
 
 def is_photographs(source: Any) -> bool:
-    """Whether a config's `data.source` is a data set of photographs, whose test error is measured on the centre crop."""
+    """Whether a config's `data.source` is a data set of photographs, whose test error is that of the centre crop."""
     return source in PHOTOGRAPHS

@@ -88,7 +88,7 @@ class _Loader(_SafeLoader):
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Read a YAML text. Nothing else in this package reads YAML, which may come from strangers.
+    """Read a YAML text, which may come from strangers.
 
     Args:
         text: The text.

@@ -9,8 +9,8 @@ from typing import Any
 
 from lit_resnet import data_sets
 
-# Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no result;
-# and the warm-up, which the paper gives to its deepest nets alone.
+# Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
+# result; and the warm-up, which the paper gives to its deepest nets alone.
 COMPARED = ("depth", "shortcut", "block")  # of model.net
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
@@ -89,7 +89,7 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(names: tuple[str, ...], mapping: dict[str, Any]) -> dict[str, Any]:
-    """A mapping without the keys of these names, however deep they are; mappings that are empty then are left out, too."""
+    """A mapping without the keys of these names, at any depth, and without the mappings that this empties."""
     kept = {
         key: _without(names, value) if isinstance(value, dict) else value
         for key, value in mapping.items()

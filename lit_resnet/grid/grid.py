@@ -191,7 +191,8 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
         seeds: Seeds of every cell, in place of the file's; empty for the file's.
 
     Raises:
-        InputError: No such file, or something in it is wrong; the message names the file, the key, and what to write instead.
+        InputError: No such file, or something in it is wrong; the message names the file, the key, and what to write
+            instead.
     """
     path = find(name, shipped(), "grid")
     content = read_yaml(path)

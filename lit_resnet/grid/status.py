@@ -149,7 +149,7 @@ def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({
 
 
 def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxyType({})) -> list[Row]:
-    """A line for every run folder below `root`, of whatever grid; `jobs` has queued runs by the names of grid and folder."""
+    """A line for every run folder below `root`, of any grid; `jobs` has queued runs by the names of grid and folder."""
     now, found = clock(root), []
     for path in sorted(root.glob("*/*/status.json")):
         name, _, seed = path.parent.name.rpartition("-seed")
