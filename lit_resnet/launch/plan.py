@@ -1,4 +1,4 @@
-"""What a grid would run, checked for real: nets, parameters, multiply-adds, and how long it may take."""
+"""Plans: every cell of a grid checked, with its net, parameters, multiply-adds, and the time that it may take."""
 
 import time
 from contextlib import suppress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lit_resnet.probes.complexity import Complexity
     from lit_resnet.run.config import RunCLI
 
-TIMED_DEPTH = 200  # deeper nets need more memory than a plan should take
+TIMED_DEPTH = 200  # layers of the deepest net that is timed; deeper ones need more memory than a plan should take
 TIMED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; its time is scaled up to the whole batch
 
 Counted = dict[tuple[Any, tuple[int, int, int]], "Complexity"]  # by the net's config and the shape of its images
@@ -32,7 +32,7 @@ def check(grid: Grid) -> list[Planned]:
     """Parse and check the config of every cell. Imports torch and lightning (15 s of CPU).
 
     Raises:
-        InputError: The first cell that is wrong, the key, and what to write instead.
+        InputError: A cell is wrong; the message names the first such cell, the key, and what to write instead.
     """
     from lit_resnet.run.config import RunCLI
 
@@ -40,7 +40,7 @@ def check(grid: Grid) -> list[Planned]:
     planned: list[Planned] = []
     counted: Counted = {}
     for cell in grid.cells:
-        if planned and planned[-1].cell.name == cell.name:  # it differs in its seed alone
+        if planned and planned[-1].cell.name == cell.name:  # only its seed differs
             planned.append(replace(planned[-1], cell=cell))
             continue
         try:
@@ -83,8 +83,8 @@ def _planned(cell: Cell, cli: "RunCLI", counted: Counted) -> Planned:
 class Configs:
     """The parsed configs of a grid's cells, one at a time.
 
-    A whole config takes the parser 15 ms, too long for each of ten thousand. It looks at every key by itself: so the
-    base is parsed once, each value of a key once, and a cell's values take the places of the base's.
+    The parser takes 15 ms for a whole config, too long for each of ten thousand cells. As it reads each key by itself,
+    the base is parsed once, each value of a key once, and a cell's values then replace the base's.
     """
 
     def __init__(self, grid: Grid, cli: "RunCLI") -> None:
@@ -93,7 +93,7 @@ class Configs:
         try:
             self.base = self._whole({})
             self.config = self.base.clone()
-        except InputError:  # it may be right with what the cells say
+        except InputError:  # the base alone; with the values of a cell it may be right
             self.base = None
         self.own: set[str] = set()  # keys whose values in `config` are not the base's
 
@@ -104,7 +104,7 @@ class Configs:
             InputError: A key or a value is wrong.
         """
         if self.base is not None and all(key in self.cli.keys for key in cell.overrides):
-            with suppress(InputError):  # how that is said of the whole config is for the parser to tell
+            with suppress(InputError):  # below, the parser reads the whole config, for its own message
                 self._compose(self.base, cell)
                 return self.cli
         self.cli.read(self.grid.config(cell))
@@ -131,7 +131,7 @@ class Configs:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a value says all: an object of one's choice has defaults, which come with a whole config alone."""
+    """Whether a value is complete by itself. A `class_path` is not: its defaults come with the whole config."""
     return (
         all(map(_plain, value))
         if isinstance(value, list | tuple)
@@ -140,9 +140,9 @@ def _plain(value: Any) -> bool:
 
 
 def rows(grid: Grid, root: Path) -> list[Row]:
-    """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done).
+    """A line for each cell: its net and training, its state, and the seconds that it takes (or took, if it is done).
 
-    A cell that another grid has finished counts as done: a launch will take it from there.
+    A cell that another grid has finished counts as done, as a launch takes it from there.
     """
     runs = _taken(grid, root)
     planned = check(grid)
@@ -171,7 +171,7 @@ def rows(grid: Grid, root: Path) -> list[Row]:
 
 
 def _taken(grid: Grid, root: Path) -> list[RunFolder]:
-    """The run folder of each cell; of a cell that only another grid has finished, the one there.
+    """The run folder of each cell; the one of another grid where only that grid has finished the cell.
 
     Raises:
         InputError: A run was made with another config than the grid says now.
@@ -186,7 +186,7 @@ def _taken(grid: Grid, root: Path) -> list[RunFolder]:
 
 
 def _timed(grid: Grid, planned: list[Planned]) -> dict[int, float]:
-    """Seconds of one iteration by its multiply-adds, of the smallest and the largest net, timed here."""
+    """Seconds of one iteration by its multiply-adds, for the smallest and the largest net, timed on this machine."""
     within = [p for p in planned if p.net_config.get("depth", 0) <= TIMED_DEPTH] or planned
     by_size = sorted(within, key=lambda p: p.step_macs)
     return {p.step_macs: _time_step(grid, p) for p in (by_size[0], by_size[-1])}
@@ -195,8 +195,8 @@ def _timed(grid: Grid, planned: list[Planned]) -> dict[int, float]:
 def _time_step(grid: Grid, planned: Planned) -> float:
     """Seconds of an iteration of this cell here, on random images: the shortest of a few, as other work may disturb.
 
-    A CPU uses one thread, as a run does where there are as many runs as cores. Of a large net only a part of the batch
-    is timed, which saves time and memory.
+    A CPU uses one thread, as a run does where there are as many runs as cores. A large net is timed on a part of the
+    batch, which saves time and memory.
     """
     import torch
 
@@ -220,7 +220,7 @@ def _time_step(grid: Grid, planned: Planned) -> float:
 
 
 def commands(asked: Asked) -> list[str]:
-    """The command line of each run that is not done (see `rows`), for schedulers that this package does not know.
+    """The command line of each run that is not done (see `rows`), for a scheduler that has no launcher here.
 
     Raises:
         InputError: A cell is wrong, or a run folder is damaged.
