@@ -9,7 +9,8 @@ from lit_resnet import __version__
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.files import FOR_A_WHILE
 
-# Each is a file of `verbs/`, imported when it is asked for. LightningCLI reads the words of the first three.
+# LightningCLI parses the arguments of these three (`verbs/fit.py`). Each other verb is a file of `verbs/`, imported
+# when it is asked for.
 TRAINING = {
     "fit": "train one run (LightningCLI: --config, --model.net.depth 56, --print_config, --help, ...)",
     "validate": "errors of a checkpoint on the test set, and on the held-out split if there is one",
@@ -19,14 +20,14 @@ VERBS = TRAINING | {
     "nets": "every net of the paper: layers, parameters, multiply-adds",
     "responses": "layer responses (Fig. 7) of a run's last checkpoint",
     "plan": "what a grid would run, what is done, the cost",
-    "launch": "run what is missing of a grid or of some cells, here or on a cluster, then report it",
-    "run": "train exactly one run of a grid, in the foreground: what a scheduler calls",
+    "launch": "run the missing runs of a grid or of some cells, here or on a cluster, then report",
+    "run": "train one run of a grid in the foreground, for schedulers to call",
     "status": "how far the runs are",
     "cancel": "stop a grid or some of its cells, wherever they run",
     "report": "tables, figures and a page from the finished runs",
     "wandb": "Weights & Biases: sync uploads finished runs, report makes a report there",
     "evaluate": "judge models by a centre crop, ten crops or many scales, alone and as an ensemble",
-    "shrink": "copy a folder of photographs, those to train on made smaller, so that every training reads faster",
+    "shrink": "copy a folder of photographs with smaller training images, which are read faster",
     "bench": "training throughput of this machine, against its limits",
 }
 
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"lit-resnet: {error}", file=sys.stderr)
         return 2
     except Unreachable as error:
-        print(f"lit-resnet: W&B: {error}; try the same again later", file=sys.stderr)
+        print(f"lit-resnet: W&B: {error}; run the same command again later", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno not in FOR_A_WHILE:
             raise
         print(
-            f"lit-resnet: {error.filename or 'the disk'}: {error.strerror}; make room, then the same again",
+            f"lit-resnet: {error.filename or 'the disk'}: {error.strerror}; make room, then run the same command again",
             file=sys.stderr,
         )
         return 1
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     if not argv or argv[0] not in VERBS:
-        _parser().parse_args(argv)  # help, version, or what is wrong; it does not return
+        _parser().parse_args(argv)  # prints the help, the version or an error, and exits
     name, *words = argv
     if name in TRAINING:
         from lit_resnet.verbs import fit

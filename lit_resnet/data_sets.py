@@ -1,7 +1,6 @@
-"""What is asked about a data set by modules that never import torch; all else is said by its object in `data.sources`.
+"""Facts about data sets for modules that never import torch; all others are in the objects of `data.sources`.
 
-A data set that is not named here is one whose images depend on the folder that `data.root` names, and whose images nets
-see whole.
+The images of a data set that is not named here depend on the folder `data.root`, and nets see them whole.
 """
 
 from pathlib import Path
@@ -13,7 +12,7 @@ PHOTOGRAPHS = ("imagenet",)  # nets see crops of their images, at several scales
 
 
 def identity(source: Any, root: str) -> str | None:
-    """What of `data.root` belongs to the identity of a run: the folder's name, or None for a published data set."""
+    """The part of `data.root` that belongs to a run's identity: the folder's name; None for a published data set."""
     return None if source in (None, *PUBLISHED) else Path(root).name
 
 

@@ -17,7 +17,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 
 def check_choices(value: Any) -> None:
-    """Refuse a dataclass that has, in a field declared as a Literal, another value than those of the Literal.
+    """Refuse a dataclass with a value that is not among those of its field's Literal.
 
     Raises:
         ValueError: With the values to choose from.
@@ -39,4 +39,4 @@ def check_choice(name: str, given: Any, choices: Collection[str]) -> None:
 
 
 class Unreachable(Exception):
-    """A server does not answer, or does not take what it is told; in one line."""
+    """A server does not answer, or refuses what it is sent; the text is one line."""

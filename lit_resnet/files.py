@@ -15,10 +15,10 @@ import yaml
 
 from lit_resnet.errors import InputError
 
-# What a full disk says, and a network's file system that is away for a while: to be tried again.
+# Errors of a full disk, and of a network's file system that is away for a while: worth trying again.
 FOR_A_WHILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
-# Limits of a YAML text. The largest grid that was tried, of 10,000 cells one by one, has 0.7 MB and 60,000 values.
+# Limits of a YAML text. A grid of 10,000 cells that are listed one by one has 0.7 MB and 60,000 values.
 MOST_BYTES, MOST_VALUES, DEEPEST = 16 << 20, 1_000_000, 50
 
 
@@ -41,9 +41,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def append_whole(path: Path, text: str) -> None:
-    """Append all of `text`, or nothing: of what a full disk took only a part, nothing stays.
+    """Append all of `text`, or nothing: where the disk fills up midway, the part is cut off again.
 
-    It is on the disk then, so that a checkpoint which is written after it does not survive it when the power fails.
+    The text is on the disk before this returns: no checkpoint that is written later can outlive it in a power failure.
     """
     with path.open("ab", buffering=0) as file:
         before = file.seek(0, os.SEEK_END)
@@ -58,9 +58,9 @@ def append_whole(path: Path, text: str) -> None:
 
 
 def clock(folder: Path) -> float:
-    """The present, in seconds since the epoch, by the clock that dates the files in `folder`.
+    """The current time, in seconds since the epoch, by the clock that dates the files in `folder`.
 
-    It is the same for all machines that share the folder; this machine's own where nothing can be written there.
+    All machines that share the folder see the same time. Where nothing can be written, it is this machine's own.
     """
     try:
         with tempfile.TemporaryFile(dir=folder, prefix=".clock") as file:
@@ -73,7 +73,7 @@ _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoade
 
 
 class _Loader(_SafeLoader):
-    """Refuses a key that stands twice: YAML would take the second without a word."""
+    """Refuses a key that stands twice: YAML would silently take the second."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -88,14 +88,14 @@ class _Loader(_SafeLoader):
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The value that a YAML text has; the one place in which YAML is read, since it may come from strangers.
+    """Read a YAML text, which may come from strangers.
 
     Args:
         text: The text.
-        where: What an error message calls it: a path, or `--set KEY`.
+        where: The name of the text in error messages: a path, or `--set KEY`.
 
     Raises:
-        InputError: It is not YAML, has a value that YAML cannot have (the 45th of a month), or is too large: longer
+        InputError: It is not YAML, has an impossible value (the 45th of a month), or is too large: longer
             than `MOST_BYTES`, deeper than `DEEPEST`, or of more values than `MOST_VALUES` with all aliases written out.
     """
     if len(text) > MOST_BYTES:
@@ -122,12 +122,12 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _values(node: yaml.Node, known: dict[int, int], depth: int) -> int:
-    """Values below a node, those of an alias each time that it stands; known ones are counted once."""
+    """The number of values below a node, with aliases written out; `known` has it for the nodes counted before."""
     if depth > DEEPEST:
         raise RecursionError
     if id(node) in known:
         return known[id(node)]
-    known[id(node)] = MOST_VALUES  # of a node that contains itself
+    known[id(node)] = MOST_VALUES  # too many, for a node that contains itself
     children: Iterable[yaml.Node] = ()
     if isinstance(node, yaml.MappingNode):
         children = chain.from_iterable(node.value)

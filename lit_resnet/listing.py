@@ -14,7 +14,7 @@ from rich.text import Text
 Format = Literal["table", "csv", "json", "md"]
 FORMATS = get_args(Format)
 Row = dict[str, Any]
-Columns = dict[str, Callable[[Row], str]]  # a table's headings, and each one's text for a row
+Columns = dict[str, Callable[[Row], str]]  # for each heading, the text that it shows of a row
 
 
 def show(rows: list[Row], columns: Columns, form: Format, title: str = "") -> None:
@@ -33,7 +33,7 @@ def show(rows: list[Row], columns: Columns, form: Format, title: str = "") -> No
 
 
 def print_table(made: Table) -> None:
-    """To stdout. A pipe or a file has no width of its own: there a row stays one line."""
+    """Print a table to stdout. In a pipe or a file, which have no width, a row stays one line."""
     Console(width=None if sys.stdout.isatty() else 160).print(made)
 
 

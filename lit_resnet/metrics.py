@@ -1,4 +1,4 @@
-"""What a number is: declared once here, and looped over by all that logs, lists, draws, compares or uploads it."""
+"""Metrics: each is declared once, here; logging, lists, figures, claims and uploads loop over the declarations."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ class Metric:
         label: As people read it, without its unit: `test error`.
         unit: `%`, or the empty string where it has none.
         digits: Digits after the decimal point, for people.
-        better: Which of two values is better; None where neither is, as of a learning rate.
+        better: Which of two values is better; None where neither is, as for the learning rate.
         final: Whether the last value of a run is one of its results: in summary.json, `status`, tables and pages.
         optional: Whether some runs have no value of it: it is left out where none of the listed runs has one.
         about: How it is measured, for the note under a table; empty where its label says all.
@@ -45,7 +45,7 @@ class Metric:
 
     @property
     def point(self) -> float:
-        """The step that people speak of: a hundred of the last digit shown, which is 1 % of an error in percent."""
+        """A difference worth speaking of: 100 units of the last digit shown. For an error in percent: one percent."""
         return 100 / 10**self.digits
 
     def best(self, values: Iterable[float | None]) -> float | None:
@@ -61,7 +61,7 @@ class Metric:
 
 
 def listed(metrics: Iterable[Metric], rows: Sequence[Mapping[str, float | None]]) -> tuple[Metric, ...]:
-    """The metrics to list: all but the optional ones that no row has a value of. `rows` hold values by name."""
+    """The metrics to list: all but the optional ones without a value in any row. `rows` hold values by name."""
     return tuple(m for m in metrics if not m.optional or any(row.get(m.name) is not None for row in rows))
 
 

@@ -15,19 +15,19 @@ MOVED = {
 
 
 def moved(key: str) -> str:
-    """`model.lr moved to model.rate.lr`, or the empty string where a key stands where it stood."""
+    """`model.lr moved to model.rate.lr`, or the empty string for a key that has not moved."""
     return f"{key} moved to {MOVED[key]}" if key in MOVED else ""
 
 
 def check_keys(config: dict[str, Any], where: object) -> None:
-    """Refuse a config, nested as in its YAML file, that an earlier version has written.
+    """Refuse a config (nested as in its YAML file) with keys of an earlier version.
 
     Args:
         config: The config.
-        where: Its file, or whatever else the message begins with.
+        where: Its file, with which the message begins.
 
     Raises:
-        InputError: A key of it stands elsewhere now; the message says where.
+        InputError: One of its keys stands elsewhere now; the message says where.
     """
     model = config.get("model")
     for name in model if isinstance(model, dict) else ():

@@ -1,6 +1,6 @@
 """When two configs mean the same: the same run, one that may go on, or two that were trained alike.
 
-Each question is answered by the first key that differs, with both values, or by the empty string: then it is a yes.
+Each function that answers returns the first key that differs, with both values; the empty string means yes.
 """
 
 import hashlib
@@ -9,28 +9,28 @@ from typing import Any
 
 from lit_resnet import data_sets
 
-# What may differ between runs that are compared with each other: the net's kind; speed, memory, and what is written
-# down, which change no result; and the warm-up, which the paper gives to its deepest nets alone.
+# Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
+# result; and the warm-up, which the paper gives to its deepest nets alone.
 COMPARED = ("depth", "shortcut", "block")  # of model.net
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
-TRAINER = ("max_steps", "precision")  # of the trainer's keys those that change what is learned
+TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 
 
 def same_run(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """The first key in which two configs are not the same run; where the data lie and who reads them does not count."""
+    """The first key in which two configs are not the same run, whatever the place of their data and how it is read."""
     return _difference(_placeless(old), _placeless(new))
 
 
 def may_resume(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """The first key because of which a run of the old config cannot go on with the new one."""
+    """The first key that forbids a run of the old config to go on with the new one."""
     return _difference(_resumable(old), _resumable(new))
 
 
 def trained_alike(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """The first key because of which the errors of two nets cannot be compared as if only the nets differed.
+    """The first key by which two trainings differ in more than their nets, so that errors cannot be compared.
 
-    Seeds, the net's depth, shortcut and block, and `FREE` may differ. Two configs are compared as they are: give both
-    complete, or both as a grid says them.
+    Seeds, the net's depth, shortcut and block, and `FREE` may differ. Missing keys are not filled in: give both
+    configs complete, or both as a grid says them.
     """
     return _difference(_training(one), _training(other))
 
@@ -58,7 +58,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> s
 
 
 def _resumable(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without what may change when a run goes on: who reads its photographs, and what a damaged one means."""
+    """A config without the keys that may change when a run goes on: on reading photographs, and on damaged ones."""
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("photographs"), dict):
         return config
@@ -67,7 +67,7 @@ def _resumable(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placeless(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without the place of its data; of a folder of images the name stays."""
+    """A config without the place of its data; only a folder of images keeps its name."""
     config = _resumable(config)
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("root"), str):
@@ -89,7 +89,7 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(names: tuple[str, ...], mapping: dict[str, Any]) -> dict[str, Any]:
-    """A mapping without the keys of these names, however deep they are; what is empty then goes, too."""
+    """A mapping without the keys of these names, at any depth, and without the mappings that this empties."""
     kept = {
         key: _without(names, value) if isinstance(value, dict) else value
         for key, value in mapping.items()

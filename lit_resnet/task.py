@@ -1,4 +1,4 @@
-"""What a run can be about: each task names one thing in each room of the house. Imports none of them."""
+"""Tasks, the kinds of runs: each names its module, its data and its metrics. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ class Task:
         name: What a config says under `task`.
         module: What is trained, as `package.module:Class`: a child of `training.iterations.Iterations`, whose parameter
             `net` is a frozen dataclass that describes the net.
-        data: What it is trained on, as `package.module:Class`: a LightningDataModule that is a `TaskData` of that file.
-        metrics: What is measured while it trains: the columns of metrics.csv after `step`, in this order.
+        data: What it is trained on, as `package.module:Class`: a LightningDataModule that is a
+            `training.iterations.TaskData`.
+        metrics: Its numbers while it trains: the columns of metrics.csv after `step`, in this order.
         headline: The final metric that runs are compared by: in `status`, on the page, in W&B, and by `odd`.
         protocols: Ways to judge the last model, which a config may ask for under `evaluate`.
-        probes: What is measured in the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
+        probes: Measurements of the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Task:
 
     @property
     def final(self) -> tuple[Metric, ...]:
-        """Those whose last values are the results of a run."""
+        """The metrics whose last values are the results of a run."""
         return tuple(metric for metric in self.metrics if metric.final)
 
 

@@ -1,4 +1,4 @@
-"""A grid as somebody asks for it on a command line: which one, its settings and seeds, and where its runs are."""
+"""A grid as a command line asks for it: its file, settings and seeds, and the root of its runs."""
 
 import shlex
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ ROOT = Path("runs")
 
 @dataclass(frozen=True)
 class Asked:
-    """A grid, what is said of all its cells, and the root of its run folders.
+    """A grid, the settings of all its cells, and the root of its run folders.
 
-    It is what a process passes on to another one that is to see the same runs: as words of a command line.
+    A process passes it on to another one as words of a command line, so that both see the same runs.
 
     Args:
         name: The grid's shipped name, or the path of its file.
         settings: `KEY=VALUE`, for all cells.
         root: The run folders are in `<root>/<grid>/`.
-        seeds: In place of those that the file gives its cells; empty: as the file says.
+        seeds: Seeds of every cell, in place of the file's; empty for the file's.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Asked:
         return shlex.join(["lit-resnet", *verb.split(), self.name, *cells, *root, *self._options()])
 
     def absolute(self) -> "Asked":
-        """The same for a process in another working directory."""
+        """The same with absolute paths, for a process in another working directory."""
         path = Path(self.name)
         return replace(self, name=str(path.resolve()) if path.is_file() else self.name, root=self.root.resolve())
 

@@ -1,10 +1,10 @@
-"""What a Slurm cluster is to be asked for: the `cluster` part of a grid file, or a file of its own.
+"""What to ask of a Slurm cluster: the `cluster` part of a grid file, or a file of its own.
 
 partition: gpu            # and account, qos, constraint: as sbatch has them; all keys may be left out
 gres: gpu:a100            # what a GPU is called; null where there are none
 cpus: 8                   # cores for each GPU, or for each run without GPUs
 mem: 64G                  # memory of each node
-hours: 12                 # the most that a job asks for; a longer run goes on in its next turn. Left out: no time
+hours: 12                 # the most that a job asks for; a longer run goes on in its next turn; none if left out
 parallel: 20              # jobs at a time
 runs_per_job: 8           # runs that share a job, one after the other ...
 runs_per_gpu: 2           # ... or so many side by side on its GPU
@@ -20,7 +20,7 @@ from typing import Any
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.files import read_yaml
 
-# What the launcher writes itself: another value would lose runs.
+# Options that the launcher writes itself: another value would lose runs.
 OWN = (
     "array",
     "chdir",
@@ -44,7 +44,7 @@ OWN = (
     "wrap",
 )
 
-LEAST_HOURS = 0.1  # less is over before the warning that it soon will be can do any good
+LEAST_HOURS = 0.1  # a shorter job would end before Slurm's warning helps
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Cluster:
         partition, account, qos, constraint, mem: As sbatch has them; `mem` is that of each node.
         gres: The name of one GPU; None where the partition has none, or for runs on CPUs.
         cpus: Cores for each process.
-        hours: The most that a job asks for; None: no time, and so the partition's own limit.
+        hours: The most time that a job asks for; None: it asks for no time, and gets the partition's limit.
         parallel: Jobs at a time.
         runs_per_job: Runs of one device that share a job.
-        runs_per_gpu: Of these, side by side.
+        runs_per_gpu: How many of them train side by side.
         setup: Lines of the script before the runs are started.
         python: The interpreter of the jobs; None: the one that launches.
         options: Other options of sbatch.

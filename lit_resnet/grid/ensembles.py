@@ -1,6 +1,6 @@
 """The ensembles of a grid (Table 5): judged once all their runs are finished, kept beside the runs.
 
-runs/<grid>/ensembles/<name>.json has what the ensemble errs, which runs it is of, and by which protocol.
+runs/<grid>/ensembles/<name>.json has the errors of the ensemble, its runs and its protocol.
 """
 
 import json
@@ -29,9 +29,9 @@ def ready(grid: Grid, root: Path) -> list[Ensemble]:
 
 
 def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
-    """What an ensemble errs: top1_error, top5_error (percent, or None), images, runs (folders), data.
+    """The errors of an ensemble: top1_error, top5_error (percent, or None), images, runs (folders), data.
 
-    None where it has not been judged, or only with other runs, or when the grid said otherwise.
+    None where it was not judged yet, or was judged with other runs or by another protocol.
 
     Raises:
         InputError: Its file is damaged.
@@ -45,9 +45,10 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
 
 
 def keep(grid: Grid, ensemble: Ensemble, root: Path, errors: dict[str, Any]) -> None:
-    """Write down what an ensemble errs."""
-    data = members(grid, ensemble, root)[0].summary().data
-    write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": data})
+    """Write the errors of an ensemble into its file."""
+    summary = members(grid, ensemble, root)[0].summary()
+    assert summary is not None  # see `ready`
+    write(grid, ensemble, root, {**errors, **_said(grid, ensemble, root), "data": summary.data})
 
 
 def write(grid: Grid, ensemble: Ensemble, root: Path, found: dict[str, Any]) -> None:
@@ -62,7 +63,8 @@ def _file(grid: Grid, ensemble: Ensemble, root: Path) -> Path:
 
 
 def _said(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any]:
+    """What the file says of an ensemble as the grid has it now; another value there means: judge it again."""
     runs = members(grid, ensemble, root)
     summaries = [run.summary() for run in runs]
-    finished = [summary and summary.finished for summary in summaries]  # another time: trained again
+    finished = [summary and summary.finished for summary in summaries]  # changes when a run is trained again
     return {"runs": [run.path.name for run in runs], "finished": finished, "protocol": ensemble.protocol}

@@ -66,7 +66,7 @@ class Ensemble:
     """Models whose scores are averaged (Table 5): all runs of some cells.
 
     Args:
-        name: Also the name of the file that says what they err together.
+        name: Also the name of the file with its errors.
         cells: Names of cells.
         protocol: How each model is judged.
     """
@@ -88,7 +88,7 @@ class Grid:
         figures: Names of the figures that `report` draws, of `exhibits.FIGURES`.
         tables: Names of the tables that `report` writes, of `exhibits.TABLES`.
         ensembles: Its ensembles; the first is set beside the paper's own.
-        settings: Config keys that whoever asks has given another value, for all cells alike.
+        settings: Config keys that `--set` gives a value, for all cells.
         cluster: What a Slurm cluster is asked for.
     """
 
@@ -110,11 +110,11 @@ class Grid:
         return {leaf if leaves.count(leaf) == 1 else key: key for leaf, key in zip(leaves, keys, strict=True)}
 
     def chosen(self, names: Iterable[str]) -> tuple[Cell, ...]:
-        """The cells that are meant, in the order of the grid.
+        """The cells that some names mean, in the order of the grid.
 
         Args:
-            names: Of cells, with all their seeds, or of run folders; `*`, `?` and `[...]` match as in a shell. Empty:
-                all.
+            names: Names of cells, with all their seeds, or of run folders; `*`, `?` and `[...]` match as in a shell.
+                Empty for all cells.
 
         Raises:
             InputError: A name matches no cell.
@@ -143,7 +143,7 @@ class Grid:
         """What its runs are about.
 
         Raises:
-            InputError: The base or a setting names no task that there is.
+            InputError: The base or a setting names an unknown task.
         """
         return task.of({**self.base, **self.settings})
 
@@ -187,11 +187,12 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
 
     Args:
         name: The path or name.
-        settings: `KEY=VALUE`, for all its cells: where their data are, say, or a smaller number of iterations.
-        seeds: For all its cells, in place of those that the file gives them; empty: as the file says.
+        settings: `KEY=VALUE`, for all its cells, such as the place of the data or fewer iterations.
+        seeds: Seeds of every cell, in place of the file's; empty for the file's.
 
     Raises:
-        InputError: No such file, or something in it is wrong; the message names the file, the key and the mend.
+        InputError: No such file, or something in it is wrong; the message names the file, the key, and what to write
+            instead.
     """
     path = find(name, shipped(), "grid")
     content = read_yaml(path)
@@ -228,7 +229,7 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
 
 
 def _cluster(path: Path, content: Any) -> Cluster:
-    """What the grid says of the cluster: settings, or the path of a file beside it, or a shipped one's name."""
+    """The `cluster` part of a grid: settings, the path of a file beside the grid, or the name of a shipped file."""
     if not isinstance(content, str):
         return cluster.parse(_mapping(content, f"{path}: cluster"), f"{path}: cluster")
     beside = path.parent / content
@@ -251,7 +252,7 @@ def _report(path: Path, report: Any, cells: list[str]) -> tuple[tuple[str, ...],
     for name in tables:
         if exhibits.TABLES[name].ensembles and not ensembles:
             raise InputError(
-                f"{path}: report.tables has {name}, which is of ensembles: write some under report.ensembles"
+                f"{path}: report.tables has {name}, which needs ensembles: write some under report.ensembles"
             )
     return figures, tables, ensembles
 
@@ -354,7 +355,7 @@ def _name(value: Any) -> str:
 
 
 def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[str, set[str]]:
-    """What one exclude entry matches: for each axis it names, the names of the values."""
+    """The points that one exclude entry matches: for each axis in it, the names of the values."""
     wanted = {}
     for key, value in _mapping(entry, f"{path}: exclude").items():
         if key not in axes:
@@ -384,7 +385,7 @@ def _add(path: Path, cells: dict[str, dict[str, Any]], taken: set[str], name: st
 
 
 def _check_value(where: str, key: str, value: Any) -> None:
-    """Refuse a mapping, which would take the place of all that the base says."""
+    """Refuse a mapping, which would replace all that the base has below that key."""
     if isinstance(value, dict) and "class_path" not in value:
         raise InputError(f"{where} is a mapping: write {key}.{next(iter(value), 'x')} and so on")
 

@@ -25,13 +25,13 @@ SKEW_SECONDS = 60  # between the clocks of two machines
 
 @dataclass(frozen=True)
 class Queued:
-    """What the queue of a launcher says of a run that it has.
+    """A run in the queue of a launcher.
 
     Args:
-        id: Of the job that has the run: what `cancel` names.
+        id: Id of the job that has the run, which `cancel` takes.
         started: Whether the job has begun.
-        node: The machine that it is on; the empty string where it is on none.
-        note: How the job is, in words for people: `pending (Resources)`.
+        node: The machine that it runs on; the empty string while it waits.
+        note: The state of the job in words for people: `pending (Resources)`.
     """
 
     id: str
@@ -62,7 +62,7 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
 
 
 def differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
-    """The first key in which what a run was made with differs from what the grid says now, with both values; or empty.
+    """The first key in which a run's config differs from what the grid says now, with both values; or empty.
 
     Raises:
         InputError: The run's cell.yaml or status.json is damaged.
@@ -74,7 +74,7 @@ def differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
 
 
 def known_memory(found: list[Row]) -> list[int | None]:
-    """Peak bytes that each cell is known to need: what it needed before, else the most of its other seeds, or None."""
+    """Peak bytes that each cell is known to need: its own, else the most of its other seeds; None if unknown."""
     most: dict[str, int] = {}
     for r in found:
         most[r["cell"]] = max(most.get(r["cell"], 0), r["memory"] or 0)
@@ -82,10 +82,18 @@ def known_memory(found: list[Row]) -> list[int | None]:
 
 
 def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = None, task: Task | None = None) -> Row:
-    """One run's line, `now` being the file system's `clock`; of a run that has not begun, `task` is what it is about.
+    """One run's line.
 
     A run that says `running` while nobody holds its lock died: it is `stopped`, and goes on with the next launch, or
     with its job's next turn.
+
+    Args:
+        run: Its folder.
+        name: Its cell.
+        seed: Its seed.
+        now: The time by the `clock` of the file system.
+        job: Its entry in a queue; None where it has none.
+        task: Its task; None for the one in its status, which a run that has not begun does not know.
 
     Raises:
         InputError: Its status.json is damaged.
@@ -95,7 +103,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
     state, note, left, silent = str(status.state), status.error or "", None, run.silent(now)
     if run.summary_file.exists():
         state, note = "done", ""
-    elif state == "running" and run.in_use():
+    elif state == "running" and silent is not None and run.in_use():
         if 0 < status.step < status.max_steps:
             left = status.elapsed / status.step * (status.max_steps - status.step)
             state = "stalled" if silent > STALLED_SECONDS else state
@@ -124,7 +132,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
 
 
 def _clock_note(status: Status, written: float) -> str:
-    """Says so where the clock of a run's machine is not that of the file system."""
+    """A note where the clock of a run's machine differs from that of the file system; else the empty string."""
     ahead = (status.heartbeat or written) - written
     if abs(ahead) < SKEW_SECONDS:
         return ""
@@ -132,7 +140,7 @@ def _clock_note(status: Status, written: float) -> str:
 
 
 def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({})) -> list[Row]:
-    """A line for every cell of the grid, in its order; `jobs` are those of queues, by the names of run folders."""
+    """A line for every cell of the grid, in its order; `jobs` has queued runs by the names of their folders."""
     now = clock(root)
     return [
         row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder), grid.task)
@@ -141,7 +149,7 @@ def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({
 
 
 def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxyType({})) -> list[Row]:
-    """A line for every run folder below `root`, whatever grid it came from; `jobs` by the names of grid and folder."""
+    """A line for every run folder below `root`, of any grid; `jobs` has queued runs by the names of grid and folder."""
     now, found = clock(root), []
     for path in sorted(root.glob("*/*/status.json")):
         name, _, seed = path.parent.name.rpartition("-seed")
@@ -153,7 +161,7 @@ def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxy
 
 
 def columns(found: list[Row]) -> Columns:
-    """What people read of such lines: among it the final metrics of their tasks."""
+    """The columns of such lines for people, with the final metrics of the runs' tasks."""
     metrics = listed(dict.fromkeys(metric for r in found for metric in TASKS[r["task"]].final), found)
     return {
         "cell": lambda r: r["cell"],
@@ -172,7 +180,7 @@ def _text(metric: Metric, r: Row) -> str:
     return metric.text(r.get(metric.name))
 
 
-# What to look at first.
+# In the order in which people want to see them.
 STATES = ("stalled", "failed", "running", "starting", "stopped", "cancelled", "queued", "done")
 
 
@@ -184,11 +192,11 @@ def overview(found: list[Row]) -> str:
 
 
 def foremost(found: list[Row], most: int) -> list[Row]:
-    """Of many runs those to look at first: under way or failed before the rest; else all, in their order."""
+    """At most so many runs, by the order of `STATES`; all of them, in their own order, where there are no more."""
     return found if len(found) <= most else sorted(found, key=lambda r: STATES.index(r["state"]))[:most]
 
 
 def live_table(title: str, found: list[Row], most: int = 30) -> Table:
-    """The table to watch."""
+    """The table that is refreshed while runs train."""
     more = f" (the first {most} of {len(found)})" if len(found) > most else ""
     return table(foremost(found, most), columns(found), f"{title}{more}")

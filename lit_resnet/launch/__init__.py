@@ -1,1 +1,1 @@
-"""Many runs, made: what is missing is planned, and run on this machine or on a cluster."""
+"""Launching: the missing runs of a grid are planned, and trained on this machine or on a cluster."""

@@ -1,12 +1,12 @@
-"""What is submitted to Slurm: the missing runs of a grid as job arrays that are plain to read.
+"""Job arrays for Slurm with the missing runs of a grid, in files that people can read.
 
     <root>/<grid>/slurm/<when>/
-      job.sh      the script that sbatch was given
+      job.sh      the script for sbatch
       cells.txt   line i: the runs of the array's task i - 1, by the names of their folders
-      <i>.txt     what task i printed; each run has a log of its own in its folder
+      <i>.txt     the output of task i; each run has a log of its own in its folder
 
-Each task starts `srun python -m lit_resnet run GRID CELL...`. The run folders say all that must be known to go on, so
-that neither accounting (sacct) nor a state of the launcher's own is needed: what is queued or running, squeue tells.
+Each task starts `srun python -m lit_resnet run GRID CELL...`. The run folders hold all that a launch needs to continue,
+and squeue lists the queued and the running jobs. So neither accounting (sacct) nor a state of the launcher is needed.
 """
 
 import getpass
@@ -38,15 +38,15 @@ from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.sameness import digest
 
 WARNING_SECONDS = 120  # before a job's time is over: enough to end an iteration and to save
-MARGIN = 1.5  # of a job's time over what its runs are expected to take
-OTHERS_SECONDS = 120.0  # for another launch of the same grid to submit it
+MARGIN = 1.5  # a job asks for the expected time of its runs, times this
+OTHERS_SECONDS = 120.0  # to wait for another launch that is submitting the same grid
 START_HOURS = 0.25  # for imports, and for images that are read or decoded first
-HOURS = (0.5, 1, 2, 4, 8, 12, 24, 48, 72)  # what jobs ask for: few different times make few arrays
+HOURS = (0.5, 1, 2, 4, 8, 12, 24, 48, 72)  # jobs ask for one of these: few different times make few arrays
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One job array: tasks that need the same. A task is a list of runs, by the names of their folders."""
+    """One job array, whose tasks need the same resources. A task is a list of runs, by the names of their folders."""
 
     tasks: list[list[str]]
     num_nodes: int
@@ -56,12 +56,12 @@ class Batch:
 
 
 class Submission:
-    """What is missing of a grid and is not in the queue yet, as job arrays.
+    """The missing runs of a grid that are not in the queue yet, as job arrays.
 
     Args:
         asked: The whole grid, for the jobs to find it.
         grid: The cells to submit.
-        cluster: What to ask for.
+        cluster: Settings of the jobs.
     """
 
     def __init__(self, asked: Asked, grid: Grid, cluster: Cluster) -> None:
@@ -69,13 +69,13 @@ class Submission:
         self.folder = asked.home / "slurm"
 
     def submit(self, say: Callable[[str], None]) -> list[str]:
-        """Check all cells, then submit them; `say` takes a line about what was done.
+        """Check all cells, then submit the missing ones; `say` takes a line about each step.
 
         Returns:
             The ids of the submitted arrays.
 
         Raises:
-            InputError: A cell is wrong, the root cannot be written, or Slurm is not here or refuses.
+            InputError: A cell is wrong, the root cannot be written, this machine has no Slurm, or Slurm refuses.
         """
         if not shutil.which("sbatch"):
             raise InputError(
@@ -95,7 +95,7 @@ class Submission:
         jobs = queue_of(self.grid.name, self.root)
         self._check_queued(jobs)
         if held := sorted({job.id for job in jobs.values() if "launch failed" in job.note}):
-            release(held)  # Slurm holds back what a failing node could not start, and never lets it go
+            release(held)  # Slurm holds back a job that a failing node could not start, and never releases it itself
             say(f"released: {', '.join(held)}, which a node had failed to start")
         for words in reuse.adopt(self.grid, self.root):
             say(words)
@@ -146,9 +146,9 @@ class Submission:
                 )
 
     def batches(self, planned: list[Planned], missing: list[Planned]) -> list[Batch]:
-        """The missing cells as arrays: grouped by what they need, the longest first; some may share a task."""
+        """The missing cells as arrays, grouped by the resources that they need, the longest first; some share tasks."""
         summaries = [self._run(p).summary() for p in planned]
-        # Without a finished run to go by there is nothing to say: this machine is not the one that trains.
+        # Without a finished run nothing is expected: another machine will train, so that timing here says nothing.
         points = measured(planned, summaries)
         seconds = expected(points) if points else None
         most = most_tasks()
@@ -169,7 +169,7 @@ class Submission:
         ]
 
     def _hours(self, took: list[float] | None) -> float | None:
-        """What a task asks for: its runs' expected hours with a margin, at most what the cluster file says."""
+        """The hours that a task asks for: what its runs should take, with a margin; at most `hours` of the cluster."""
         most = self.cluster.hours
         if took is None or most is None:
             return most
@@ -219,7 +219,7 @@ class Submission:
         return "\n".join(lines) + "\n"
 
     def _submit(self, batch: Batch, say: Callable[[str], None]) -> str:
-        """Write down an array and submit it; its id. Where sbatch refuses, nothing is left of it."""
+        """Write the files of an array and submit it; returns its id. Where sbatch refuses, the files are removed."""
         cells = {cell.folder: cell for cell in self.grid.cells}
         for task in batch.tasks:
             for name in task:
@@ -237,7 +237,7 @@ class Submission:
         return job
 
     def _queue(self, cell: Cell) -> None:
-        """Write what a job needs to know of a run into its folder; one that had failed is given a new chance."""
+        """Write the config of a run for its job, and queue it; a run that had failed gets a new chance."""
         run, config = self.asked.folder(cell), self.grid.config(cell)
         with run.locked(timeout=5):
             write_whole(run.cell_file, yaml.safe_dump(config, sort_keys=False))

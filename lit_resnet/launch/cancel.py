@@ -1,4 +1,4 @@
-"""Stopping a grid or some of its cells, wherever they run: each saves where it is, and the next launch goes on."""
+"""Stopping a grid or some of its cells, wherever they run: each saves where it is, and the next launch continues it."""
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
@@ -7,14 +7,14 @@ from lit_resnet.runfolder.folder import RunFolder
 
 
 def cancel(asked: Asked, names: list[str]) -> list[str]:
-    """Ask the runs of some cells to stop, and take out of all queues the jobs that have nothing else to do.
+    """Ask the runs of some cells to stop, and take jobs without other runs to do out of all queues.
 
     Args:
         asked: The grid.
         names: Cells, with all their seeds, or run folders, as `Grid.chosen`; empty for the whole grid.
 
     Returns:
-        The run folders that were not finished: those that are asked now.
+        The names of the run folders that were not finished, and are now asked to stop.
 
     Raises:
         InputError: No such cell, the folders cannot be written, or a queue refuses.
@@ -31,7 +31,7 @@ def cancel(asked: Asked, names: list[str]) -> list[str]:
         there = launcher(name)
         queued = {folder: job for (_, folder), job in there.queue(asked.root, [asked.grid.name]).items()}
         others = (RunFolder(asked.home / folder) for folder in queued.keys() - stopping.keys())
-        busy = {queued[other.path.name].id for other in others if not other.summary()}  # jobs that they share
+        busy = {queued[other.path.name].id for other in others if not other.summary()}  # jobs with runs that go on
         if ids := {queued[folder].id for folder in stopping.keys() & queued.keys()} - busy:
             there.cancel(sorted(ids))
     return list(stopping)

@@ -1,4 +1,4 @@
-"""How the process of a run ends, for whoever has started it: a pool, a job's script, or another scheduler."""
+"""Exit codes, by which the process of a run tells the pool, job script or scheduler that started it how it ended."""
 
 from enum import IntEnum
 
@@ -6,10 +6,10 @@ from lit_resnet.runfolder.lock import LOST
 
 
 class Exit(IntEnum):
-    """Exit codes of a process that trains, and of `lit-resnet run`; by any other it died, and may be tried again."""
+    """Exit codes of a process that trains, and of `lit-resnet run`. With any other it died, and may be tried again."""
 
     DONE = 0
-    FAILED = 1  # something is wrong that trying again does not change
+    FAILED = 1  # for good: another try would end the same way
     DIED = 70
     STOPPED = 75  # it was asked to stop, has saved, and wants another turn
     IN_USE = LOST  # another process trains the run, or has taken it over

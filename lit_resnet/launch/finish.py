@@ -1,4 +1,4 @@
-"""When the runs of a grid have ended: its ensembles are judged."""
+"""The end of a launch: the ensembles of a grid are judged when its runs have ended."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from lit_resnet.launch.exits import Exit
 
 
 def judge_ensembles(asked: Asked, say: Callable[[str], None]) -> list[str]:
-    """Judge those whose runs are all finished; from the scores that the runs have left, if they have.
+    """Judge the ensembles whose runs are all finished, by the scores in the run folders where there are some.
 
     Needs the pool's server.
 
     Returns:
-        The names of those that could not be judged.
+        The names of the ensembles that could not be judged.
     """
     wanted = ensembles.ready(asked.grid, asked.root)
     if not wanted:
@@ -26,5 +26,5 @@ def judge_ensembles(asked: Asked, say: Callable[[str], None]) -> list[str]:
     try:
         process.join()
     finally:
-        process.terminate()  # at Ctrl-C; what it has scored by then is kept
+        process.terminate()  # at Ctrl-C; the scores that it has by then are kept
     return [] if process.exitcode == Exit.DONE else [f"the ensemble {names}"]

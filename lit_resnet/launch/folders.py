@@ -1,4 +1,4 @@
-"""The run folders of a grid before a launch: nothing in them may be damaged, or of other runs than the grid's."""
+"""The run folders of a grid before a launch: none may be damaged, or have a run of another config."""
 
 import os
 from pathlib import Path
@@ -10,19 +10,21 @@ from lit_resnet.runfolder.records import metrics
 
 
 def check_folders(grid: Grid, root: Path) -> None:
-    """Tell of damaged files, and of runs with another config, before anything starts.
+    """Refuse damaged files and runs with another config, before anything starts.
 
     Raises:
         InputError: The first one.
     """
     for cell in grid.cells:
         folder = status.folder(grid, cell, root)
-        folder.status(), folder.summary(), metrics(grid.task).read(folder.path)
+        folder.status()
+        folder.summary()
+        metrics(grid.task).read(folder.path)
         status.check_config(grid, cell, folder)
 
 
 def begin(grid: Grid, root: Path) -> None:
-    """Make the grid's folder, and take back what an earlier `cancel` asked of its runs.
+    """Make the grid's folder, and withdraw the requests to stop that an earlier `cancel` left with its runs.
 
     Raises:
         InputError: The folder cannot be written.

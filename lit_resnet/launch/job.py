@@ -1,7 +1,7 @@
-"""What a scheduler starts: some runs of a grid in this process's children, or one rank of a run of several devices.
+"""The job that a scheduler starts: some runs of a grid in child processes, or one rank of a run of several devices.
 
-Slurm's warning (SIGUSR1, before the time is over or another job takes the place) means: save, and ask for another turn.
-SIGTERM means: save, and leave it to the scheduler whether there is another turn.
+Slurm warns a job (SIGUSR1) before its time is over or another job takes its place: the runs save, and the job asks for
+another turn. At SIGTERM they save, and the scheduler decides whether there is another turn.
 """
 
 import os
@@ -27,7 +27,12 @@ from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.launch.watch import ENDED
 from lit_resnet.runfolder.folder import RunFolder
 
-BY_SIGNAL = {signal.SIGUSR1: Exit.STOPPED, signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
+# How a job ends after a signal has stopped it.
+BY_SIGNAL: dict[int, Exit] = {
+    signal.SIGUSR1: Exit.STOPPED,
+    signal.SIGTERM: Exit.TERMINATED,
+    signal.SIGINT: Exit.INTERRUPTED,
+}
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Job:
 
     Args:
         asked: The grid.
-        accompany: What accompanies the runs.
-        report: Writes the grid's report; the page. It is called if these were the grid's last runs.
+        accompany: Accompanies the runs.
+        report: Writes the grid's report and returns its page; called if these were the grid's last runs.
     """
 
     asked: Asked
@@ -45,13 +50,13 @@ class Job:
     report: Callable[[Asked], Path]
 
     def run(self, names: list[str], side_by_side: int, as_queued: bool) -> Exit:
-        """Train them.
+        """Train some runs.
 
         Args:
             names: Cells, with all their seeds, or run folders.
             side_by_side: How many of them at a time.
-            as_queued: Whether a launch has queued them: they are trained as it said then, whatever the grid file says
-                by now, and those that have failed since or were cancelled are left alone.
+            as_queued: Whether a launch has queued them: then each has the config that it was queued with, whatever the
+                grid file says now, and runs that have failed since or were cancelled are left alone.
 
         Raises:
             InputError: A name or a config is wrong, or a run folder is damaged.
@@ -76,10 +81,10 @@ class Job:
         return self._rank(runs[0], as_queued)
 
     def _children(self, runs: list[Run], places: list[Place], as_queued: bool) -> Exit:
-        """Runs of one device each, in processes of their own."""
+        """Train runs of one device each, in processes of their own."""
         console = Console(width=160)
         came: list[int] = []
-        # One that has died three times dies again, however often its job is requeued; a launch tries it again.
+        # A run that has failed is not retried when Slurm requeues its job; the next launch retries it.
         left = [run for run in runs if not (as_queued and run.folder.status().state == "failed")]
         work = Pool(left, places, None, console)
 
@@ -103,7 +108,7 @@ class Job:
         return Exit.FAILED if outcome.failed or len(left) < len(runs) else Exit.DONE
 
     def _rank(self, run: Run, as_queued: bool) -> Exit:
-        """One of the processes that train a run together."""
+        """Train as one of the processes that train a run together."""
         folder = run.folder
         failed = as_queued and folder.status().state == "failed"
         if failed or folder.summary() or folder.cancelled:
@@ -117,19 +122,19 @@ class Job:
             if rank == "0" and code == Exit.STOPPED:
                 companion.hurry()
         if code == Exit.STOPPED and not folder.cancelled:
-            return BY_SIGNAL.get(by, Exit.TERMINATED)
+            return Exit.TERMINATED if by is None else BY_SIGNAL.get(by, Exit.TERMINATED)
         if code == Exit.DONE and rank == "0":
             self._finish(Console(width=160))
         return Exit.DONE if code == Exit.STOPPED else code
 
     def _finish(self, console: Console) -> None:
-        """If these were the last runs of the grid: its ensembles and its report."""
+        """Judge the ensembles and write the report of the grid, if these were its last runs."""
         try:
             if any(row["state"] not in ENDED for row in status.rows(self.asked.grid, self.asked.root)):
                 return
             judge_ensembles(self.asked, console.print)
             console.print(f"the report: {self.report(self.asked)}", soft_wrap=True)
-        except InputError as error:  # the grid file was changed since, say: the runs are what matters
+        except InputError as error:  # such as a grid file that was changed since: the runs matter more
             console.print(f"no report: {error}", soft_wrap=True, markup=False)
 
 
@@ -137,7 +142,7 @@ def _queued(folder: RunFolder) -> Run:
     """A run as a launch has queued it.
 
     Raises:
-        InputError: None has.
+        InputError: No launch has queued it.
     """
     if not folder.cell_file.is_file():
         raise InputError(f"{folder.path}: no launch has queued this run; leave out --as-queued")
@@ -145,7 +150,7 @@ def _queued(folder: RunFolder) -> Run:
 
 
 def _places(side_by_side: int, gpu: bool) -> list[Place]:
-    """Places on the job's GPU, or on its cores; the scheduler, which knows the neighbours, keeps them there."""
+    """Places on the job's GPU or cores. Nothing is pinned here: the scheduler, which knows other jobs, does that."""
     said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or 1
     threads = max(1, int(said) // side_by_side)
     return [Place(threads, None, 0 if gpu or os.environ.get("CUDA_VISIBLE_DEVICES") else None)] * side_by_side

@@ -1,4 +1,4 @@
-"""Slurm's side: its commands sbatch, squeue, scancel and scontrol, and which runs its jobs have."""
+"""Slurm's commands sbatch, squeue, scancel and scontrol, and the runs that its jobs have."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from lit_resnet.errors import InputError
 from lit_resnet.grid.status import Queued
 
-MOST_TASKS = 1000  # of an array, where the cluster does not say otherwise
+MOST_TASKS = 1000  # in an array, where the cluster names no limit
 
 
 def job_name(grid: str) -> str:
@@ -63,13 +63,13 @@ def most_tasks() -> int:
 
 
 def sbatch(script: Path) -> str:
-    """Submit a script; the job's id."""
+    """Submit a script; returns the job's id."""
     return _run(["sbatch", "--parsable", str(script.resolve())]).strip().partition(";")[0]
 
 
 def scancel(ids: list[str]) -> None:
-    """Cancel jobs: what runs saves where it is."""
-    for start in range(0, len(ids), 500):  # a command line has its limits
+    """Cancel jobs; their runs save where they are."""
+    for start in range(0, len(ids), 500):  # the length of a command line is limited
         _run(["scancel", *ids[start : start + 500]])
 
 
@@ -79,10 +79,10 @@ def release(ids: list[str]) -> None:
 
 
 def _run(command: list[str]) -> str:
-    """What a command of Slurm prints.
+    """The output of a command of Slurm.
 
     Raises:
-        InputError: It fails; with what it said, in one line.
+        InputError: It fails; the message has its words in one line.
     """
     try:
         return subprocess.run(

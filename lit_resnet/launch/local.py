@@ -29,39 +29,39 @@ LINE_SECONDS = 60  # between two lines of progress where there is no terminal
 
 
 class Local:
-    """Makes the runs in this process's children, and stays until they have ended."""
+    """Trains the runs in child processes, and stays until they have ended."""
 
     def options(self, group: _ArgumentGroup) -> list[Action]:
-        """How many runs at a time."""
+        """Add the options for how many runs train at a time."""
         return [
             group.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: all GPUs, or cores)"),
             group.add_argument("--jobs-per-gpu", type=int, metavar="N", help="runs at a time on one GPU (default: 1)"),
         ]
 
     def launch(self, asked: Asked, grid: Grid, options: Namespace, accompany: Accompany) -> Outcome:
-        """As `Launcher`."""
+        """Train the missing runs, as `Launcher` says."""
         for key in ("jobs", "jobs_per_gpu"):
             if (value := getattr(options, key)) is not None and value < 1:
                 raise InputError(f"--{key.replace('_', '-')} is {value}: write 1 or more")
         return _Launch(asked, grid, options.jobs, options.jobs_per_gpu, accompany).work()
 
     def queue(self, root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
-        """None: what waits here is known to the launch alone."""
+        """Empty: only the launch itself knows which runs wait here."""
         return {}
 
     def cancel(self, ids: list[str]) -> None:
-        """Nothing: a run here looks into its folder, where it is asked to stop."""
+        """Do nothing: a run here sees in its folder that it is asked to stop."""
 
 
 class _Launch:
-    """Runs what is missing of `grid`, as `Launcher.launch` has it.
+    """One launch of the missing runs of `grid`, with the arguments of `Launcher.launch`.
 
     Args:
         asked: The whole grid.
         grid: The cells to run.
         jobs: Runs at a time, at most; None: as many as there are places on the GPUs, or cores if there is no GPU.
-        jobs_per_gpu: Runs at a time on one GPU, as far as its memory is known to suffice.
-        accompany: What accompanies the runs.
+        jobs_per_gpu: Runs at a time on one GPU, as far as its memory is known to suffice; None: 1.
+        accompany: Accompanies the runs.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class _Launch:
         self.shown = time.monotonic()
 
     def work(self) -> Outcome:
-        """Check all cells, then run those that are not done; a live table shows how far they are.
+        """Check all cells, then train those that are not done; a live table shows how far they are.
 
         Raises:
             InputError: A cell's config is wrong, or a run folder is damaged; nothing was started.
@@ -106,10 +106,10 @@ class _Launch:
         return outcome
 
     def _places(self, runs: int, gpus: int) -> list[Place]:
-        """Places for so many runs at most, with the cores shared out among them.
+        """Places for at most so many runs, with the cores shared out among them.
 
-        Two runs with all threads each would crawl at a sixth of their speed. The places are the same whatever is left
-        to do: sums of floats depend on threads, and a grid that was interrupted is to end like one that was not.
+        Two runs with all threads each would train at a sixth of their speed. `runs` counts the done ones, too: sums of
+        floats depend on the number of threads, and an interrupted grid must get the same numbers as one that was not.
         """
         cores = pool.cores()
         jobs = min(self.jobs or len(cores), runs)
@@ -133,7 +133,7 @@ class _Launch:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def _show(self, live: Live) -> None:
-        """The live table; in a log file, a line a minute."""
+        """Refresh the live table; in a log file, print a line a minute."""
         if not self.console.is_terminal and time.monotonic() - self.shown < LINE_SECONDS:
             return
         self.shown = time.monotonic()
@@ -147,7 +147,7 @@ class _Launch:
 
 @contextmanager
 def _stopping(work: Pool, say: Callable[[str], None]) -> Iterator[None]:
-    """While it lasts, Ctrl-C and SIGTERM mean that every run is to save where it is; a second one, to end at once."""
+    """Let every run save and end at Ctrl-C or SIGTERM while this lasts, and end at once at a second one."""
 
     def stop(*_: object) -> None:
         if work.running and not work.stopping:
@@ -171,7 +171,7 @@ def _memory() -> int | None:
 
 
 class _Clock:
-    """Time left for a grid, from the arithmetic that its runs have done since the launch."""
+    """Estimates the time left for a grid from the arithmetic that its runs have done since the launch."""
 
     def __init__(self, todo: list[Planned], rows: list[Row]) -> None:
         self.todo = tuple(todo)
@@ -184,7 +184,7 @@ class _Clock:
         return sum(p.training_macs * (1 - steps[p.cell.name, p.cell.seed] / p.max_steps) for p in self.todo)
 
     def seconds_left(self, rows: list[Row]) -> float | None:
-        """None until something was done."""
+        """Seconds left; None until something was done."""
         left = self._left(rows)
         done = self.at_start - left
         return (time.monotonic() - self.started) * left / done if done > 0 else None

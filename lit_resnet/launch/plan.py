@@ -1,4 +1,4 @@
-"""What a grid would run, checked for real: nets, parameters, multiply-adds, and how long it may take."""
+"""Plans: every cell of a grid checked, with its net, parameters, multiply-adds, and the time that it may take."""
 
 import time
 from contextlib import suppress
@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lit_resnet import task
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 from lit_resnet.grid import status
@@ -20,48 +19,58 @@ from lit_resnet.runfolder.folder import RunFolder
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
+    from lit_resnet.probes.complexity import Complexity
     from lit_resnet.run.config import RunCLI
 
-CALIBRATED_LAYERS = 200  # deeper nets need more memory than a plan should take
-CALIBRATED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; what is done on fewer images scales up
+TIMED_DEPTH = 200  # layers of the deepest net that is timed; deeper ones need more memory than a plan should take
+TIMED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; its time is scaled up to the whole batch
+
+Counted = dict[tuple[Any, tuple[int, int, int]], "Complexity"]  # by the net's config and the shape of its images
 
 
 def check(grid: Grid) -> list[Planned]:
     """Parse and check the config of every cell. Imports torch and lightning (15 s of CPU).
 
     Raises:
-        InputError: The first cell that is wrong, the key, and what to write instead.
+        InputError: A cell is wrong; the message names the first such cell, the key, and what to write instead.
     """
     from lit_resnet.run.config import RunCLI
 
-    configs = Configs(grid, RunCLI({"task": task.of(grid.base).name}))
+    configs = Configs(grid, RunCLI({"task": grid.task.name}))
     planned: list[Planned] = []
+    counted: Counted = {}
     for cell in grid.cells:
-        if planned and planned[-1].cell.name == cell.name:  # it differs in its seed alone
+        if planned and planned[-1].cell.name == cell.name:  # only its seed differs
             planned.append(replace(planned[-1], cell=cell))
             continue
         try:
-            planned.append(_planned(cell, configs.read(cell)))
+            planned.append(_planned(cell, configs.read(cell), counted))
         except InputError as error:
             raise InputError(f"{grid.name}, cell {cell.name}: {error}") from None
     return planned
 
 
-def _planned(cell: Cell, cli: "RunCLI") -> Planned:
-    """A cell, whose config `cli` has read, checked."""
-    from lit_resnet.probes.complexity import complexity_of
+def _planned(cell: Cell, cli: "RunCLI", counted: Counted) -> Planned:
+    """Check a cell, whose config `cli` has read; a net that is not in `counted` yet is counted."""
+    import torch
+
+    from lit_resnet.probes.complexity import complexity
 
     data, net = cli.check()
     devices, num_nodes = cli.devices()
-    counted = complexity_of(net, data.image_shape)
+    key = (net, data.image_shape)
+    if key not in counted:
+        with torch.device("meta"):  # drawing the weights of a large net takes seconds
+            module = cli.module()
+        counted[key] = complexity(module.net, data.image_shape)
     return Planned(
         cell=cell,
         net=str(net),
         net_config=asdict(net),
         data=data.name,
-        params=counted.params,
-        macs=counted.macs,
-        passes=4 if cli.config.model.speed.recompute else 3,
+        params=counted[key].params,
+        macs=counted[key].macs,
+        passes=4 if cli.config.model.get("speed.recompute") else 3,
         max_steps=cli.config.trainer.max_steps,
         batch_size=data.batch_size,
         image_shape=data.image_shape,
@@ -74,8 +83,8 @@ def _planned(cell: Cell, cli: "RunCLI") -> Planned:
 class Configs:
     """The parsed configs of a grid's cells, one at a time.
 
-    A whole config takes the parser 15 ms, too long for each of ten thousand. It looks at every key by itself: so the
-    base is parsed once, each value of a key once, and a cell's values take the places of the base's.
+    The parser takes 15 ms for a whole config, too long for each of ten thousand cells. As it reads each key by itself,
+    the base is parsed once, each value of a key once, and a cell's values then replace the base's.
     """
 
     def __init__(self, grid: Grid, cli: "RunCLI") -> None:
@@ -84,7 +93,7 @@ class Configs:
         try:
             self.base = self._whole({})
             self.config = self.base.clone()
-        except InputError:  # it may be right with what the cells say
+        except InputError:  # the base alone; with the values of a cell it may be right
             self.base = None
         self.own: set[str] = set()  # keys whose values in `config` are not the base's
 
@@ -95,16 +104,16 @@ class Configs:
             InputError: A key or a value is wrong.
         """
         if self.base is not None and all(key in self.cli.keys for key in cell.overrides):
-            with suppress(InputError):  # how that is said of the whole config is for the parser to tell
-                self._compose(cell)
+            with suppress(InputError):  # below, the parser reads the whole config, for its own message
+                self._compose(self.base, cell)
                 return self.cli
         self.cli.read(self.grid.config(cell))
         return self.cli
 
-    def _compose(self, cell: Cell) -> None:
+    def _compose(self, base: "Namespace", cell: Cell) -> None:
         values = {key: self._value(key, value) for key, value in cell.overrides.items()} | {SEED: cell.seed}
         for key in self.own - values.keys():
-            self.config[key] = self.base[key]
+            self.config[key] = base[key]
         for key, value in values.items():
             self.config[key] = value
         self.own, self.cli.config = set(values), self.config
@@ -122,7 +131,7 @@ class Configs:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a value says all: an object of one's choice has defaults, which come with a whole config alone."""
+    """Whether a value is complete by itself. A `class_path` is not: its defaults come with the whole config."""
     return (
         all(map(_plain, value))
         if isinstance(value, list | tuple)
@@ -131,14 +140,14 @@ def _plain(value: Any) -> bool:
 
 
 def rows(grid: Grid, root: Path) -> list[Row]:
-    """A line for each cell: what it is, its state, and the seconds that it takes (or took, if it is done).
+    """A line for each cell: its net and training, its state, and the seconds that it takes (or took, if it is done).
 
-    A cell that another grid has finished counts as done: a launch will take it from there.
+    A cell that another grid has finished counts as done, as a launch takes it from there.
     """
     runs = _taken(grid, root)
     planned = check(grid)
     took = [run.summary() for run in runs]
-    seconds = expected(measured(planned, took) or _timed(planned))
+    seconds = expected(measured(planned, took) or _timed(grid, planned))
     now = clock(root)
     found = [status.row(run, cell.name, cell.seed, now) for run, cell in zip(runs, grid.cells, strict=True)]
     return [
@@ -162,7 +171,7 @@ def rows(grid: Grid, root: Path) -> list[Row]:
 
 
 def _taken(grid: Grid, root: Path) -> list[RunFolder]:
-    """The run folder of each cell; of a cell that only another grid has finished, the one there.
+    """The run folder of each cell; the one of another grid where only that grid has finished the cell.
 
     Raises:
         InputError: A run was made with another config than the grid says now.
@@ -176,44 +185,42 @@ def _taken(grid: Grid, root: Path) -> list[RunFolder]:
     return runs
 
 
-def _timed(planned: list[Planned]) -> dict[int, float]:
-    """Seconds of one iteration by its multiply-adds, of the smallest and the largest net, timed here."""
-    within = [p for p in planned if p.net_config["depth"] <= CALIBRATED_LAYERS] or planned
+def _timed(grid: Grid, planned: list[Planned]) -> dict[int, float]:
+    """Seconds of one iteration by its multiply-adds, for the smallest and the largest net, timed on this machine."""
+    within = [p for p in planned if p.net_config.get("depth", 0) <= TIMED_DEPTH] or planned
     by_size = sorted(within, key=lambda p: p.step_macs)
-    return {p.step_macs: _time_step(p) for p in (by_size[0], by_size[-1])}
+    return {p.step_macs: _time_step(grid, p) for p in (by_size[0], by_size[-1])}
 
 
-def _time_step(planned: Planned) -> float:
-    """Seconds of a training step of this net here, on random images: the quickest of a few, as others may be about.
+def _time_step(grid: Grid, planned: Planned) -> float:
+    """Seconds of an iteration of this cell here, on random images: the shortest of a few, as other work may disturb.
 
-    On a CPU with one thread, which is what a run gets where as many run as there are cores. Of a large net a part of
-    the batch is enough, and spares the time and the memory of all of it.
+    A CPU uses one thread, as a run does where there are as many runs as cores. A large net is timed on a part of the
+    batch, which saves time and memory.
     """
     import torch
 
-    from lit_resnet.nets import NetConfig, build
     from lit_resnet.probes import timing
     from lit_resnet.probes.device import gpu_or_cpu
+    from lit_resnet.run.config import RunCLI
 
     device = gpu_or_cpu()
     torch.set_num_threads(1)
-    net = build(NetConfig(**planned.net_config)).to(device, memory_format=torch.channels_last)
-    net.recompute = planned.passes == 4
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    part = min(planned.batch_size, max(2, CALIBRATED_MACS[device.type] // (planned.passes * planned.macs)))
-    images = torch.randn(part, *planned.image_shape, device=device)
-    labels = torch.zeros(part, dtype=torch.long, device=device)
+    module = RunCLI(grid.config(planned.cell)).module().to(device)
+    optimizer = module.configure_optimizers()
+    part = min(planned.batch_size, max(2, TIMED_MACS[device.type] // (planned.passes * planned.macs)))
+    batch = module.example(part, planned.image_shape)
     times: list[float] = []
     while len(times) < 3 or (len(times) < 20 and sum(times) < 0.5):
         start = time.perf_counter()
-        timing.step(net, optimizer, images, labels)
+        timing.step(lambda: module.loss(batch)[0], optimizer)
         timing.synchronize(device)
         times.append(time.perf_counter() - start)
     return min(times) * planned.batch_size / part
 
 
 def commands(asked: Asked) -> list[str]:
-    """The command line of each run that is not done (see `rows`), for schedulers that this package does not know.
+    """The command line of each run that is not done (see `rows`), for a scheduler that has no launcher here.
 
     Raises:
         InputError: A cell is wrong, or a run folder is damaged.

@@ -1,4 +1,4 @@
-"""A cell whose config was checked, and how long its training may take by what other runs took. Needs no torch."""
+"""A cell whose config was checked, and the time that its training may take, going by other runs. Needs no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,28 @@ from lit_resnet.runfolder.summary import Summary
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell whose config is right.
+    """A cell whose config was checked.
 
-    `macs` are multiply-adds of one image's forward pass; a training step makes `passes` such: forward once, backward
-    twice that, and forward once more where activations are recomputed.
+    Args:
+        cell: The cell.
+        net: Name of its net: `ResNet-56`.
+        net_config: Config of the net, in plain values, so that the process of a launch need not import torch.
+        data: Name of its data set.
+        params: Parameters of the net.
+        macs: Multiply-adds of one image's forward pass.
+        passes: The arithmetic of a training step on one image, in forward passes: one forward, two for the backward
+            pass, and one more where activations are recomputed.
+        max_steps: Iterations of the training.
+        batch_size: Images of an iteration, over all devices.
+        image_shape: Shape of an image, `(channels, height, width)`.
+        devices: Devices of each node.
+        num_nodes: Nodes.
+        gpu: Whether it may train on GPUs.
     """
 
     cell: Cell
     net: str
-    net_config: dict[str, Any]  # plain values, so that who launches need not import torch
+    net_config: dict[str, Any]
     data: str
     params: int
     macs: int
@@ -27,9 +40,9 @@ class Planned:
     max_steps: int
     batch_size: int
     image_shape: tuple[int, int, int]
-    devices: int  # of each node
+    devices: int
     num_nodes: int
-    gpu: bool  # whether it may train on one
+    gpu: bool
 
     @property
     def step_macs(self) -> int:
@@ -43,7 +56,7 @@ class Planned:
 
 
 def check_one_device(grid: Grid, planned: list[Planned]) -> None:
-    """Refuse cells that more than one device is to train, where there is nobody to start their processes.
+    """Refuse cells that need more than one device, where nothing starts a process for each device.
 
     Raises:
         InputError: The first such cell.
@@ -56,7 +69,7 @@ def check_one_device(grid: Grid, planned: list[Planned]) -> None:
 
 
 def measured(planned: list[Planned], summaries: list[Summary | None]) -> dict[int, float]:
-    """Seconds of one iteration by its multiply-adds, as the finished runs of these cells took them."""
+    """Seconds of one iteration by its multiply-adds, from the summaries of the finished runs among these cells."""
     return {
         p.step_macs: summary.wall_seconds / summary.steps
         for p, summary in zip(planned, summaries, strict=True)
@@ -67,12 +80,12 @@ def measured(planned: list[Planned], summaries: list[Summary | None]) -> dict[in
 def expected(points: dict[int, float]) -> Callable[[Planned], float]:
     """Seconds of one iteration of any cell: a straight line in its multiply-adds, through one point or more.
 
-    A net's layers cost a fixed time each besides their arithmetic, and both grow with depth: hence a line.
+    Each layer costs a fixed time besides its arithmetic, and both grow with the depth: hence a line.
     """
     import numpy as np
 
     work, seconds = np.array(list(points)), np.array(list(points.values()))
     slope, start = np.polyfit(work, seconds, 1) if len(points) > 1 else (0.0, 0.0)
-    if slope <= 0 or start < 0:  # one point, or points that differ in more than their size: in proportion, then
+    if slope <= 0 or start < 0:  # one point, or points that no line fits: in proportion to the multiply-adds
         slope, start = (seconds / work).mean(), 0.0
     return lambda p: float(slope * p.step_macs + start)

@@ -1,8 +1,8 @@
-"""Runs side by side on this machine: each in a process of its own, in a place of its own.
+"""Runs side by side on this machine, each in a process and a place of its own.
 
-A fork server imports torch and lightning once (15 s of CPU); each run is forked from it, so that it starts at once and
-cannot hurt the others, whatever kills it. A run that dies goes on from its last checkpoint, until it has died three
-times at the same iteration. This process needs neither torch nor lightning: it only watches the run folders.
+A fork server imports torch and lightning once (15 s of CPU). Each run is forked from it: it starts at once, and its
+death cannot hurt the others. A run that dies goes on from its last checkpoint, until it has died three times at the
+same iteration. This process needs neither torch nor lightning: it only watches the run folders.
 """
 
 import multiprocessing
@@ -31,8 +31,8 @@ from lit_resnet.runfolder.folder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
 FULL_SECONDS = 10.0  # between two tries where the disk is full
-TAIL_LINES = 12
-# What a process on a GPU holds there besides its tensors: CUDA's context and libraries.
+TAIL_LINES = 12  # of a failed run's log, to print
+# Memory that a process holds on a GPU besides its tensors: CUDA's context and libraries.
 CONTEXT_BYTES = 600 * 2**20
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -40,14 +40,14 @@ CONTEXT = multiprocessing.get_context("forkserver")
 
 @dataclass
 class Run:
-    """A run to do.
+    """A run to train.
 
     Args:
         folder: Its folder.
         config: Its config.
-        memory: Bytes that it is known to need, on its GPU if there is one.
-        alone: Whether it must have its GPU for itself, since it found too little memory beside others.
-        not_before: When it may be started, by the monotonic clock: a full disk is not worth a try each second.
+        memory: Bytes that it is known to need, on its GPU if there is one; None where unknown.
+        alone: Whether it must have its GPU for itself, since it ran out of memory beside others.
+        not_before: The earliest time to start it, by the monotonic clock: later where the disk was full.
     """
 
     folder: RunFolder
@@ -58,12 +58,19 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Name of its folder."""
         return self.folder.path.name
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one run at a time is: its threads, the cores that it keeps to, if it must, and its GPU, if there is one."""
+    """A slot for one run at a time.
+
+    Args:
+        threads: Threads of the run.
+        cores: The cores that it is pinned to; None for no pinning.
+        gpu: Number of its GPU; None for the CPU.
+    """
 
     threads: int
     cores: tuple[int, ...] | None
@@ -75,18 +82,18 @@ class _Running:
     run: Run
     process: BaseProcess
     place: Place
-    attempts: int  # made before this one
+    attempts: int  # before this one
 
 
 class Pool:
-    """Does `todo`, as many runs at a time as there are `places`.
+    """Trains runs, as many at a time as there are places.
 
     Args:
-        todo: In the order in which they start.
-        places: Where.
+        todo: The runs, in the order in which they start.
+        places: A place for each run at a time.
         capacity: Bytes of memory of each GPU, or of the machine if there is none: runs that are known to need more
             together are not started together. None where unknown.
-        console: For a line about each end.
+        console: Takes a line about each run that ends.
     """
 
     def __init__(self, todo: list[Run], places: list[Place], capacity: int | None, console: Console) -> None:
@@ -96,7 +103,7 @@ class Pool:
         self.outcome = Outcome()
 
     def work(self, look: Callable[[], None]) -> Outcome:
-        """Do all runs; `look` is called several times a second meanwhile."""
+        """Train all runs, and call `look` several times a second meanwhile."""
         while self.running or (self.todo and not self.stopping):
             if not self.stopping:
                 self._start()
@@ -106,7 +113,7 @@ class Pool:
         return self.outcome
 
     def stop(self) -> None:
-        """Let every run save where it is and end; the second time, end them at once. For a signal's handler."""
+        """Let every run save where it is and end; a second call ends them at once. For a signal's handler."""
         for running in self.running:
             if self.stopping:
                 running.process.kill()
@@ -115,7 +122,7 @@ class Pool:
         self.stopping = self.outcome.stopped = True
 
     def _start(self) -> None:
-        """Fill the free places; a run that another launcher is at stays in `todo` until that one lets go."""
+        """Fill the free places; a run that another launcher trains stays in `todo` until its lock is free."""
         for run in list(self.todo):
             if not self.free:
                 return
@@ -142,7 +149,7 @@ class Pool:
                 process.terminate()
 
     def _fits(self, run: Run, place: Place) -> bool:
-        """Whether there is room for it beside the runs on the same GPU. Alone it must do: there is no better place."""
+        """Whether the run has room beside the others on the same GPU; always, where there are no others."""
         there = [r.run for r in self.running if r.place.gpu == place.gpu]
         together = (*there, run)
         if not there or any(r.alone for r in together):
@@ -151,36 +158,39 @@ class Pool:
         return self.capacity is None or sum((r.memory or 0) + context for r in together) <= self.capacity
 
     def _reap(self) -> None:
-        """Take note of the runs that have ended."""
-        for ended in [r for r in self.running if r.process.exitcode is not None]:
+        """Free the places of the runs that have ended, and decide whether they are tried again."""
+        for ended in list(self.running):
+            run, code = ended.run, ended.process.exitcode
+            if code is None:
+                continue
             self.running.remove(ended)
             self.free.append(ended.place)
-            run, code = ended.run, ended.process.exitcode
             if code == Exit.IN_USE:
                 self.todo.append(run)
             elif code == Exit.DISK_FULL:
                 if not run.not_before:
-                    self.say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
+                    self._say(f"{run.name}: the disk is full, or away; tried again every {FULL_SECONDS:.0f} s")
                 run.not_before = time.monotonic() + FULL_SECONDS
                 self.todo.append(run)
             elif code == Exit.DONE:
                 self._say_done(run)
             elif run.folder.cancelled:
                 self.outcome.cancelled.append(run.name)
-                self.say(f"{run.name}: cancelled; the next launch continues it")
+                self._say(f"{run.name}: cancelled; the next launch continues it")
             elif code in (Exit.STOPPED, -signal.SIGTERM) or self.stopping:
                 self.outcome.stopped = True
-                self.say(f"{run.name}: stopped by a signal; the next launch continues it")
+                self._say(f"{run.name}: stopped by a signal; the next launch continues it")
             else:
                 self._died(ended, code)
 
     def _say_done(self, run: Run) -> None:
         found = run.folder.summary()
+        assert found is not None  # written before the run ends with `Exit.DONE`
         end = "diverged" if found.diverged else "done"
-        self.say(f"{run.name}: {end} in {duration(found.wall_seconds)}, {found.results}")
+        self._say(f"{run.name}: {end} in {duration(found.wall_seconds)}, {found.results}")
 
     def _died(self, ended: _Running, code: int) -> None:
-        """Write down a death, which a run that was killed could not do itself; then it tries again, or has failed."""
+        """Record a death, which a killed run could not do itself; then the run is tried again, or has failed."""
         run, failed = ended.run, code == Exit.FAILED
         reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         lines: list[str] = []
@@ -195,25 +205,25 @@ class Pool:
                     status.died(reason)
                 run.folder.write_status(status)
             failed, reason = status.state == "failed", status.error or reason
-        except (OSError, InputError) as error:  # a full disk, say, which must not end the others
+        except (OSError, InputError) as error:  # such as a full disk, which must not end the other runs
             failed, reason = True, f"{reason}; its folder cannot be used: {error}"
         if not failed:
             run.alone = run.alone or code == Exit.OUT_OF_MEMORY
             self.todo.append(run)
-            self.say(f"{run.name}: {escape(reason)}; it is tried again")
+            self._say(f"{run.name}: {escape(reason)}; it is tried again")
             return
         self.outcome.failed.append(run.name)
-        self.say(f"[red]{run.name}: failed:[/red] {escape(reason)}")
+        self._say(f"[red]{run.name}: failed:[/red] {escape(reason)}")
         for line in lines[-TAIL_LINES:]:
             self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
-        self.say(f"    (the whole log: {escape(str(run.folder.log_file))})")
+        self._say(f"    (the whole log: {escape(str(run.folder.log_file))})")
 
-    def say(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def start_server() -> None:
-    """Start the fork server. It ignores what a terminal or Slurm sends to all processes: that is for this one."""
+    """Start the fork server. It ignores the signals that a terminal or Slurm sends to all processes; this one acts."""
     CONTEXT.set_forkserver_preload(worker.PRELOAD)
     numbers = (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
@@ -238,7 +248,12 @@ def checked(grid: Grid) -> tuple[list[Planned], list[int]]:
 
 
 def answer_of(target: Callable, *args: Any) -> Any:
-    """What `target(*args, sender)`, run in a process forked from the server, sends; an InputError is raised here."""
+    """Call `target(*args, sender)` in a process forked from the server; returns what it sends, or raises its error.
+
+    Raises:
+        InputError: The function sends one.
+        RuntimeError: The process died.
+    """
     answer, sender = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=target, args=(*args, sender), daemon=True)
     process.start()

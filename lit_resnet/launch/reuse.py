@@ -1,4 +1,4 @@
-"""Grids have nets in common: a run that another grid has finished is not made again, but linked to."""
+"""Runs that grids have in common: where another grid has finished a run, a link to it takes the place of training."""
 
 import os
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[st
             run = RunFolder(other / name)
             if run.path.is_symlink() or not run.cell_file.exists():
                 continue
-            with suppress(InputError):  # a damaged folder of another grid is for that one to tell of
+            with suppress(InputError):  # a damaged folder is reported where its own grid is launched
                 if run.summary() and not status.differs(grid, wanted[name], run):
                     found[name] = run
     return found
@@ -37,7 +37,7 @@ def adopt(grid: Grid, root: Path) -> list[str]:
     missing = {}
     for cell in grid.cells:
         folder = status.folder(grid, cell, root).path
-        if folder.is_symlink() and not folder.exists():  # that run was moved away since
+        if folder.is_symlink() and not folder.exists():  # the run that it pointed to was moved away
             folder.unlink()
         if not folder.exists():
             missing[folder] = cell
@@ -47,7 +47,7 @@ def adopt(grid: Grid, root: Path) -> list[str]:
         if not (other := elsewhere.get(folder.name)):
             continue
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # another launcher is about it too
+        with suppress(FileExistsError):  # another launcher has made the link meanwhile
             folder.symlink_to(os.path.relpath(other.path, folder.parent), target_is_directory=True)
             taken.append(f"{folder.name}: taken from {other.path.parent.name}")
     return taken

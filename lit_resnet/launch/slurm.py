@@ -18,7 +18,7 @@ class Slurm:
     """Submits the runs; each job trains some of them by `lit-resnet run`."""
 
     def options(self, group: _ArgumentGroup) -> list[Action]:
-        """What to ask the cluster for, and whether to stay."""
+        """Add the options for the cluster's settings, and for whether to wait."""
         return [
             group.add_argument(
                 "--cluster",
@@ -32,7 +32,10 @@ class Slurm:
         ]
 
     def launch(self, asked: Asked, grid: Grid, options: Namespace, accompany: Accompany) -> Outcome | None:
-        """As `Launcher`; prints the ids of the arrays to stdout. The jobs themselves see to what accompanies runs."""
+        """Submit the missing runs, as `Launcher` says, and print the ids of the arrays to stdout.
+
+        `accompany` is not used: each job accompanies its runs itself.
+        """
         from lit_resnet.launch.arrays import Submission
 
         wanted = asked.grid.cluster
@@ -58,11 +61,11 @@ class Slurm:
         return None
 
     def queue(self, root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
-        """As `Launcher`: what squeue says."""
+        """The runs in Slurm's queue, as `Launcher` says."""
         return jobs.queue(root, grids)
 
     def cancel(self, ids: list[str]) -> None:
-        """As `Launcher`: scancel."""
+        """Cancel jobs with scancel."""
         jobs.scancel(ids)
 
     def _wait(self, root: Path, grid: Grid) -> Outcome:

@@ -1,4 +1,4 @@
-"""The runs as they are now, in their folders and in the queues of launchers; once, or until they have ended."""
+"""The state of runs, from their folders and the queues of launchers; once, or watched until they have ended."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from lit_resnet.launch.launcher import queue
 from lit_resnet.listing import Row
 
 ENDED = ("done", "failed", "cancelled")
-LOOK_SECONDS, QUEUE_SECONDS = 1.0, 5.0  # between two looks; and where a cluster's queue is asked each time
+LOOK_SECONDS, QUEUE_SECONDS = 1.0, 5.0  # between two looks; longer where each asks the queue of a cluster
 
 
 def look(root: Path, grid: Grid | None) -> list[Row]:
@@ -29,7 +29,7 @@ def look(root: Path, grid: Grid | None) -> list[Row]:
 
 
 def watch(root: Path, grid: Grid | None, over: Callable[[], bool] = lambda: False) -> list[Row]:
-    """Show the runs, refreshed, until all have ended, or `over` says that none of them can go on; their last rows.
+    """Show the runs, refreshed, until all have ended or `over` says that none can go on; returns their last rows.
 
     Raises:
         InputError: As `look`.

@@ -1,7 +1,7 @@
-"""What runs in processes forked from the pool's server, which has imported `PRELOAD` once, and in the ranks of a job.
+"""The work of processes that are forked from the pool's server, and of the ranks of a job.
 
-The functions import torch and what needs it. In the server that was done already; the process of a launch, which only
-names these functions, imports this file's top alone, and so no torch.
+Only the functions import torch, as the process of a launch imports this file to name them. The server has imported
+`PRELOAD` before it forks, so that the imports cost a forked process nothing.
 """
 
 import io
@@ -29,7 +29,7 @@ PRELOAD = ["lit_resnet.run.run", "lit_resnet.run.evaluate"]
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:
-    """Check every cell for real; answers with the planned cells and the bytes of each GPU, or with an InputError."""
+    """Check every cell, and send the planned cells with the bytes of each GPU's memory, or an InputError."""
     import torch
 
     from lit_resnet.launch.plan import check
@@ -42,10 +42,10 @@ def check_grid(grid: Grid, answer: Connection) -> None:
 
 
 def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
-    """Judge ensembles of finished runs, in a process forked for it; ends the process with 0 or 1."""
+    """Judge ensembles of finished runs, in a process forked for it; exits with 1 where one cannot be judged."""
     from lit_resnet.run.evaluate import ensemble_of
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the server ignores
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server ignores it
     threading.Thread(target=_stop_with_the_launcher, daemon=True).start()
     for ensemble in wanted:
         try:
@@ -57,11 +57,11 @@ def judge_ensembles(grid: Grid, wanted: list[Ensemble], root: Path) -> None:
 
 
 def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...] | None, gpu: int | None) -> None:
-    """One cell, in a process forked for it; ends the process with an exit code of `Exit`.
+    """Train a cell in a process forked for it, and exit with a code of `Exit`.
 
-    Where it is given cores it keeps to them, and so do the processes that read images for it.
+    Given cores, the process is pinned to them, and so are the processes that read images for it.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the server ignores
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server ignores it
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
@@ -73,7 +73,7 @@ def run(config: dict[str, Any], path: Path, threads: int, cores: tuple[int, ...]
 
 
 def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple[Exit, int | None]:
-    """Train a cell in this process, which from here on prints to the run's log.
+    """Train a cell in this process, whose output goes to the run's log from here on.
 
     Returns:
         The exit code, and the signal that stopped it, if one did.
@@ -110,7 +110,7 @@ def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple
 
 
 class _Log(io.TextIOWrapper):
-    """Waits with its lines while the disk is full, which must not end a run."""
+    """Keeps its lines while the disk is full, and writes them later: a full disk must not end a run."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -123,7 +123,7 @@ class _Log(io.TextIOWrapper):
 
 
 def _print_to(path: Path) -> None:
-    """Let all that this process prints go to the end of a file: C libraries' words, too."""
+    """Append all output of this process to a file, that of C libraries included."""
     with path.open("ab") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
@@ -134,6 +134,8 @@ def _print_to(path: Path) -> None:
 
 
 def _stop_with_the_launcher() -> None:
-    """When the launcher dies, by kill -9 too, the run saves where it is and stops."""
-    multiprocessing.parent_process().join()
+    """Let the run save and stop when its launcher dies, by kill -9 too."""
+    launcher = multiprocessing.parent_process()
+    assert launcher is not None  # this is a child
+    launcher.join()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -34,20 +34,22 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def step(
-    net: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, dtype: torch.dtype = torch.float32
-) -> None:
-    """One iteration of training by hand: forward, backward and update, on one batch.
+def step(loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> None:
+    """One iteration of training by hand: the forward pass, which is `loss`, then backward and the update."""
+    found = loss()
+    optimizer.zero_grad()
+    found.backward()
+    optimizer.step()
+
+
+def cross_entropy(net: nn.Module, images: Tensor, labels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The loss of one batch.
 
     Args:
         net: The net, on the device of the batch.
-        optimizer: That of its weights.
         images: float32 [N, C, H, W].
         labels: int64 [N].
         dtype: What the forward pass computes in; autocast does so for all but 32-bit floats.
     """
     with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
-        loss = F.cross_entropy(net(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+        return F.cross_entropy(net(images), labels)

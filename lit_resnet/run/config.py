@@ -28,7 +28,7 @@ from lit_resnet.run.environment import environment
 from lit_resnet.task import Task
 
 if TYPE_CHECKING:
-    from lit_resnet.training.iterations import TaskData
+    from lit_resnet.training.iterations import Iterations, TaskData
 
 # Lightning's ways to count in epochs, and to leave out images; with their defaults.
 LEFT_OUT = {
@@ -213,6 +213,10 @@ class RunCLI(LightningCLI):
             InputError: The paper's rules give no such net.
         """
         return self._values(data)["net"]
+
+    def module(self) -> "Iterations":
+        """The module that this config means, with fresh weights; its values are those that `check` found right."""
+        return self.model_class(**self._values(self.data()))
 
     def _values(self, data: "TaskData") -> dict[str, Any]:
         """What the module is to be made with."""

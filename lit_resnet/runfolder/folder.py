@@ -166,9 +166,11 @@ class RunFolder:
         Raises:
             InputError: evaluation.json is damaged.
         """
-        found = {protocol: evaluation(entry) for protocol, entry in (read_json(self.evaluation_file) or {}).items()}
-        if None in found.values():
-            raise InputError(f"{self.evaluation_file}: damaged; remove it and evaluate again")
+        found = {}
+        for protocol, entry in (read_json(self.evaluation_file) or {}).items():
+            if (known := evaluation(entry)) is None:
+                raise InputError(f"{self.evaluation_file}: damaged; remove it and evaluate again")
+            found[protocol] = known
         return found
 
     # -- writing: for the holder of the lock

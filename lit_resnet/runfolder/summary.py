@@ -84,7 +84,7 @@ class Summary:
 
     def content(self) -> dict[str, Any]:
         """What its file holds."""
-        content = asdict(self) | {"plateaus": list(self.plateaus)}
+        content: dict[str, Any] = asdict(self) | {"plateaus": list(self.plateaus)}
         return content | content.pop("metrics")
 
 
@@ -132,7 +132,7 @@ def _as(kind: Any, name: str, value: Any) -> Any:
     """A value of JSON as that type, or one of a union."""
     for one in get_args(kind) if isinstance(kind, UnionType) else (kind,):
         origin = get_origin(one) or one
-        if origin is float and type(value) in (int, float):
+        if origin is float and isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
         if origin is tuple and isinstance(value, list) and all(type(item) is int for item in value):
             return tuple(value)

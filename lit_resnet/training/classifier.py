@@ -88,6 +88,11 @@ class LitResNet(Iterations):
         wrong = 100 * (logits.detach().argmax(1) != labels).sum()
         return losses.mean(), Counts(len(labels), {"train_loss": losses.sum(), "train_error": wrong})
 
+    def example(self, images: int, image_shape: tuple[int, int, int]) -> Batch:
+        """Random images, all of the first class."""
+        labels = torch.zeros(images, dtype=torch.long, device=self.device)
+        return torch.randn(images, *image_shape, device=self.device), labels
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
             logits = self(batch[0])

@@ -75,8 +75,8 @@ class TaskData(Protocol):
 class Iterations(LightningModule):
     """A net that is trained by SGD with momentum and the paper's learning rate, whatever its task.
 
-    A child says what one batch's loss is (`loss`), how a net is judged while it trains (`validation_step`,
-    `evaluation`), and which of its metrics the learning rate goes by.
+    A child says what one batch's loss is (`loss`), what a batch looks like (`example`), how a net is judged while it
+    trains (`validation_step`, `evaluation`), and which of its metrics the learning rate goes by.
 
     One `training_step` is a stretch of iterations of the paper, all those between two evaluations: what a Trainer does
     for each step would take as long as an iteration of a small net on a GPU. An iteration does not wait for the device:
@@ -134,6 +134,10 @@ class Iterations(LightningModule):
 
     def loss(self, batch: Any) -> tuple[Tensor, Counts]:
         """The loss of one batch, of which the gradient is taken, and what the batch adds to a window."""
+        raise NotImplementedError
+
+    def example(self, images: int, image_shape: tuple[int, int, int]) -> Any:
+        """A batch of random images of [C, H, W] on the module's device, for `plan` to time an iteration with."""
         raise NotImplementedError
 
     def evaluation(self) -> dict[str, float]:

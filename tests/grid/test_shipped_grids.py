@@ -69,7 +69,7 @@ def photographs(tmp_path_factory) -> str:
 @pytest.fixture
 def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every net has 2 weights and 10 multiply-adds: nets are counted in tests/probes."""
-    monkeypatch.setattr("lit_resnet.probes.complexity.complexity_of", lambda *_: Complexity(2, 10))
+    monkeypatch.setattr("lit_resnet.probes.complexity.complexity", lambda *_: Complexity(2, 10))
     monkeypatch.setattr("lit_resnet.run.run.complexity", lambda *_: Complexity(2, 10))
 
 

@@ -1,145 +1,31 @@
-"""A second task is a module, its data and an entry: it is trained by `fit`, and leaves its own metrics."""
+"""A second task is a module, its data and an entry: `fit`, `plan` and `launch` train it, with its own metrics."""
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+import toy_task
 import yaml
 from extending import Add
-from jsonargparse import Namespace
-from lightning.pytorch import LightningDataModule
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from lit_resnet import task
 from lit_resnet.cli import main
-from lit_resnet.data.stream import Stretches
 from lit_resnet.errors import InputError
-from lit_resnet.metrics import IMAGES_PER_SECOND, LR, TRAIN_LOSS, Metric
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.task import Task
 from lit_resnet.training import recorder
-from lit_resnet.training.iterations import Iterations, Speed
-from lit_resnet.training.schedule import Rate
-from lit_resnet.training.sgd import Sgd
-from lit_resnet.training.window import Counts
-
-Batch = tuple[Tensor, Tensor]
-DISTANCE = Metric("test_distance", "test distance", unit="px", digits=3)
-SIDE = 4
-
-
-@dataclass(frozen=True)
-class ToyNet:
-    """A layer that says where in an image something is.
-
-    Args:
-        outputs: Coordinates.
-    """
-
-    outputs: int = 2
-
-    def __str__(self) -> str:
-        return f"toy-{self.outputs}"
-
-
-class Layer(nn.Module):
-    def __init__(self, config: ToyNet) -> None:
-        super().__init__()
-        self.config = config
-        self.fc = nn.Linear(SIDE * SIDE, config.outputs)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.fc(images.flatten(1))
-
-
-class Toy(Iterations):
-    """Trained to the least squared distance.
-
-    Args:
-        net: The net.
-        rate: Its learning rate.
-        sgd: SGD's values.
-    """
-
-    PLATEAU_METRICS = ("test_distance",)
-
-    def __init__(self, net: ToyNet = ToyNet(), rate: Rate = Rate(lr=0.01), sgd: Sgd = Sgd()) -> None:  # noqa: B008
-        super().__init__(Layer(net), rate, sgd, Speed(channels_last=False))
-        self.distances: list[Tensor] = []
-
-    def loss(self, batch: Batch) -> tuple[Tensor, Counts]:
-        squares = (self.net(batch[0]) - batch[1]).square().sum(1)
-        return squares.mean(), Counts(len(batch[0]), {"train_loss": squares.sum()})
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.distances.append((self.net(batch[0]) - batch[1]).norm(dim=1))
-
-    def evaluation(self) -> dict[str, float]:
-        distances, self.distances = torch.cat(self.distances), []
-        return {"test_distance": distances.mean().item()}
-
-
-class Noise:
-    """Batch k is a function of k."""
-
-    def __init__(self, size: int, position: int) -> None:
-        self.size, self.position = size, position
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            drawn = torch.Generator().manual_seed(self.position)
-            self.position += 1
-            images = torch.rand(self.size, 1, SIDE, SIDE, generator=drawn)
-            yield images, images.flatten(1)[:, :2]
-
-
-class ToyData(LightningDataModule):
-    """Images of noise.
-
-    Args:
-        batch_size: Images of a batch.
-        stretch: Iterations of a training step.
-    """
-
-    name, image_shape = "noise", (1, SIDE, SIDE)
-
-    def __init__(self, batch_size: int = 8, stretch: int = 1) -> None:
-        super().__init__()
-        self.batch_size, self.stretch = batch_size, stretch
-        self.damaged_files: list[str] = []
-        self.restored: dict[str, Any] | None = None
-
-    def train_dataloader(self) -> Stretches:
-        return Stretches(Noise(self.batch_size, self.trainer.global_step), self.stretch)
-
-    def val_dataloader(self) -> DataLoader:
-        return DataLoader([next(iter(Noise(16, 1000)))], batch_size=None)
-
-    def check(self, config: Namespace) -> None:
-        if config.data.batch_size > 100:
-            raise InputError("data.batch_size: write 100 or less")
-
-    def state(self) -> dict[str, Any]:
-        return {"seen": self.trainer.global_step}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.restored = state
 
 
 @pytest.fixture(autouse=True)
 def _two_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = (TRAIN_LOSS, LR, IMAGES_PER_SECOND, DISTANCE)
-    toy = Task("toy", f"{__name__}:Toy", f"{__name__}:ToyData", metrics=metrics, headline=DISTANCE)
-    monkeypatch.setitem(task.TASKS, "toy", toy)
+    monkeypatch.setitem(task.TASKS, "toy", toy_task.TOY)
 
 
 CONFIG = {
@@ -219,3 +105,34 @@ def test_a_metric_is_added_as_the_docs_say(add: Add, tmp_path: Path, one_thread:
     names = dict(build(NetConfig(depth=8)).named_parameters())
     norm = torch.cat([weights[f"net.{name}"].flatten() for name in names]).norm().item()
     assert summary["norm"] == float(row["norm"]) == pytest.approx(norm, rel=1e-5)
+
+
+def write_grid(folder: Path) -> Path:
+    (folder / "toy.yaml").write_text(yaml.safe_dump(CONFIG))
+    grid = folder / "toys.yaml"
+    grid.write_text(yaml.safe_dump({"base": "toy.yaml", "matrix": {"model.net.outputs": [2]}, "seeds": [0, 1]}))
+    return grid
+
+
+def test_a_grid_of_it_is_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["plan", str(write_grid(tmp_path)), "--root", str(tmp_path), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["net"], row["params"], row["macs"], row["training_macs"]) for row in rows] == [
+        ("toy-2", 34, 32, 3 * 32 * 4 * 4)
+    ] * 2
+    assert all(row["seconds"] >= 0 for row in rows)
+
+
+def test_a_grid_of_it_is_launched(tmp_path: Path):
+    tests = str(Path(toy_task.__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "toy_task", "launch", str(write_grid(tmp_path)), "--root", str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": tests, "WANDB_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for seed in (0, 1):
+        summary = RunFolder(tmp_path / "toys" / f"2-seed{seed}").summary()
+        assert summary.metrics["test_distance"] > 0
+    assert "test distance" in done.stdout
