@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 Add = Callable[..., ModuleType]
 
 
