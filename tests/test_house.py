@@ -152,6 +152,16 @@ def test_every_file_has_its_floor(house: House):
     assert rooms == known | set(GROUND)
 
 
+def test_the_page_on_architecture_says_these_rooms_and_arrows():
+    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+    _, rooms, arrows, _ = re.split(r"^## (?:Rooms|Arrows|Contracts)$", page, flags=re.MULTILINE)
+    table = re.findall(r"^\| (`.*?) \|", rooms, flags=re.MULTILINE)
+    named = {name for cell in table for name in re.findall(r"`(\w+)(?:\.py|/)`", cell)}
+    assert named == ({room for rooms in ROOMS for room in rooms} | set(GROUND)) - {"__main__"}
+    order = arrows[arrows.index("`__main__`") : arrows.index("→ the ground floor")].strip("→ \n")
+    assert tuple(tuple(re.findall(r"`(\w+)`", step)) for step in order.split("→") if step.strip()) == ROOMS
+
+
 def test_arrows_only_go_down(house: House):
     assert house.upward() == []
 
