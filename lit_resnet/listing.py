@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lit_resnet.errors import printable
+
 Format = Literal["table", "csv", "json", "md"]
 FORMATS = get_args(Format)
 Row = dict[str, Any]
@@ -46,11 +48,6 @@ def table(rows: list[Row], columns: Columns, title: str = "") -> Table:
     for row in rows:
         made.add_row(*(Text(printable(text(row))) for text in columns.values()))
     return made
-
-
-def printable(text: str) -> str:
-    """The text with control characters written out (`\\x1b`): names and errors may come from strangers."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def percent(value: float | None) -> str:

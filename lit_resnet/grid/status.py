@@ -10,7 +10,8 @@ from rich.table import Table
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock, read_yaml
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Grid
 from lit_resnet.listing import Columns, Row, duration, table
 from lit_resnet.metrics import Metric, listed
 from lit_resnet.moved import check_keys

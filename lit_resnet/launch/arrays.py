@@ -26,8 +26,9 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.grid import status
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.cluster import Cluster
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.grid import Grid
 from lit_resnet.grid.status import Queued
 from lit_resnet.launch import pool, reuse
 from lit_resnet.launch.folders import begin, check_folders

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Grid
 from lit_resnet.runfolder.folder import RunFolder
 
 

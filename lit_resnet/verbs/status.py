@@ -9,6 +9,7 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     options.of_grid(parser, optional=True)
+    options.cells(parser)
     options.form(parser)
     parser.add_argument("--watch", action="store_true", help="stay, and show it anew every second")
 
@@ -19,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     from lit_resnet.launch.watch import look, watch
     from lit_resnet.verbs.terminal import MOST_LINES, show_some
 
-    root, grid = options.root(args), options.asked(args).grid if args.grid else None
+    root, grid = options.root(args), options.asked(args).grid.part(args.cells) if args.grid else None
     if args.watch:
         watch(root, grid)
         return 0
