@@ -247,3 +247,4 @@ COLUMNS: Columns = {
     "state": lambda r: r["state"],
     "time": lambda r: duration(r["seconds"]),
 }
+EXPENDABLE = ("memory", "training PFLOPs", "net", "MFLOPs/image", "state")  # in a narrow terminal

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         from lit_resnet.launch import plan
 
         rows = plan.rows(grid, asked.root)
-    show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title)
+    show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title, plan.EXPENDABLE)
     missing = [row for row in rows if row["state"] != "done"]
     print(
         f"{len(rows)} runs, {len(rows) - len(missing)} done; to do: "

@@ -28,5 +28,6 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "table" and not found:
         raise InputError(f"{root}: no runs here; start some with: lit-resnet launch quickstart")
     title = f"{grid.name if grid else root}: {status.overview(found)}"
-    show_some(found, status.foremost(found, MOST_LINES), status.columns(found), args.format, title)
+    some = status.foremost(found, MOST_LINES)
+    show_some(found, some, status.columns(found), args.format, title, status.expendable(found))
     return 0

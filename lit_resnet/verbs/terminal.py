@@ -1,6 +1,7 @@
 """What several verbs show to people: that something takes a while, and the first of very many rows."""
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.status import Status
@@ -15,8 +16,10 @@ def spinner(text: str) -> Status:
     return Console(stderr=True).status(text)
 
 
-def show_some(rows: list[Row], some: list[Row], columns: Columns, form: Format, title: str) -> None:
+def show_some(
+    rows: list[Row], some: list[Row], columns: Columns, form: Format, title: str, expendable: Sequence[str]
+) -> None:
     """All rows for programs; for people, of very many only some."""
-    show(some if form == "table" else rows, columns, form, title)
+    show(some if form == "table" else rows, columns, form, title, expendable)
     if form == "table" and len(some) < len(rows):
         print(f"{len(some)} of {len(rows)} runs are shown; all of them: --format csv", file=sys.stderr)
