@@ -259,7 +259,6 @@ def test_a_full_disk_is_told_in_a_line(slurm: Rig, tmp_path: Path, monkeypatch, 
     grid = write_grid(tmp_path, include={"a": {}})
     monkeypatch.setattr(arrays, "write_whole", full)
     assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 1
-    assert "cell.yaml: No space left on device; make room, then the same again" in capsys.readouterr().err.replace(
-        "\n", ""
-    )
+    said = capsys.readouterr().err.replace("\n", "")
+    assert "cell.yaml: No space left on device; make room, then run the same command again" in said
     assert slurm.run("squeue", "-h") == ""
