@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 
 from lit_resnet import __version__
-from lit_resnet.errors import InputError, Unreachable
+from lit_resnet.errors import Failure, InputError, Unreachable, printable
 from lit_resnet.files import FOR_A_WHILE
 
 # LightningCLI parses the arguments of these three (`verbs/fit.py`). Each other verb is a file of `verbs/`, imported
@@ -39,10 +39,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(argv)
     except InputError as error:
-        print(f"lit-resnet: {error}", file=sys.stderr)
+        print(f"lit-resnet: {printable(str(error))}", file=sys.stderr)
         return 2
     except Unreachable as error:
         print(f"lit-resnet: W&B: {error}; run the same command again later", file=sys.stderr)
+        return 1
+    except Failure as error:
+        print(f"lit-resnet: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

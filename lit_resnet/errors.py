@@ -56,5 +56,9 @@ def check_choice(name: str, given: Any, choices: Collection[str]) -> None:
         raise ValueError(f"{name} is {given!r}: write {wanted}{did_you_mean(str(given), choices)}")
 
 
-class Unreachable(Exception):
-    """A server does not answer, or refuses what it is sent; the text is one line."""
+class Failure(Exception):
+    """Something ran and failed, and no input was wrong: the text is one line (exit code 1)."""
+
+
+class Unreachable(Failure):
+    """A server does not answer, or refuses what it is sent."""

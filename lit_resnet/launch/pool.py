@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import Failure, InputError
 from lit_resnet.grid.grid import Grid
 from lit_resnet.launch import worker
 from lit_resnet.launch.exits import Exit
@@ -36,6 +37,7 @@ TAIL_LINES = 12  # of a failed run's log, to print
 CONTEXT_BYTES = 600 * 2**20
 
 CONTEXT = multiprocessing.get_context("forkserver")
+SERVER_DIED = 255  # the exit code that multiprocessing gives to every process of a fork server that has died
 
 
 @dataclass
@@ -77,10 +79,38 @@ class Place:
     gpu: int | None
 
 
+class _Orphan:
+    """A run whose process lives on while the fork server is dead, which was to tell how it ends: its folder tells."""
+
+    def __init__(self, run: Run, pid: int) -> None:
+        self.run, self.pid = run, pid
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it lives; then a code of `Exit`."""
+        if _lives(self.pid) and (self.run.folder.holder() or ("", self.pid))[1] == self.pid:
+            return None
+        if self.run.folder.summary():
+            return Exit.DONE
+        return {"failed": Exit.FAILED, "queued": Exit.STOPPED}.get(self.run.folder.status().state, Exit.DIED)
+
+    def terminate(self) -> None:
+        """Let it save and end."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
 @dataclass
 class _Running:
     run: Run
-    process: BaseProcess
+    process: BaseProcess | _Orphan
     place: Place
     attempts: int  # before this one
 
@@ -107,7 +137,7 @@ class Pool:
         while self.running or (self.todo and not self.stopping):
             if not self.stopping:
                 self._start()
-            wait([r.process.sentinel for r in self.running], timeout=LOOK_SECONDS)
+            wait([r.process.sentinel for r in self.running if not isinstance(r.process, _Orphan)], LOOK_SECONDS)
             self._reap()
             look()
         return self.outcome
@@ -143,7 +173,13 @@ class Pool:
             process = CONTEXT.Process(
                 target=worker.run, args=(run.config, run.folder.path, place.threads, place.cores, place.gpu)
             )
-            process.start()
+            try:
+                process.start()
+            except (OSError, EOFError):  # the fork server has died
+                start_server()
+                self.todo.append(run)
+                self.free.append(place)
+                return
             self.running.append(_Running(run, process, place, attempts))
             if self.stopping:  # the signal came while it was started
                 process.terminate()
@@ -161,6 +197,10 @@ class Pool:
         """Free the places of the runs that have ended, and decide whether they are tried again."""
         for ended in list(self.running):
             run, code = ended.run, ended.process.exitcode
+            if code == SERVER_DIED and not isinstance(ended.process, _Orphan):
+                start_server()
+                ended.process = _Orphan(run, ended.process.pid or 0)
+                code = ended.process.exitcode
             if code is None:
                 continue
             self.running.remove(ended)
@@ -252,7 +292,7 @@ def answer_of(target: Callable, *args: Any) -> Any:
 
     Raises:
         InputError: The function sends one.
-        RuntimeError: The process died.
+        Failure: The process died.
     """
     answer, sender = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=target, args=(*args, sender), daemon=True)
@@ -261,11 +301,25 @@ def answer_of(target: Callable, *args: Any) -> Any:
     try:
         found = answer.recv()
     except EOFError:
-        raise RuntimeError(f"the process of {target.__name__} died; what it said is above") from None
+        raise Failure(
+            f"the process that was to {target.__name__.replace('_', ' ')} died (too little memory, most often); it says "
+            "above why; mend that, and run the same command again"
+        ) from None
     process.join()
     if isinstance(found, InputError):
         raise found
     return found
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended; a child of a dead parent may have nobody to reap it."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    with suppress(OSError):
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:4]
+    return True
 
 
 def cores() -> tuple[int, ...]:

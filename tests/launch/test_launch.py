@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def wait_for_progress(launch: subprocess.Popen, root: Path, more: int) -> None:
         time.sleep(0.05)
 
 
+def fork_server(launch: int) -> int:
+    """Process id of the fork server of a launch."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == launch and b"forkserver" in path.read_bytes():
+                return int(path.parent.name)
+    pytest.skip("no /proc to find the fork server in")
+
+
 def wait_until(ready: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not ready():
@@ -114,6 +125,15 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
     _, err = launch.communicate(timeout=60)
     assert launch.returncode == 130, err
     assert "continues where it was" in err
+    # kill -9 of the fork server, which the kernel likes to kill: its runs live on, and others begin after them.
+    launch = start(grid, rough)
+    wait_for_progress(launch, rough, moment.randint(1, 600))
+    os.kill(fork_server(launch.pid), signal.SIGKILL)
+    wait_for_progress(launch, rough, 900)
+    os.killpg(launch.pid, signal.SIGINT)
+    _, err = launch.communicate(timeout=60)
+    assert launch.returncode == 130, err
+    assert "failed" not in err
     # kill -9 of the launcher alone: its runs save and stop by themselves.
     launch = start(grid, rough)
     wait_for_progress(launch, rough, moment.randint(1, 600))
