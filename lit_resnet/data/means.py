@@ -21,7 +21,7 @@ PORTION = 64  # images that a worker adds up at a time
 
 
 def mean_of_photographs(
-    root: Path, files: Sequence[str], photographs: Photographs, workers: int, damages: Damages
+    root: Path, files: list[str], photographs: Photographs, workers: int, damages: Damages
 ) -> Tensor:
     """The mean of the centre crops of training images, in levels: float32 [3, 1, 1], or per pixel [3, crop, crop].
 
