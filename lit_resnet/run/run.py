@@ -61,7 +61,7 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
     Args:
         cli: Its config.
         folder: Its folder.
-        stop: What asks the run to stop; after the call it has the signal that did, if any.
+        stop: For who wants to know which signal stopped it.
 
     Returns:
         Whether it is done; False where it was asked to stop, to be continued by another call.
