@@ -6,7 +6,7 @@ The images of a data set that is not named here depend on the folder `data.root`
 from pathlib import Path
 from typing import Any
 
-DEFAULT = "cifar10"  # where a config says no data.source
+DEFAULT = "cifar10"  # the data set of a config without data.source
 PUBLISHED = ("digits", "cifar10", "cifar100", "fashion-mnist")  # the same images, whatever folder they lie in
 PHOTOGRAPHS = ("imagenet",)  # nets see crops of their images, at several scales
 

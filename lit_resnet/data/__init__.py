@@ -1,4 +1,4 @@
 """The data that nets are trained on: small images as one tensor, or photographs that are read while a net trains.
 
-Only `module` knows Lightning.
+Only `module` imports Lightning.
 """

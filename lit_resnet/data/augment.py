@@ -12,7 +12,8 @@ from torch import Tensor
 def pixel_mean(images: Tensor) -> Tensor:
     """The mean of each pixel over uint8 images [N, C, H, W]: float32 [C, H, W], in levels."""
     # In int64, so the sum is exact; in parts, as int64 takes eight times the memory.
-    total = sum(part.sum(0, dtype=torch.int64) for part in images.split(1024))
+    zero = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
+    total = sum((part.sum(0, dtype=torch.int64) for part in images.split(1024)), zero)
     return (total.double() / len(images)).float()
 
 

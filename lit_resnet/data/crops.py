@@ -25,7 +25,9 @@ from lit_resnet.data.photographs import (
     resized_crop,
 )
 
-PORTION = 32  # images a worker handles at a time: so many that handing them over costs little, yet all share a batch
+# Images a worker handles at a time: enough that handing them over costs little, few enough that all workers share
+# a batch.
+PORTION = 32
 
 
 class Draw(NamedTuple):
@@ -50,7 +52,8 @@ class Draw(NamedTuple):
 
     def view(self, image: Tensor, crop: int) -> Tensor:
         """The crop of an image (Sec. 3.4): uint8 [3, H, W] -> [3, crop, crop]."""
-        view = resized_crop(image, *self.window(*image.shape[1:], crop), crop)
+        _, height, width = image.shape
+        view = resized_crop(image, *self.window(height, width, crop), crop)
         return view.flip(-1) if self.flip else view
 
 
@@ -125,7 +128,7 @@ class Loaded(NamedTuple):
 
 
 def load_files(places: Places) -> Loaded:
-    """Read the files of the places without decoding them: the device will."""
+    """Read the files of the places without decoding them: the device does that."""
     contents = [_plain_jpeg(file) for file in places.files[: len(places.draws)]]
     joined = np.frombuffer(bytearray().join(contents), np.uint8)
     return Loaded(places, torch.from_numpy(joined), [len(content) for content in contents])

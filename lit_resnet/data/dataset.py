@@ -1,10 +1,10 @@
-"""What a data set is to the rest of the house: an object that describes itself, loads, and gives batches."""
+"""What the rest of the package asks of a data set: that it describes itself, loads, and gives batches."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,7 +14,8 @@ from lit_resnet.data.reading import Damages
 from lit_resnet.data.stream import Batches, Stream
 
 Images = Tensor | list[str]  # uint8 [N, C, H, W], or the files of N photographs
-Split = tuple[Images, Tensor]  # images, and their labels: int64 [N], on the CPU
+ImagesT = TypeVar("ImagesT", bound=Images)  # those of one data set
+Split = tuple[ImagesT, Tensor]  # images, and their labels: int64 [N], on the CPU
 Portion = list[dict[int | None, Tensor] | None]  # images at each shorter side that is wanted; None for a damaged one
 
 
@@ -46,7 +47,7 @@ class Settings:
 
     @cached_property
     def damages(self) -> Damages:
-        """The damaged photographs that were met, and what happens when one is."""
+        """The damaged photographs that were met so far, and what to do about the next one."""
         return Damages(self.photographs.damaged)
 
     @property
@@ -72,8 +73,11 @@ class Place:
     on_machine: int = 1
 
 
-class DataSet(Protocol):
-    """An entry of `data.sources.DATA_SETS`. It keeps nothing itself: the `Settings` of a run come with each call."""
+class DataSet(Protocol[ImagesT]):
+    """An entry of `data.sources.DATA_SETS`. It keeps nothing itself: each call gets the `Settings` of a run.
+
+    A data set is only given images that it has loaded itself, so the table need not know of which kind they are.
+    """
 
     @property
     def cropped(self) -> bool:
@@ -89,7 +93,7 @@ class DataSet(Protocol):
         """
         ...
 
-    def load(self, settings: Settings) -> tuple[Split, Split]:
+    def load(self, settings: Settings) -> tuple[Split[ImagesT], Split[ImagesT]]:
         """The images to train on and those to test on; downloaded where that is possible and they are missing.
 
         Raises:
@@ -97,19 +101,21 @@ class DataSet(Protocol):
         """
         ...
 
-    def load_test(self, settings: Settings) -> Split:
+    def load_test(self, settings: Settings) -> Split[ImagesT]:
         """The images to test on; see `load`."""
         ...
 
-    def mean(self, images: Images, settings: Settings) -> Tensor:
+    def mean(self, images: ImagesT, settings: Settings) -> Tensor:
         """The mean of the images that are trained on, float32, in levels (0 to 255): [C, H, W], or [C, 1, 1].
 
         Raises:
-            InputError: An image is damaged, and such are not to be skipped.
+            InputError: An image is damaged, and `photographs.damaged` is `fail`.
         """
         ...
 
-    def train(self, split: Split, mean: Tensor, settings: Settings, place: Place, seed: int, position: int) -> Stream:
+    def train(
+        self, split: Split[ImagesT], mean: Tensor, settings: Settings, place: Place, seed: int, position: int
+    ) -> Stream:
         """The endless stream of shuffled and augmented batches, from batch number `position` on.
 
         Batch k must be a function of the seed and k alone, whatever the device: a resumed run goes on with the batch
@@ -117,16 +123,16 @@ class DataSet(Protocol):
         """
         ...
 
-    def evaluate(self, split: Split, mean: Tensor, settings: Settings, place: Place) -> Batches:
+    def evaluate(self, split: Split[ImagesT], mean: Tensor, settings: Settings, place: Place) -> Batches:
         """Batches of all images in their order, with the mean subtracted: centre crops of photographs."""
         ...
 
-    def digest(self, split: Split) -> str:
-        """A SHA-256 that is the same for the same images and labels: nets are then judged on the same images."""
+    def digest(self, split: Split[ImagesT]) -> str:
+        """A SHA-256 of the images and labels: nets whose digests are equal are judged on the same images."""
         ...
 
     def portions(
-        self, images: Images, settings: Settings, short_sides: Collection[int | None], workers: int | None, size: int
+        self, images: ImagesT, settings: Settings, short_sides: Collection[int | None], workers: int | None, size: int
     ) -> Iterator[Portion]:
         """The images as uint8 [C, h, w], in their order, in portions of `size`, to be judged in many views.
 
@@ -138,6 +144,6 @@ class DataSet(Protocol):
             size: Images of a portion; the last one is short.
 
         Raises:
-            InputError: An image is damaged, and such are not to be skipped.
+            InputError: An image is damaged, and `photographs.damaged` is `fail`.
         """
         ...

@@ -39,8 +39,8 @@ def describe(root: Path, image_size: int | None) -> tuple[tuple[str, ...], tuple
 def load(root: Path, image_size: int | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images, training labels, test images, test labels: uint8 [N, 3, H, W] and int64 [N]; from the cache.
 
-    The cache has one file for each root and size. It is made again when a file of the folder came, went or changed
-    (in size or time), and when it is damaged.
+    The cache has one file for each root and size. It is made again after a file was added to the folder,
+    removed or changed (in size or time), and when it is damaged.
 
     Raises:
         InputError: The folder is not as it should be, an image is damaged, or the cache cannot be written.

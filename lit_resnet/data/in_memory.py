@@ -36,7 +36,7 @@ class Tensors(ABC):
             InputError: A file is missing or damaged, or the download failed.
         """
 
-    def load(self, settings: Settings) -> tuple[Split, Split]:
+    def load(self, settings: Settings) -> tuple[Split[Tensor], Split[Tensor]]:
         """The images to train on and those to test on.
 
         Raises:
@@ -58,7 +58,7 @@ class Tensors(ABC):
                 )
         return train, test
 
-    def load_test(self, settings: Settings) -> Split:
+    def load_test(self, settings: Settings) -> Split[Tensor]:
         """The images to test on."""
         return self.load(settings)[1]
 
@@ -67,7 +67,7 @@ class Tensors(ABC):
         return pixel_mean(images)
 
     def train(
-        self, split: Split, mean: Tensor, settings: Settings, place: Place, seed: int, position: int
+        self, split: Split[Tensor], mean: Tensor, settings: Settings, place: Place, seed: int, position: int
     ) -> BatchStream:
         """Shuffled batches of random crops and mirror images of the padded images (Sec. 4.2)."""
         images, labels = (part.to(place.device) for part in split)
@@ -75,22 +75,22 @@ class Tensors(ABC):
         share = {"rank": place.rank, "world_size": place.world_size}
         return BatchStream(images, labels, augment, settings.batch_size, seed, position, **share)
 
-    def evaluate(self, split: Split, mean: Tensor, settings: Settings, place: Place) -> EvalBatches:
+    def evaluate(self, split: Split[Tensor], mean: Tensor, settings: Settings, place: Place) -> EvalBatches:
         """Batches of the images in their order."""
         images, labels, mean = (part.to(place.device) for part in (*split, mean))
         return EvalBatches(images, labels, mean, settings.batch_size, place.rank, place.world_size)
 
-    def digest(self, split: Split) -> str:
+    def digest(self, split: Split[Tensor]) -> str:
         """SHA-256 of the pixels and labels."""
         digest = hashlib.sha256()
         for part in split:
-            digest.update(part.contiguous().numpy())
+            digest.update(part.contiguous().numpy().data)
         return digest.hexdigest()
 
     def portions(
-        self, images: Tensor, settings: Settings, short_sides: Collection[None], workers: int | None, size: int
+        self, images: Tensor, settings: Settings, short_sides: Collection[int | None], workers: int | None, size: int
     ) -> Iterator[Portion]:
-        """The images as they are, in portions of `size`."""
+        """The images as they are, in portions of `size`: `short_sides` is None alone for images that are seen whole."""
         for portion in images.split(size):
             yield [{None: image} for image in portion]
 
@@ -111,7 +111,7 @@ class InMemory(Tensors):
     read: Callable[[Path], Splits]
 
     def describe(self, settings: Settings) -> Description:
-        """What the table says."""
+        """The classes and shape of its entry in the table, and the name that the table has for it."""
         if settings.image_size is not None:
             what = f"of one size is {settings.source}"
             raise ValueError(f"image_size is {settings.image_size}: leave it out, {what}; it is for source folder")

@@ -4,8 +4,8 @@ Images are the files that end in .jpg, .jpeg, .png or .webp, in small letters or
 begin with a dot, are ignored. Classes are numbered by their sorted names, as torchvision numbers ImageNet's.
 
 The validation images of ImageNet come in one folder, `val/ILSVRC2012_val_00000001.JPEG` and so on. Their labels are
-then read from a file in `root`: torchvision's `meta.bin`, the development kit that torchvision makes it of, or Kaggle's
-`LOC_val_solution.csv`.
+then read from a file in `root`: torchvision's `meta.bin`, the development kit from which torchvision makes that, or
+Kaggle's `LOC_val_solution.csv`.
 """
 
 import csv
@@ -24,9 +24,11 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 META, DEVKIT, KAGGLE = "meta.bin", "ILSVRC2012_devkit_t12.tar.gz", "LOC_val_solution.csv"
 WNID = re.compile(r"n\d{8}")
 
-# Names of the folder of test images, the preferred one first. Photographs: ImageNet's own test images have no labels.
+# Names of the folder of test images, the preferred one first.
+# Photographs: val/ comes first, as ImageNet's own test images have no labels.
 VAL_THEN_TEST = ("val", "test")
-TEST_THEN_VAL = ("test", "val")  # small images: where both folders are there, val/ is not used
+# Small images: where both folders are there, val/ is not used.
+TEST_THEN_VAL = ("test", "val")
 
 # Files, class by class, and their labels, int64 [N]. Strings take a sixth of the memory of a million Paths.
 Labelled = tuple[list[str], Tensor]
@@ -103,7 +105,7 @@ def images_in(folder: Path) -> list[str]:
 
 
 def is_imagenet(classes: list[str]) -> bool:
-    """Whether these are the classes of ILSVRC 2012, by the look of their names."""
+    """Whether these look like the classes of ILSVRC 2012: 1000 names such as n01440764."""
     return len(classes) == 1000 and all(map(WNID.fullmatch, classes))
 
 

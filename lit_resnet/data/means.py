@@ -21,12 +21,13 @@ PORTION = 64  # images that a worker adds up at a time
 
 
 def mean_of_photographs(
-    root: Path, files: Sequence[str], photographs: Photographs, workers: int, damages: Damages
+    root: Path, files: list[str], photographs: Photographs, workers: int, damages: Damages
 ) -> Tensor:
     """The mean of the centre crops of training images, in levels: float32 [3, 1, 1], or per pixel [3, crop, crop].
 
     The mean per channel is that of at most 10,000 images, evenly spread over the files; the mean per pixel is that of
-    all. The cache has one file for each root, kind of mean and size; it is computed again when files came or went.
+    all. The cache has one file for each root, kind of mean and size. The mean is computed again when files were added
+    or removed.
 
     Raises:
         InputError: A file is damaged, and the settings say `fail`; or the cache cannot be written.

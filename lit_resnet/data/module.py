@@ -20,6 +20,7 @@ class ImageData(LightningDataModule):
     """A data set and its batches: one tensor on the device of the run, or photographs that are read while a net trains.
 
     `num_classes`, `in_channels`, `image_shape` (C, H, W) and `name` are known at once, without reading the images.
+    `train`, `val` (None where none are held out), `test`, each images and labels, and `mean` are there after `setup`.
 
     The order of the training images and their augmentation come from torch's initial seed, as Lightning's
     `seed_everything` sets it (a seed for all devices alike), and from the number of the batch. A trainer that resumes
@@ -48,6 +49,8 @@ class ImageData(LightningDataModule):
         InputError: The folder of images is missing, or not as it should be.
     """
 
+    mean: Tensor  # of the training images, in levels: [C, H, W], or [C, 1, 1] of photographs
+
     def __init__(
         self,
         source: str = data_sets.DEFAULT,
@@ -61,7 +64,7 @@ class ImageData(LightningDataModule):
         stretch: int = 1,
     ) -> None:
         super().__init__()
-        self.data_set: DataSet = sources.find(source)
+        self.data_set: DataSet[Any] = sources.find(source)
         for name, value, least in (
             ("image_size", image_size, 1),
             ("val_size", val_size, 0),
@@ -76,21 +79,21 @@ class ImageData(LightningDataModule):
         self.classes, self.image_shape, self.name = self.data_set.describe(self.settings)
         self.num_classes, self.in_channels = len(self.classes), self.image_shape[0]
         self.val_size, self.batch_size, self.stretch = val_size, batch_size, stretch
-        self.mean: Tensor | None = None  # of the training images, in levels: [C, H, W], or [C, 1, 1] of photographs
+        self._loaded = False
         self._stream: Stream | None = None
 
     @property
     def damaged_files(self) -> list[str]:
-        """Photographs that were skipped because they are damaged, so far; those of earlier attempts included."""
+        """Photographs that were skipped so far because they are damaged, in this attempt and those before it."""
         return sorted(self.settings.damages.named)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the damaged files; and what a net needs to be used where its images are not."""
+        """What a checkpoint keeps: the damaged files, and what is needed to use the net without its data set."""
         kept = {"mean": self.mean, "classes": list(self.classes), "image_shape": list(self.image_shape)}
         return kept | {"damaged": self.damaged_files}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what a checkpoint kept; the mean is made from the images before."""
+        """Take over a checkpoint's damaged files. Its mean is not read: `setup` has computed it from the images."""
         self.settings.damages.named.update(state["damaged"])
 
     def check(self, config: Namespace) -> None:
@@ -104,7 +107,9 @@ class ImageData(LightningDataModule):
             raise InputError(f"evaluate is {asked}: crops and scales are for data.source imagenet")
 
     def prepare_data(self) -> None:
-        """Download the data set, fill its caches and take the mean, in one process of a machine; the others find them.
+        """Download the data set and fill the caches, in one process of each machine; the others find the files.
+
+        Lightning calls it before `setup`.
 
         Raises:
             InputError: As in `setup`.
@@ -118,7 +123,7 @@ class ImageData(LightningDataModule):
             InputError: A file is missing or damaged, the download failed, or there are not more images than are to be
                 held out.
         """
-        if self.mean is not None:
+        if self._loaded:
             return
         (images, labels), self.test = self.data_set.load(self.settings)
         if self.val_size >= len(images):
@@ -132,6 +137,7 @@ class ImageData(LightningDataModule):
             self.train, self.val = (_taken(images, train), labels[train]), (_taken(images, val), labels[val])
         self.mean = self.data_set.mean(self.train[0], self.settings)
         self.seed = torch.initial_seed()
+        self._loaded = True
 
     def train_dataloader(self) -> Stretches:
         """An endless stream, on the trainer's device, at the trainer's step, in stretches of `stretch` iterations.
@@ -158,27 +164,27 @@ class ImageData(LightningDataModule):
         return self._batches(self.test, self._place())
 
     def test_batches(self, device: torch.device) -> Batches:
-        """All test images on one device, also where several train: for what is measured once."""
+        """Batches of all test images for one device, even where several train: for measurements that are made once."""
         return self._batches(self.test, Place(device, on_machine=self._place().on_machine))
 
-    def test_split(self) -> Split:
-        """The test images, or their files, and their labels; without loading the training images if it can be helped.
+    def test_split(self) -> Split[Images]:
+        """The test images, or their files, and their labels; loads no training images where the data set allows that.
 
         Raises:
             InputError: A file is missing or damaged, or the download failed.
         """
-        return self.data_set.load_test(self.settings) if self.mean is None else self.test
+        return self.test if self._loaded else self.data_set.load_test(self.settings)
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of the stream."""
         if self._stream:
             self._stream.close()
 
-    def _batches(self, split: Split, place: Place) -> Batches:
+    def _batches(self, split: Split[Images], place: Place) -> Batches:
         return self.data_set.evaluate(split, self.mean, self.settings, place)
 
     def _place(self) -> Place:
-        """The device of the run, and which part of the images it gets; the CPU and all where there is no trainer."""
+        """The device of the run, and its share of the images; without a trainer the CPU, and all images."""
         if self.trainer is None:
             return Place(torch.device("cpu"))
         trainer = self.trainer

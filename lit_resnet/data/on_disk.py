@@ -33,11 +33,11 @@ class OnDisk:
         crop = settings.photographs.crop
         return Description(tuple(classes), (3, crop, crop), name)
 
-    def load(self, settings: Settings) -> tuple[Split, Split]:
+    def load(self, settings: Settings) -> tuple[Split[list[str]], Split[list[str]]]:
         """The files to train on and those to test on, and their labels."""
         return layout.training_images(settings.root, VAL_THEN_TEST), self.load_test(settings)
 
-    def load_test(self, settings: Settings) -> Split:
+    def load_test(self, settings: Settings) -> Split[list[str]]:
         """The files to test on, and their labels."""
         return layout.test_images(settings.root, VAL_THEN_TEST)
 
@@ -48,27 +48,32 @@ class OnDisk:
         return mean_of_photographs(settings.root, images, settings.photographs, workers, settings.damages)
 
     def train(
-        self, split: Split, mean: Tensor, settings: Settings, place: Place, seed: int, position: int
+        self, split: Split[list[str]], mean: Tensor, settings: Settings, place: Place, seed: int, position: int
     ) -> PhotoStream:
         """Shuffled batches of random crops of randomly resized photographs, mirrored, in altered colours (Sec. 3.4)."""
         reader, share = _reader(mean, settings, place), {"rank": place.rank, "world_size": place.world_size}
         return PhotoStream(*split, reader, settings.flip, settings.batch_size, seed, position, **share)
 
-    def evaluate(self, split: Split, mean: Tensor, settings: Settings, place: Place) -> PhotoBatches:
+    def evaluate(self, split: Split[list[str]], mean: Tensor, settings: Settings, place: Place) -> PhotoBatches:
         """Batches of the centre crops, in the order of the files."""
         reader = _reader(mean, settings, place)
         return PhotoBatches(*split, reader, settings.batch_size, place.rank, place.world_size)
 
-    def digest(self, split: Split) -> str:
+    def digest(self, split: Split[list[str]]) -> str:
         """SHA-256 of the names and sizes of the files, and of the labels."""
         files, labels = map(Path, split[0]), split[1]
         names = [(file.parent.name, file.name, file.stat().st_size) for file in files]
         digest = hashlib.sha256(repr(names).encode())
-        digest.update(labels.contiguous().numpy())
+        digest.update(labels.contiguous().numpy().data)
         return digest.hexdigest()
 
     def portions(
-        self, images: list[str], settings: Settings, short_sides: Collection[int], workers: int | None, size: int
+        self,
+        images: list[str],
+        settings: Settings,
+        short_sides: Collection[int | None],
+        workers: int | None,
+        size: int,
     ) -> Iterator[Portion]:
         """The photographs, decoded and resized by worker processes, in portions of `size`."""
         view = partial(_resized, short_sides=tuple(short_sides))
@@ -90,6 +95,7 @@ def _first(*numbers: int | None) -> int:
     return next(number for number in numbers if number is not None)
 
 
-def _resized(image: Tensor, short_sides: Sequence[int]) -> dict[int, np.ndarray]:
-    """A photograph at each of these shorter sides; as arrays, as a tensor from a worker takes a file descriptor."""
-    return {side: resize_short_side(image, side).contiguous().numpy() for side in short_sides}
+def _resized(image: Tensor, short_sides: Sequence[int | None]) -> dict[int | None, np.ndarray]:
+    """A photograph at each of these shorter sides: in arrays, as a tensor from a worker takes a file descriptor."""
+    views = {side: image if side is None else resize_short_side(image, side) for side in short_sides}
+    return {side: view.contiguous().numpy() for side, view in views.items()}

@@ -5,7 +5,7 @@ however many workers there are, and however far ahead they read.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.augment import draw_colours, subtract_mean
-from lit_resnet.data.crops import Draw, Places, decode, load_files, read_crops
+from lit_resnet.data.crops import Crops, Draw, Loaded, Places, decode, load_files, read_crops
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.reading import Damages, in_order
@@ -43,7 +43,7 @@ class Reader:
     workers: int
     damages: Damages
 
-    def batches(self, wanted: Iterator[Places]) -> Iterator[Batch]:
+    def batches(self, wanted: Iterator[Places]) -> Generator[Batch, None, None]:
         """A batch for each of the `wanted` places, which are taken from their iterator some way ahead.
 
         Raises:
@@ -51,17 +51,19 @@ class Reader:
         """
         mean = self.mean.to(self.device)
         on_device = self.photographs.decode == "device"
+        work: Callable[[Places], Loaded | Crops]
         work = load_files if on_device else partial(read_crops, photographs=self.photographs)
         ahead, wanted = itertools.tee(wanted)
         portions = itertools.chain.from_iterable(places.portions() for places in ahead)
         pin = self.device.type == "cuda" and not on_device
         with closing(in_order(work, portions, self.workers, pin)) as read:
-            for places, following in itertools.pairwise(itertools.chain(wanted, [None])):
-                parts = [next(read) for _ in places.portions()]
-                if following is None:  # the caller may not come back: do not keep the workers waiting
+            places = next(wanted, None)
+            while places is not None:
+                following = next(wanted, None)
+                read_parts = [next(read) for _ in places.portions()]
+                if following is None:  # the caller may never ask again: do not keep the workers waiting
                     read.close()
-                if on_device:
-                    parts = [read_crops(p.places, self.photographs, decode(p, self.device), self.device) for p in parts]
+                parts = [self._crops(part) for part in read_parts]
                 damaged = [one for part in parts for one in part.damaged]
                 for one in damaged:
                     self.damages.met(one)
@@ -72,6 +74,13 @@ class Reader:
                     raise InputError(f"{damaged[-1].path}: damaged, as are all images before it in a row: replace them")
                 if len(labels):
                     yield subtract_mean(images, mean - 255 * colours[:, :, None, None]), labels
+                places = following
+
+    def _crops(self, part: Loaded | Crops) -> Crops:
+        """The crops that a worker has read, or those of the files that it has loaded."""
+        if isinstance(part, Crops):
+            return part
+        return read_crops(part.places, self.photographs, decode(part, self.device), self.device)
 
     def _sent(self, parts: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts)).to(self.device, non_blocking=True)

@@ -98,8 +98,9 @@ def resized(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 def resize_short_side(image: Tensor, size: int) -> Tensor:
     """Resize an image so that its shorter side is `size`: uint8 [3, H, W] -> uint8 [3, h, w]; bilinear, antialiased."""
-    to = resized(*image.shape[1:], size)
-    return image if to == image.shape[1:] else _interpolate(image, size=to)
+    _, height, width = image.shape
+    to = resized(height, width, size)
+    return image if to == (height, width) else _interpolate(image, size=to)
 
 
 def centre(image: Tensor, crop: int) -> Tensor:
@@ -122,18 +123,19 @@ def resized_crop(image: Tensor, size: tuple[int, int], top: int, left: int, crop
         left: First column.
         crop: Side of the window.
     """
-    ends, scales = [], []
+    ends: list[int] = []
+    scales: list[float] = []
     for old, new, start in zip(image.shape[1:], size, (top, left), strict=True):
         step, scale = old / new, (new + 1e-6) / old  # slightly more, as interpolate rounds the new size down
         end = min(old, math.ceil(step * (start + crop) + max(step, 1)) + 1)  # with all pixels that are averaged there
         ends.append(old if int(end * scale) == end else end)  # interpolate would do nothing if the size stayed the same
         scales.append(scale)
-    part = _interpolate(image[:, : ends[0], : ends[1]], scale_factor=tuple(scales))
+    part = _interpolate(image[:, : ends[0], : ends[1]], scale_factor=scales)
     return part[:, top : top + crop, left : left + crop]
 
 
-def _interpolate(image: Tensor, **to: tuple[float, float]) -> Tensor:
+def _interpolate(image: Tensor, size: tuple[int, int] | None = None, scale_factor: list[float] | None = None) -> Tensor:
     """Interpolate to a size or by factors. A GPU does it in floats, which are rounded."""
     part = image[None] if image.device.type == "cpu" else image[None].float()
-    part = F.interpolate(part, mode="bilinear", antialias=True, **to)[0]
+    part = F.interpolate(part, mode="bilinear", antialias=True, size=size, scale_factor=scale_factor)[0]
     return part if image.device.type == "cpu" else part.round_().clamp_(0, 255).byte()

@@ -4,10 +4,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lit_resnet.data.photographs import Damaged, read_photograph
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 Policy = Literal["fail", "skip"]  # about damaged files
 
 MOST_WORKERS = 16  # for one device: they decode more images than a GPU can train on
@@ -30,7 +31,9 @@ def default_workers(devices: int = 1) -> int:
     return 0 if cores == 1 else min(max(1, cores // devices), MOST_WORKERS)
 
 
-def in_order(work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memory: bool = False) -> Iterator[T]:
+def in_order(
+    work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memory: bool = False
+) -> Generator[T, None, None]:
     """`work(spec)` for each of the specs, which may be endless, in their order; some are computed ahead.
 
     Close the iterator, or exhaust it: if it is left to the garbage collector, its workers take 5 s to end.
@@ -109,7 +112,7 @@ def read_in_order(
             yield [None if isinstance(one, Damaged) else one for one in views]
 
 
-class _Read:
+class _Read(Generic[T]):
     """The work of a worker: `view(photograph)` for each of some files, or the error of one that cannot be read."""
 
     def __init__(self, view: Callable[[Tensor], T]) -> None:
@@ -125,7 +128,7 @@ class _Read:
             return error
 
 
-class _Work(Dataset):
+class _Work(Dataset[T], Generic[S, T]):
     """Work in the form that DataLoader takes: a `Dataset` whose "indices" are the specs."""
 
     def __init__(self, work: Callable[[S], T]) -> None:

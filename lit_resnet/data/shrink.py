@@ -47,7 +47,7 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
     The shorter side of a training image becomes `short_side` at most. Images that are no larger are copied byte for
     byte; so are damaged ones, which are named on stderr, and all test images, as a net is also judged on larger images
     than it is trained on. Files that are in `target` already are kept: after a stop, the same command continues. A file
-    is either complete or not there.
+    in `target` is always complete: it gets its name when it is.
 
     Args:
         source: A folder with train/ and val/ or test/ in it.

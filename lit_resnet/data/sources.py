@@ -8,6 +8,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +32,10 @@ FASHION_FILES = (
 def digits(root: Path) -> Splits:
     """Read the 1,797 handwritten digits inside scikit-learn: 500 to test on, always the same, and 1,297 to train on."""
     from sklearn.datasets import load_digits
+    from sklearn.utils import Bunch
 
     digits = load_digits()
+    assert isinstance(digits, Bunch)  # it returns a tuple only if asked to
     images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8)[:, None]
     labels = torch.from_numpy(digits.target).long()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
@@ -87,7 +90,8 @@ def fashion_mnist(root: Path) -> Splits:
     if not found:
         _download(datasets.FashionMNIST, root, f"the files {FASHION_FILES[0]}.gz and so on")
     place = found[0] if found else torchvision_place
-    return tuple(_read_idx(place, name) for name in FASHION_FILES)
+    train, train_labels, test, test_labels = (_read_idx(place, name) for name in FASHION_FILES)
+    return train, train_labels, test, test_labels
 
 
 def _read_idx(place: Path, name: str) -> Tensor:
@@ -126,7 +130,7 @@ def _download(kind: type, root: Path, what: str) -> None:
         ) from None
 
 
-DATA_SETS: dict[str, DataSet] = {
+DATA_SETS: dict[str, DataSet[Any]] = {
     "digits": InMemory(10, (1, 8, 8), digits),
     "cifar10": InMemory(CIFAR10, (3, 32, 32), cifar10),
     "cifar100": InMemory(CIFAR100, (3, 32, 32), cifar100),
@@ -136,7 +140,7 @@ DATA_SETS: dict[str, DataSet] = {
 }
 
 
-def find(name: str) -> DataSet:
+def find(name: str) -> DataSet[Any]:
     """The data set of that name.
 
     Raises:

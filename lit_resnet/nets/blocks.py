@@ -51,7 +51,7 @@ def projection(c_in: int, c_out: int, stride: int) -> nn.Module:
 
 
 def no_shortcut(c_in: int, c_out: int, stride: int) -> None:
-    """A plain net's."""
+    """No shortcut: the block of a plain net."""
 
 
 def option_a(c_in: int, c_out: int, stride: int) -> nn.Module:
@@ -64,8 +64,8 @@ def option_b(c_in: int, c_out: int, stride: int) -> nn.Module:
     return projection(c_in, c_out, stride) if stride != 1 or c_in != c_out else nn.Identity()
 
 
-# By the values of `NetConfig.shortcut` (Sec. 3.3): what makes the shortcut around one block, of so many channels before
-# and after it and of its stride. None: the block has no shortcut.
+# By the values of `NetConfig.shortcut` (Sec. 3.3): a function that makes the shortcut around one block, from the
+# channels before and after the block and its stride. It returns None where the block has no shortcut.
 SHORTCUTS: dict[str, Callable[[int, int, int], nn.Module | None]] = {
     "none": no_shortcut,
     "A": option_a,
@@ -78,7 +78,7 @@ class Block(nn.Module):
     """y = ReLU(F(x) + shortcut(x)), Eqn. 1-2; y = ReLU(F(x)) in a plain net. Children define F, `residual`.
 
     Args:
-        config: The net's; of it a block reads `shortcut` and what else it needs.
+        config: That of the net; a block reads `shortcut` and whatever else it needs.
         c_in: Channels of its input.
         width: Filters of the stage; the block puts out `expansion` times as many channels.
         stride: How many times smaller its output is.
@@ -163,8 +163,8 @@ class Kind:
     Args:
         basic: The block of nets of fewer than 50 layers, and of CIFAR nets.
         bottleneck: That of ImageNet nets of 50 layers and more; None where there is no such form.
-        plain: Whether a net of these blocks without shortcuts means something.
-        suffix: What a net's name says of it.
+        plain: Whether a plain net, without shortcuts, may have these blocks.
+        suffix: What these blocks add to the name of a net.
     """
 
     basic: type[Block]

@@ -27,7 +27,7 @@ class NetConfig:
 
     Args:
         family: `cifar` for the nets of Sec. 4.2 (6n+2 layers, 16-32-64 filters), `imagenet` for those of Table 1, `vgg`
-            for the nets that those follow (the paper's ref. [41]).
+            for VGG (the paper's ref. [41]), whose design these follow.
         depth: Weighted layers: 6n+2 for `cifar` (20, 32, 44, 56, 110, 1202); 18, 34, 50, 101 or 152 for `imagenet`; 16
             or 19 for `vgg`.
         shortcut: `none` is the plain net; `A` pads with zeros where dimensions increase, `B` projects there, `C`
@@ -88,7 +88,7 @@ class NetConfig:
 
     @property
     def block_type(self) -> type[Block]:
-        """The class of its blocks; of no meaning for `vgg`."""
+        """The class of its blocks; not used for `vgg`."""
         kind = BLOCKS[self.block]
         return kind.bottleneck if self.bottleneck and kind.bottleneck else kind.basic
 

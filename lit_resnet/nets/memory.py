@@ -1,4 +1,4 @@
-"""Less memory for very deep nets: the backward pass recomputes activations that were not kept."""
+"""Training very deep nets in less memory: the backward pass recomputes activations that were not kept."""
 
 import math
 from collections.abc import Iterator

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_resnet.nets.blocks import layers_of
+from lit_resnet.nets.blocks import Block, layers_of
 from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.init import he_init
 from lit_resnet.nets.memory import recomputed
@@ -69,13 +69,19 @@ class ResNet(nn.Module):
         """Its 3x3 layers for the probes (Fig. 7): the convolution's name, and the module that puts out the response."""
         yield from layers_of(self)  # the first one, in CIFAR nets
         for stage in self.stages:
-            for number, block in enumerate(self.get_submodule(stage)):
+            for number, block in enumerate(self._blocks(stage)):
+                assert isinstance(block, Block)
                 for name, response in block.layers():
                     yield f"{stage}.{number}.{name}", response
+
+    def _blocks(self, stage: str) -> nn.Sequential:
+        blocks = self.get_submodule(stage)
+        assert isinstance(blocks, nn.Sequential)
+        return blocks
 
     def _maps(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in self.stages:
-            blocks = self.get_submodule(stage)
+            blocks = self._blocks(stage)
             x = recomputed(blocks, x) if self.recompute and self.training else blocks(x)
         return x

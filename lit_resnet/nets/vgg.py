@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 (the paper's ref. [41]): its plain nets follow them, and it compares its errors with theirs."""
+"""VGG-16 and VGG-19 (ref. [41]): the paper's plain nets follow their design, and it compares its errors with theirs."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -32,7 +32,7 @@ class PrintedError:
 
 @cache
 def load() -> dict[str, Any]:
-    """`table1` to `table8` and `claims`, as in printed.yaml. Shared by all callers: read it, never write to it."""
+    """`table1` to `table8` and `claims`, as in printed.yaml. All callers share it: do not change it."""
     return read_yaml(Path(__file__).with_name("printed.yaml"))
 
 
@@ -42,9 +42,9 @@ class Printed:
 
     Args:
         error: Test error of a single view of each image, which Table 6 alone gives. The ImageNet errors are of ten
-            crops or more (Tables 2 to 5): not to be set beside those of one crop.
+            crops or more (Tables 2 to 5) and cannot be compared with those of one crop.
         params: Parameters in millions (Table 6).
-        gflops: 1e9 multiply-adds of one 224x224 image (Table 1); option B is the table's from 50 layers on.
+        gflops: 1e9 multiply-adds of one 224x224 image (Table 1); from 50 layers on those of option B.
     """
 
     error: PrintedError | None = None
@@ -71,8 +71,8 @@ def of(net: Mapping[str, Any], data: str | None = None) -> Printed:
 def is_row(net: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> bool:
     """Whether a row of a table is of exactly this net; `net` as in `of`.
 
-    Single-layer residual functions have a sentence in the paper, and no row; bottleneck nets of ImageNet have the
-    stride in their 1x1 layer there, while other nets have no such layer.
+    The paper has no row for single-layer residual functions, only a sentence. Its bottleneck nets have the stride in
+    their 1x1 layer; other nets have no such layer.
     """
     printed = {"family": load()[table].get("family"), **row}
     if "depth" not in row or any(net.get(key) != printed[key] for key in ("family", "depth", "shortcut")):

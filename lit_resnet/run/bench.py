@@ -22,6 +22,7 @@ import torch
 
 from lit_resnet.data.augment import CropFlip, pixel_mean
 from lit_resnet.data.in_memory import InMemory, Splits
+from lit_resnet.data.module import ImageData
 from lit_resnet.data.stream import BatchStream
 from lit_resnet.errors import InputError
 from lit_resnet.listing import Columns, Row, count
@@ -54,7 +55,9 @@ class RunOfImages(RunCLI):
         super().__init__(config)
 
     def instantiate(self, **trainer: Any) -> None:
+        """As in `RunCLI`; then the tensors replace the data set that the config names."""
         super().instantiate(**trainer)
+        assert isinstance(self.datamodule, ImageData)
         self.datamodule.data_set = InMemory(NetConfig().num_classes, SHAPE, lambda root: self.splits)
 
 
@@ -66,7 +69,7 @@ def rows(depths: list[int], batch_size: int, precision: str, seconds: float, say
         batch_size: Images of a batch.
         precision: A key of `DTYPES`.
         seconds: Length of a round; each figure is a median of a handful of rounds.
-        say: Is told what is being measured.
+        say: Called with a line that says what is being measured.
 
     Raises:
         InputError: There is no such net, a value is out of range, or the memory does not suffice.
@@ -109,10 +112,13 @@ def alone(function: Callable, *args: Any) -> Any:
 
 
 def end_with_parent() -> None:
-    """Let this process of a pool end when the one that it works for is killed; of itself it would wait for ever."""
+    """Make this process of a pool end when its parent is killed; else it would wait for ever."""
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
 
     def watch() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -132,6 +138,7 @@ def row(config: NetConfig, batch_size: int, precision: str, seconds: float, limi
     splits = (images, labels, images[:batch_size], labels[:batch_size])
     steps = max(1, round(seconds / step))
     summary = _whole(config, splits, batch_size, precision, steps)
+    assert summary.images_per_second is not None  # the run has windows after the first
     limit = batch_size / limits.seconds(work)
     return {
         "net": str(config),
@@ -168,7 +175,11 @@ def _step(config: NetConfig, batch_size: int, precision: str) -> Callable[[], No
 
 
 def _whole(config: NetConfig, splits: Splits, batch_size: int, precision: str, window: int) -> Summary:
-    """The summary of a run over a few logging windows; the first one, which warms up, is not in its images/s."""
+    """The summary of a run over a few logging windows; the first one, which warms up, is not in its images/s.
+
+    Raises:
+        InputError: A signal stopped the run.
+    """
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     steps = (1 + timing.ROUNDS) * window
@@ -190,7 +201,10 @@ def _whole(config: NetConfig, splits: Splits, batch_size: int, precision: str, w
     with tempfile.TemporaryDirectory() as path, redirect_stderr(io.StringIO()):  # its progress
         folder = RunFolder(path)
         train(cli, folder)
-        return folder.summary()
+        summary = folder.summary()
+    if summary is None:
+        raise InputError("the measurement was stopped before its end: start it again")
+    return summary
 
 
 COLUMNS: Columns = {

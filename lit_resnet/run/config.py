@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
 from jsonargparse import ArgumentError, Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean
@@ -30,7 +30,7 @@ from lit_resnet.task import Task
 if TYPE_CHECKING:
     from lit_resnet.training.iterations import Iterations, TaskData
 
-# Lightning's ways to count in epochs, and to leave out images; with their defaults.
+# Options of Lightning's Trainer that count in epochs or leave out images, with the defaults that a run must keep.
 LEFT_OUT = {
     "limit_train_batches": None,
     "limit_val_batches": None,
@@ -57,6 +57,12 @@ class RunCLI(LightningCLI):
     Raises:
         InputError: An unknown key, or a value of the wrong type.
     """
+
+    # The classes that the task names, and what `instantiate` makes.
+    model_class: type["Iterations"]
+    datamodule_class: type["TaskData"]
+    model: "Iterations"
+    datamodule: "TaskData"
 
     def __init__(self, args: list[str] | dict[str, Any], verb: str = "fit") -> None:
         self.verb = verb
@@ -85,6 +91,7 @@ class RunCLI(LightningCLI):
         )
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the keys of the trainer, the module and the data. The constructor of LightningCLI calls it."""
         parser.add_lightning_class_args(Trainer, "trainer")
         parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
         parser.add_lightning_class_args(self.model_class, "model")
@@ -93,7 +100,8 @@ class RunCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        for key, attribute in self.model_class.FROM_DATA.items():  # so that they are no keys; see `_values`
+        """Add `task`; `evaluate` and `ckpt_path` where the task or the verb has them. LightningCLI calls it next."""
+        for key, attribute in self.model_class.FROM_DATA.items():  # which are then no keys of the config; see `_values`
             parser.link_arguments(f"data.{attribute}", f"model.{key}", apply_on="instantiate")
         parser.add_argument(
             "--task",
@@ -113,6 +121,11 @@ class RunCLI(LightningCLI):
             parser.add_argument("--ckpt_path", type=str, required=True, help="Checkpoint whose weights are evaluated.")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str] | dict[str, Any]) -> None:
+        """Read the arguments into `config`; `given` has them as they came. LightningCLI calls it last.
+
+        Raises:
+            InputError: An unknown key, or a value of the wrong type.
+        """
         self.given = copy.deepcopy(args)  # the parser changes lists in place
         try:
             if isinstance(args, dict):
@@ -129,13 +142,13 @@ class RunCLI(LightningCLI):
 
     @cached_property
     def keys(self) -> list[str]:
-        """The config keys that have a value; what an object of one's choice is made with is part of its key's value."""
+        """The config keys that have a value. The arguments of a `class_path` belong to the value of its key."""
         return list(vars(self.parser.get_defaults().as_flat()))
 
     def value(self, key: str, value: Any) -> Any:
-        """One key's value as the parser reads it, which it does whatever the other keys say: quicker than a config.
+        """The value of one key as the parser reads it, which the other keys do not change: quicker than a whole config.
 
-        An object of one's choice is as it was given, without the defaults of what else it is made with.
+        A `class_path` keeps the arguments that were given with it; defaults of further ones are not filled in.
 
         Raises:
             InputError: A value of the wrong type.
@@ -161,7 +174,7 @@ class RunCLI(LightningCLI):
         self.parse_arguments(self.parser, config)
 
     def check(self) -> tuple["TaskData", Any]:
-        """Check all values, without reading images or building the net; the data and the net that they mean.
+        """Check all values, without reading images or building the net; returns the data and the net's config.
 
         Raises:
             InputError: A value out of range, or a missing data folder.
@@ -170,7 +183,7 @@ class RunCLI(LightningCLI):
         return data, values["net"]
 
     def _checked(self) -> tuple["TaskData", dict[str, Any]]:
-        """The data, not loaded, and what the module is to be made with; all values are right."""
+        """The data, not loaded, and the arguments of the module, all of them checked."""
         _check_trainer(self.config.trainer)
         data = self.data()
         values = self._values(data)
@@ -207,7 +220,7 @@ class RunCLI(LightningCLI):
         return _made(self.datamodule_class, self.config.data.as_dict() | {"stretch": stretch})
 
     def net(self, data: "TaskData") -> Any:
-        """The net as a value, with what the data say of it: classes and channels.
+        """The config of the net, with the values that come from the data: its classes and channels.
 
         Raises:
             InputError: The paper's rules give no such net.
@@ -215,11 +228,11 @@ class RunCLI(LightningCLI):
         return self._values(data)["net"]
 
     def module(self) -> "Iterations":
-        """The module that this config means, with fresh weights; its values are those that `check` found right."""
+        """The module that this config describes, with fresh weights. Call `check` first: this checks no values."""
         return self.model_class(**self._values(self.data()))
 
     def _values(self, data: "TaskData") -> dict[str, Any]:
-        """What the module is to be made with."""
+        """The arguments of the module."""
         values = self.config.model.as_dict()
         for key, attribute in self.model_class.FROM_DATA.items():
             *parents, leaf = key.split(".")
@@ -227,7 +240,7 @@ class RunCLI(LightningCLI):
         return _typed(self.model_class, values)
 
     def instantiate_classes(self) -> None:
-        """Nothing yet: see `instantiate`."""
+        """Do nothing, though LightningCLI calls it: see `instantiate`."""
 
     def instantiate(self, **trainer: Any) -> None:
         """Make `datamodule`, `model` and `trainer`, the latter with these additions.
@@ -243,9 +256,10 @@ class RunCLI(LightningCLI):
             raise InputError(_one_line(str(error), [])) from None
 
     def instantiate_trainer(self, **added: Any) -> Trainer:
+        """Make the trainer. Added callbacks, loggers and plugins follow the config's own; other values replace them."""
         parser = LightningArgumentParser()  # of the trainer alone: the data and the module are made already
         parser.add_lightning_class_args(Trainer, "trainer")
-        values = dict(parser.instantiate_classes(Namespace(trainer=self.config.trainer)).trainer)
+        values = dict(parser.instantiate_classes(Namespace(trainer=self.config.trainer))["trainer"])
         for key in ("callbacks", "logger", "plugins"):
             own = values[key] if isinstance(values[key], list) else [values[key]]
             values[key] = [one for one in own if not isinstance(one, bool | None)] + added.pop(key, [])
@@ -256,7 +270,7 @@ class RunCLI(LightningCLI):
         return Trainer(**values | added)
 
     def config_text(self) -> str:
-        """The complete config as YAML, without the place where this run happens to be kept."""
+        """The complete config as YAML, without the folder of this run."""
         config = self.config.clone()
         config.pop("config", None)
         config.trainer.default_root_dir = None
@@ -291,7 +305,7 @@ def _imported(name: str) -> Any:
 
 
 def _task(args: list[str] | dict[str, Any]) -> Task:
-    """The task that a config, or arguments and the config files among them, say last.
+    """The task of a config, or the last one that the arguments and the config files among them name.
 
     Raises:
         InputError: There is no such task, or a file is not YAML.
@@ -309,7 +323,7 @@ def _task(args: list[str] | dict[str, Any]) -> Task:
 
 
 def _check_trainer(trainer: Namespace) -> None:
-    """Refuse what would make a run's numbers mean something else than its tables say.
+    """Refuse trainer options with which a run's numbers would mean something else than its tables say.
 
     Raises:
         InputError: With what to write instead.
@@ -342,7 +356,7 @@ def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> N
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    """Where a key of an earlier version stands now; or that it is unknown, with the nearest one by its last part."""
+    """Say where a key of an earlier version is now; else that it is unknown, with the nearest key by its last part."""
     if text := moved(key):
         return text
     by_last_part = {name.split(".")[-1]: name for name in reversed(known)}
@@ -369,7 +383,7 @@ def _expected(match: re.Match[str]) -> str:
 
 
 def quiet() -> None:
-    """Lightning's notes about accelerators, tips and seeds: the run folder and our own lines say what matters."""
+    """Silence Lightning's notes about accelerators, tips and seeds: our own lines say what matters."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")

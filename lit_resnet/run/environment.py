@@ -2,14 +2,16 @@
 
 import os
 
-from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 
 def environment(processes: int) -> ClusterEnvironment:
-    """For a run of so many processes over all nodes.
+    """The environment of a run of so many processes over all nodes.
 
-    It is Slurm's where srun has started as many tasks. Else it is Lightning's own: in a job's script that does without
-    srun, and for runs of one device each that share a job. Lightning's way to requeue is left out: the job does that.
+    It is Slurm's if srun has started as many tasks. Else it is Lightning's own: in a job's script that does without
+    srun, and for runs of one device each that share a job. Lightning does not requeue the job: the job's script does.
     """
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 0))  # which srun sets, where SLURM_NTASKS is also the script's
     return SLURMEnvironment(auto_requeue=False) if processes > 1 and tasks == processes else LightningEnvironment()

@@ -1,4 +1,4 @@
-"""`lit-resnet evaluate`: errors of runs and of published weights, alone and as an ensemble; and what others ask for."""
+"""`lit-resnet evaluate`: errors of runs and of published weights, alone and as an ensemble."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ def evaluate(
         ensemble: Whether they also make an ensemble.
         weights: How much of each run's scores the ensemble takes, in proportion; None for as much of each.
         root: Folder of the images; None for those of the runs' configs.
-        workers: Processes that read photographs; None for as many as pay.
+        workers: Processes that read photographs; None for as many as the cores can use.
         batch_size: Crops of a forward pass.
 
     Raises:
@@ -68,7 +68,7 @@ def judge_run(
     protocols: Sequence[Testing],
     device: torch.device,
 ) -> dict[Testing, Errors]:
-    """Judge a run that has just been trained, with the weights of its newest checkpoint, into its evaluation.json.
+    """Judge a run that has just been trained and write its evaluation.json; `net` has its newest checkpoint's weights.
 
     Returns:
         By protocol: top1_error, top5_error (percent, or None) and images.
@@ -83,7 +83,7 @@ def judge_run(
 def ensemble_of(folders: Sequence[RunFolder], protocol: Testing) -> Errors:
     """Errors of the mean of these runs' scores (Table 5): top1_error, top5_error (percent, or None) and images.
 
-    From the caches; what is missing there is evaluated first.
+    Scores come from the caches; those that are missing there are computed first.
 
     Raises:
         InputError: As `evaluate`.

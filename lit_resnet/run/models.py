@@ -30,8 +30,8 @@ def model(path: Path, root: Path | None = None) -> Judged:
 
     Args:
         path: The folder of a run, or the file.
-        root: The folder of the images; None for the one in the run's config. A file needs it. What other images than
-            the run's own give is kept apart, in a folder below the run's.
+        root: The folder of the images; None for the one in the run's config. A file needs it. Scores on other images
+            than the run's own are kept in a folder of their own, below the run's.
 
     Raises:
         InputError: There is no such net there, or its files or images are missing or damaged.
@@ -53,11 +53,12 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     source = config["data"] | ({"root": str(root)} if root else {})
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": source})
     data = cli.data()
+    assert isinstance(data, ImageData)  # classification's, as the config above names no other task
     net = build(cli.net(data))
     checkpoint, digest = read(newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")
-    if not isinstance(state, dict):  # a checkpoint of another program: the mean of the images that were trained on
+    if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
         data.setup("test")
     mean = state.get("mean") if isinstance(state, dict) else data.mean
     shapes = ((data.in_channels, 1, 1), data.image_shape)
@@ -65,16 +66,17 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
         raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
     images = TestImages(data)
     summary = folder.summary()
-    if root and images.digest != (summary and summary.test_images):  # not what its tables are about
+    if root and images.digest != (summary and summary.test_images):  # not the images that its tables are about
         folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
     return Judged(folder, net, mean, digest, images)
 
 
 def published(path: Path, root: Path | None) -> Judged:
-    """A net in a file as torchvision publishes them, `resnet50-0676ba61.pth`; judged on ImageNet.
+    """A net in a file that torchvision publishes, such as `resnet50-0676ba61.pth`; judged on ImageNet.
 
-    Which net it is shows in its names and shapes; it may have other classes than ImageNet's, as many as the images. Its
-    images are divided by a standard deviation: here its first layer's weights are, which is the same.
+    The names and shapes of the weights tell which net it is. It may have other classes than ImageNet's, as many as the
+    images have. Torchvision divides images by a standard deviation; here the weights of the first layer are divided by
+    it instead, which gives the same outputs.
 
     Raises:
         InputError: It is not a state dict of such a net, `root` is not given, or its images are not for that net.
@@ -108,7 +110,7 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
     """The mapping in a file of torch's, and the file's SHA-256.
 
     Raises:
-        InputError: It is not such a file, or has more in it than tensors and plain values.
+        InputError: It is not such a file, or it holds more than tensors and plain values.
     """
     try:
         with path.open("rb") as file:

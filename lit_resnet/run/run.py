@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
@@ -29,7 +30,7 @@ from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
-from lit_resnet.nets import build
+from lit_resnet.nets import Net, build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
@@ -68,7 +69,7 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
     Raises:
         InputError: The folder holds a finished run, or one with another config.
         InUse: Another process trains in it.
-        GivenUp: It has died three times without getting any further.
+        GivenUp: Three attempts in a row have died without getting any further.
     """
     keep_freed_memory()
     stop = stop or StopRequest()
@@ -122,12 +123,12 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
 
 @rank_zero_only
 def _count_death(status: Status, folder: RunFolder) -> None:
-    """If the attempt before this one died without a word: it still says `running`, though it holds no lock.
+    """Count the attempt before this one as dead if its status says `running`: its process holds no lock any more.
 
     Raises:
-        GivenUp: It was the third that got no further.
+        GivenUp: It was the third in a row that got no further.
     """
-    if status.state == "failed":  # somebody asks anew
+    if status.state == "failed":  # somebody has started the run again
         status.deaths = 0
     if status.state != "running":
         return
@@ -140,7 +141,7 @@ def _count_death(status: Status, folder: RunFolder) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what an iteration frees: giving memory back and asking anew takes up to a tenth of its time."""
+    """Let glibc keep the memory that an iteration frees: giving it back costs up to a tenth of the training time."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc takes
@@ -148,7 +149,7 @@ def keep_freed_memory() -> None:
 
 
 def _prepare(cli: RunCLI, folder: RunFolder) -> None:
-    """Refuse a folder that is not this run's, else put the config there."""
+    """Refuse a folder that holds another run or a finished one, else write the config there."""
     if folder.summary():
         raise InputError(f"{folder.path}: this run is finished; give another folder, or move this one away")
     text = cli.config_text()
@@ -165,7 +166,7 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
 
 
 def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
-    """Measure what is left to measure; write summary.json last."""
+    """Measure the last model, and write summary.json after all other files."""
     trainer, model, data, metrics = cli.trainer, cli.model, cli.datamodule, recorder.metrics
     wall_seconds = recorder.elapsed
     metrics.resume(trainer.global_step)  # an attempt that found all iterations done knows its figures from here
@@ -174,12 +175,10 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     device = trainer.strategy.root_device
     net = copy.deepcopy(model.net)  # hooks do not fire in a compiled net; a copy is not compiled
     counted = complexity(net, data.image_shape)
-    net.to(device, memory_format=torch.channels_last)
+    net.to(device).to(memory_format=torch.channels_last)
     for probe in cli.task.probes:
         PROBES[probe](net, data, device, folder, recorder.disk)
-    images = TestImages(data) if cli.task.protocols else None
-    if cli.config.get("evaluate"):
-        judge_run(folder, net, data.mean, images, cli.config.evaluate, device)
+    test_images = _judge(cli, folder, net, device) if cli.task.protocols else None
     recorder.note_memory(device)
     if model.rate.warming_up:
         print(
@@ -192,12 +191,13 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     speeds = [row[IMAGES_PER_SECOND.name] for row in metrics.record.read(folder.path)]
     speeds = [speed for speed in speeds if speed is not None]
     status = recorder.status
+    assert is_dataclass(model.config)
     summary = Summary(
         task=cli.task.name,
         net=str(model.config),
         net_config=asdict(model.config),
         data=data.name,
-        test_images=images and images.digest,
+        test_images=test_images,
         seed=cli.config.seed_everything,
         metrics={metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
         damaged_images=damaged,
@@ -223,6 +223,16 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
 
+def _judge(cli: RunCLI, folder: RunFolder, net: nn.Module, device: torch.device) -> str:
+    """Judge the last model by the protocols that the config asks for; returns the digest of the test images."""
+    assert isinstance(net, Net)  # protocols are for the paper's nets and for image data
+    assert isinstance(cli.datamodule, ImageData)
+    images = TestImages(cli.datamodule)
+    if protocols := cli.config.get("evaluate"):
+        judge_run(folder, net, cli.datamodule.mean, images, protocols, device)
+    return images.digest
+
+
 def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> None:
     """Replace responses.csv by (name, std) of each layer, in their order."""
     rows = [{"layer": layer, "name": name, "std": std} for layer, (name, std) in enumerate(measured, start=1)]
@@ -231,11 +241,12 @@ def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> Non
 
 def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, folder: RunFolder, disk: Disk) -> None:
     """Layer responses over the test images (Fig. 7), into responses.csv."""
+    assert isinstance(net, Net)
     measured = responses(net, data.test_batches(device))
     disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
 
 
-# What a task may name: measured in the last model of a run, into its folder.
+# The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.
 PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {"responses": _measure_responses}
 
 
@@ -279,6 +290,7 @@ def evaluate(verb: str, args: list[str]) -> int:
     cli = RunCLI(args, verb)
     cli.instantiate(logger=[], callbacks=[])
     load_weights(cli.model.net, Path(cli.config.ckpt_path))
+    assert isinstance(cli.datamodule, LightningDataModule)  # as every task's data are
     run = cli.trainer.validate if verb == "validate" else cli.trainer.test
     run(cli.model, datamodule=cli.datamodule, verbose=False)
     for metric in cli.task.final:
@@ -301,6 +313,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
     data = cli.data()
+    assert isinstance(data, ImageData)  # classification's, as the config above names no other task
     net = build(cli.net(data))
     checkpoint = newest_checkpoint(folder)
     if checkpoint is None:
@@ -308,6 +321,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     load_weights(net, checkpoint)
     device = gpu_or_cpu()
     data.setup("test")
-    measured = responses(net.to(device, memory_format=torch.channels_last), data.test_batches(device))
+    net.to(device).to(memory_format=torch.channels_last)
+    measured = responses(net, data.test_batches(device))
     _keep_responses(folder, measured)
     return measured

@@ -1,4 +1,4 @@
-"""A finished run's net, ready to be used where its images are not."""
+"""The net of a finished run, for use without its data set."""
 
 from pathlib import Path
 from typing import Any

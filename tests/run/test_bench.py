@@ -83,6 +83,15 @@ def test_refused(options: list[str], message: str, capsys):
     assert capsys.readouterr().err.strip() == f"lit-resnet: {message}"
 
 
+def test_a_measurement_that_was_stopped_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "IMAGES", 64)
+    monkeypatch.setattr(bench, "hardware", lambda device, dtype: Hardware(bytes=1e9, macs=1e9))
+    monkeypatch.setattr(bench, "alone", lambda function, *args: function(*args))
+    monkeypatch.setattr(bench, "train", lambda cli, folder: False)  # as after a SIGTERM
+    assert main(["bench", "--depths", "8", "--batch-size", "4", "--seconds", "0.02"]) == 2
+    assert "the measurement was stopped before its end: start it again" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, BrokenProcessPool])
 def test_too_little_memory(error: type[Exception], monkeypatch, capsys):
     def alone(function, *args):
