@@ -70,7 +70,7 @@ class Claims:
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(map(asdict, self.found))
+        writer.writerows(asdict(claim) for claim in self.found)
         return text.getvalue()
 
     def markdown(self) -> str:

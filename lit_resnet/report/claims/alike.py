@@ -9,7 +9,7 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.grid import value_at
-from lit_resnet.report.runs import Cell, GridRuns, Run
+from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.sameness import setting
 
 KIND = ("family", "depth", "shortcut", "block")  # what of a net's config the sentences are about
@@ -36,7 +36,7 @@ class Net:
     shortcut: str
     block: str
     warm: bool
-    runs: tuple[Run, ...]
+    runs: tuple[FinishedRun, ...]
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,13 @@ def _said(config: dict[str, Any], net: Net) -> str:
     return setting({**config, "model": {**_mapping(config.get("model")), "net": said}})
 
 
-def _trained(label: str, cell: Cell) -> Net | None:
+def _trained(label: str, cell: FinishedCell) -> Net | None:
     """The net of a finished cell; None where it is no plain or residual net."""
     kind = {"block": "paper", **cell.summary.net_config}
     if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
         return None
-    return Net(label, *(kind[key] for key in KIND), cell.summary.warmup_lr is not None, cell.runs)
+    warm = cell.summary.warmup_lr is not None
+    return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=cell.runs)
 
 
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
@@ -121,10 +122,10 @@ def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: st
     if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
         return None
     warm = value_at(config, "model.rate.warmup_lr") is not None
-    return Net(label, *(kind[key] for key in KIND), warm, ())
+    return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=())
 
 
-def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, Cell]) -> dict[str, Any]:
+def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, FinishedCell]) -> dict[str, Any]:
     """What the net is where a cell does not say it: as in a finished run whose cell did not say it either."""
     found = {}
     for name, cell in finished.items():

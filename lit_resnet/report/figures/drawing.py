@@ -32,7 +32,8 @@ class Drawing:
 
 
 def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
-    """The drawn figure as the content of a file; the same runs always give the same bytes."""
+    """The figure of a drawing that has one, as the content of a file; the same runs always give the same bytes."""
+    assert drawing.figure is not None
     content = BytesIO()
     with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
         nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]

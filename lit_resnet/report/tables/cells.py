@@ -3,6 +3,7 @@
 from typing import Any
 
 from lit_resnet import paper
+from lit_resnet.listing import numbered
 from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.table import NONE, Table
@@ -97,7 +98,7 @@ def training(runs: GridRuns) -> str:
     seeds = " to ".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]]))
     how = [
         f"{seen(runs, 'data')}, {seen(runs, 'steps')} iterations of {seen(runs, 'batch_size')} images",
-        f"n = {seeds} seed{'s' if counts[-1] > 1 else ''} a net",
+        f"n = {numbered(seeds, 'seed')} a net",
         *filter(None, (seen(runs, "device"), seen(runs, "precision"), dates(runs))),
     ]
     return "; ".join(how)
