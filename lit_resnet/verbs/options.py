@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they say together."""
+"""Options that several verbs share, and the grid and root that they give."""
 
 import argparse
 from pathlib import Path
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    """GRID, --root, --set and --seeds: see `asked`."""
+    """Add GRID, --root, --set and --seeds, which `asked` reads."""
     if optional:
         parser.add_argument(
             "grid", metavar="GRID", nargs="?", help="path or shipped name (default: every run below --root)"
         )
     else:
         parser.add_argument("grid", metavar="GRID", help="path or shipped name")
-    parser.add_argument("--root", type=Path, default=Path("runs"), help="where run folders live (default: runs)")
+    parser.add_argument("--root", type=Path, default=Path("runs"), help="where the run folders are (default: runs)")
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -38,7 +38,7 @@ def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
 
 
 def cells(parser: argparse.ArgumentParser, nargs: str, default: str) -> None:
-    """CELL..., after GRID."""
+    """Add CELL..., to follow GRID; `default` is what the help says of none."""
     parser.add_argument(
         "cells",
         metavar="CELL",
@@ -48,12 +48,12 @@ def cells(parser: argparse.ArgumentParser, nargs: str, default: str) -> None:
 
 
 def form(parser: argparse.ArgumentParser, *more: str) -> None:
-    """--format."""
+    """Add --format; `more` are formats of this verb alone."""
     parser.add_argument("--format", choices=(*FORMATS, *more), default="table", help="how to print it (default: table)")
 
 
 def asked(args: argparse.Namespace) -> "Asked":
-    """The grid that the options of `of_grid` mean.
+    """The grid that the options of `of_grid` ask for.
 
     Raises:
         InputError: The root is a file.
@@ -64,7 +64,7 @@ def asked(args: argparse.Namespace) -> "Asked":
 
 
 def root(args: argparse.Namespace) -> Path:
-    """Where run folders live.
+    """Where the run folders are.
 
     Raises:
         InputError: It is a file.

@@ -1,4 +1,4 @@
-"""Curves for the page: so few points that a page of many runs stays small."""
+"""Curves for the page, with so few points that a page of many runs stays small."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from lit_resnet.metrics import Metric
 from lit_resnet.report.runs import GridRuns, Run
 
 POINTS = 100_000  # of each metric on a page, or two for each run where that is more
-LONGEST = 2_000  # of a curve: a screen has no more places for them
+LONGEST = 2_000  # points of a curve: a screen is no wider in pixels
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Thinned:
 
 
 def thin(runs: GridRuns, points: int = POINTS) -> Thinned:
-    """The curves of all runs, also of the unfinished, with about so many points of each metric at most.
+    """The curves of all runs, also of the unfinished, with about `points` points of each metric at most.
 
     Every run is thinned alike, so that seeds keep the same iterations and have a mean.
 

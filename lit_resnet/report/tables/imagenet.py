@@ -80,7 +80,7 @@ def table4(runs: GridRuns) -> Table:
 
 
 def _by_net(name: str, runs: GridRuns) -> Table:
-    """A row for each net of the paper's table; the nets of other papers have the paper's numbers alone."""
+    """A row for each net of the paper's table; those of other papers have no number of ours."""
     rows = _rows(name, runs)
     header = ("net", TOP1_ERROR.head, _paper("top-1", runs), TOP5_ERROR.head, _paper("top-5", runs), "n")
     counts = [str(len(row.cell.runs)) if row.cell else NONE for row in rows]
@@ -92,7 +92,7 @@ def _by_net(name: str, runs: GridRuns) -> Table:
 
 
 def table5(runs: GridRuns) -> Table:
-    """Table 5: top-5 error of ensembles. The grid's first ensemble stands beside the paper's own, others below it."""
+    """Table 5: top-5 error of ensembles. The grid's first ensemble is beside the paper's own, others are below."""
     *others, own = paper.load()["table5"]["rows"]
     first, *more = runs.grid.ensembles
     pairs: list[tuple[dict[str, Any], Ensemble | None]] = [(row, None) for row in others]

@@ -16,7 +16,7 @@ Unit = tuple["Layer", ...]  # the layers of a residual block, or one layer outsi
 
 
 def table1(nets: Sequence["Anatomy"]) -> Table:
-    """A column for each net and rows for each size of the maps; below, the multiply-adds: ours and the paper's."""
+    """A column for each net, rows for each size of the maps, and two rows of multiply-adds: ours and the paper's."""
     stages = [_stages(net) for net in nets]
     names = _names(stages)
     lines = []
