@@ -112,7 +112,7 @@ def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, d
 
 @dataclass(frozen=True)
 class _Scale:
-    """The axes that all panels of a figure share. The end of every curve is within them."""
+    """The axes that all panels of a figure share, chosen so that the end of every curve can be read."""
 
     last_step: int
     top: float
