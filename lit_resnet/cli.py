@@ -23,6 +23,7 @@ VERBS = TRAINING | {
     "launch": "run the missing runs of a grid or of some cells, here or on a cluster, then report",
     "run": "train one run of a grid in the foreground, for schedulers to call",
     "status": "how far the runs are",
+    "logs": "what runs of a grid have printed; --follow them",
     "cancel": "stop a grid or some of its cells, wherever they run",
     "report": "tables, figures and a page from the finished runs",
     "wandb": "Weights & Biases: sync uploads finished runs, report makes a report there",

@@ -1,6 +1,8 @@
 """Errors that a user can put right, and the words that say how."""
 
 import difflib
+import re
+import reprlib
 from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin
@@ -8,6 +10,22 @@ from typing import Any, Literal, get_args, get_origin
 
 class InputError(Exception):
     """Wrong input: its text is one line that says what is wrong, where, and what to write instead (exit code 2)."""
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 3, 6, 60, 60
+
+
+def shown(value: Any) -> str:
+    """A user's value as a message shows it: on one line, and not all of a long one."""
+    if isinstance(value, str) and re.fullmatch(r"[^\s'\"\d][^\s'\"]{0,99}", value):
+        return printable(value)
+    return printable(_SHORT.repr(value))
+
+
+def printable(text: str) -> str:
+    """The text with control characters written out (`\\x1b`): names and errors may come from strangers."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterable
@@ -73,7 +74,7 @@ _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoade
 
 
 class _Loader(_SafeLoader):
-    """Refuses a key that stands twice: YAML would silently take the second."""
+    """Refuses a key that stands twice, of which YAML would silently take the second; and reads 1e-4 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -85,6 +86,12 @@ class _Loader(_SafeLoader):
                 raise yaml.YAMLError(f"key {name} stands twice (line {key.start_mark.line + 1})")
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+# Without this `1e-4` is a text: YAML 1.1 wants a dot and a sign, `1.0e-4`.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", re.ASCII), list("-+.0123456789")
+)
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -112,7 +119,9 @@ def parse_yaml(text: str, where: str) -> Any:
     except RecursionError:
         raise InputError(f"{where}: is nested too deep: write at most {DEEPEST} levels") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+        mark, said = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise InputError(f"{where}: not YAML: {' '.join(said.split())}{line}") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{where}: has a value that YAML cannot read ({words}): put it in quotes") from None

@@ -3,13 +3,16 @@
 import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lit_resnet.errors import printable
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS = get_args(Format)
@@ -17,8 +20,16 @@ Row = dict[str, Any]
 Columns = dict[str, Callable[[Row], str]]  # for each heading, the text that it shows of a row
 
 
-def show(rows: list[Row], columns: Columns, form: Format, title: str = "") -> None:
-    """Print `rows`: all their fields as CSV or JSON, or the readable `columns` as a table or Markdown."""
+PIPE_WIDTH = 160  # of a table in a pipe or a file, where a row stays one line
+WORDS = ("net", "cell", "run", "protocol", "state", "note")  # headings of columns to the left
+NOTE, NOTE_WIDTH = "note", 12  # a column that wraps, and how narrow it may become
+
+
+def show(rows: list[Row], columns: Columns, form: Format, title: str = "", expendable: Sequence[str] = ()) -> None:
+    """Print `rows`: all their fields as CSV or JSON, or the readable `columns` as a table or Markdown.
+
+    In a narrow terminal a table goes without the `expendable` columns (headings), the first ones first.
+    """
     if form == "csv":
         writer = csv.DictWriter(sys.stdout, rows[0].keys() if rows else [], lineterminator="\n")
         writer.writeheader()
@@ -29,28 +40,45 @@ def show(rows: list[Row], columns: Columns, form: Format, title: str = "") -> No
         lines = [list(columns), ["---"] * len(columns), *([text(row) for text in columns.values()] for row in rows)]
         print("\n".join("| " + " | ".join(line) + " |" for line in lines))
     else:
-        print_table(table(rows, columns, title))
+        console = _console()
+        console.print(table(rows, columns, title, expendable, console.width))
 
 
 def print_table(made: Table) -> None:
     """Print a table to stdout. In a pipe or a file, which have no width, a row stays one line."""
-    Console(width=None if sys.stdout.isatty() else 160).print(made)
+    _console().print(made)
 
 
-def table(rows: list[Row], columns: Columns, title: str = "") -> Table:
-    """The readable `columns` as a rich table: names to the left, figures to the right."""
-    words = ("net", "cell", "run", "protocol", "state", "note")
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def redraws(console: Console) -> bool:
+    """Whether it can show a table or a bar that changes in its place; else lines have to tell of the progress."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def table(
+    rows: list[Row], columns: Columns, title: str = "", expendable: Sequence[str] = (), width: int = PIPE_WIDTH
+) -> Table:
+    """The readable `columns` as a rich table: names to the left, figures to the right.
+
+    Without as many of the `expendable` columns (headings), the first ones first, as there is no room for in `width`.
+    """
+    texts = {heading: [printable(text(row)) for row in rows] for heading, text in columns.items()}
+    widths = {heading: max(map(cell_len, [heading, *texts[heading]])) for heading in texts}
+    if NOTE in widths:
+        widths[NOTE] = min(widths[NOTE], NOTE_WIDTH)
+    for heading in expendable:
+        if sum(widths.values()) + 2 * len(widths) + 1 > width:
+            widths.pop(heading, None)
     made = Table(title=Text(printable(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in columns:
-        made.add_column(heading, justify="left" if heading in words else "right")
-    for row in rows:
-        made.add_row(*(Text(printable(text(row))) for text in columns.values()))
+    for heading in widths:
+        side = "left" if heading in WORDS else "right"
+        made.add_column(heading, justify=side, no_wrap=heading != NOTE, overflow="fold")
+    for row in zip(*(texts[heading] for heading in widths), strict=True):
+        made.add_row(*map(Text, row))
     return made
-
-
-def printable(text: str) -> str:
-    """The text with control characters written out (`\\x1b`): names and errors may come from strangers."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def numbered(number: int | str, noun: str) -> str:

@@ -38,7 +38,8 @@ ROOMS = (
 GROUND = ("data_sets", "errors", "files", "listing", "moved", "sameness")
 
 # What must answer at once, or lives beside the training: the process of each of these never imports what is heavy.
-LIGHT = ("cli", *(f"verbs.{verb}" for verb in ("status", "cancel", "report", "wandb", "launch")), "tracking.follow")
+LIGHT_VERBS = ("status", "cancel", "logs", "report", "wandb", "launch")
+LIGHT = ("cli", *(f"verbs.{verb}" for verb in LIGHT_VERBS), "tracking.follow")
 HEAVY = ("torch", "torchvision", "torchmetrics", "lightning", "fvcore")
 # Of these, imports inside functions are no way to torch. cli: its functions import the one verb that is asked for.
 # worker: its functions run in processes forked from the pool's server, or in ranks of a run, whose work needs torch;
@@ -150,6 +151,16 @@ def test_every_file_has_its_floor(house: House):
     rooms = {house.room(name) for name in house.trees} - {""}
     known = {room for rooms in ROOMS for room in rooms}
     assert rooms == known | set(GROUND)
+
+
+def test_the_page_on_architecture_says_these_rooms_and_arrows():
+    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+    _, rooms, arrows, _ = re.split(r"^## (?:Rooms|Arrows|Contracts)$", page, flags=re.MULTILINE)
+    table = re.findall(r"^\| (`.*?) \|", rooms, flags=re.MULTILINE)
+    named = {name for cell in table for name in re.findall(r"`(\w+)(?:\.py|/)`", cell)}
+    assert named == ({room for rooms in ROOMS for room in rooms} | set(GROUND)) - {"__main__"}
+    order = arrows[arrows.index("`__main__`") : arrows.index("→ the ground floor")].strip("→ \n")
+    assert tuple(tuple(re.findall(r"`(\w+)`", step)) for step in order.split("→") if step.strip()) == ROOMS
 
 
 def test_arrows_only_go_down(house: House):

@@ -1,8 +1,11 @@
 """Listings show what stands in names and errors as it is: it is no markup, and it does nothing to the terminal."""
 
+import io
+
+import pytest
 from rich.console import Console
 
-from lit_resnet.listing import printable, table
+from lit_resnet.listing import printable, redraws, table
 
 
 def test_words_in_brackets_and_control_characters_are_words():
@@ -18,3 +21,25 @@ def test_words_in_brackets_and_control_characters_are_words():
 
 def test_letters_of_all_languages_stay():
     assert printable("Größe ± 深さ–é") == "Größe ± 深さ–é"
+
+
+def test_a_narrow_terminal_shows_names_whole_and_goes_without_some_columns():
+    row = {"cell": "plain-lr=0.1,weight_decay=0.001", "seed": 0, "host": "node17", "error": "7.93", "note": "long " * 9}
+    columns = {key: lambda r, key=key: str(r[key]) for key in row}
+
+    def lines(width: int) -> list[str]:
+        console = Console(width=width, record=True, force_terminal=True, file=io.StringIO())
+        console.print(table([row], columns, expendable=["host", "seed"], width=width))
+        return [line.rstrip() for line in console.export_text().splitlines() if line.strip()]
+
+    assert lines(120)[0].split() == list(row)
+    narrow = lines(66)
+    assert narrow[0].split() == ["cell", "seed", "error", "note"]
+    assert narrow[2].split()[:3] == [row["cell"], "0", "7.93"]
+    assert "".join(" ".join(narrow[2:]).split()).count("long") == 9, "the note wraps and is whole"
+    assert lines(60)[0].split() == ["cell", "error", "note"]
+
+
+@pytest.mark.parametrize(("terminal", "redrawn"), [("xterm", True), ("dumb", False)])
+def test_a_dumb_terminal_gets_lines(terminal: str, redrawn: bool):
+    assert redraws(Console(force_terminal=True, _environ={"TERM": terminal})) == redrawn

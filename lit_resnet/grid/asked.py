@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from lit_resnet.grid.grid import Cell, Grid, load
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Grid, load
 from lit_resnet.runfolder.folder import RunFolder
 
 ROOT = Path("runs")

@@ -6,6 +6,8 @@
     matrix:                             # every combination is a cell
       model.net.shortcut: {plain: none, residual: A}      # a value's name: the value
       model.net.depth: [20, 56]                           # a value that is its own name
+      model.rate.lr: {log-uniform: [0.01, 1]}             # or a range, for sample
+    sample: 20                          # so many cells of the matrix, drawn at random, always the same ones
     exclude:
       - {model.net.shortcut: plain, model.net.depth: 56}  # all cells that match
     include:                            # more cells: a name, and what differs from the base; seeds of its own, or not
@@ -21,7 +23,7 @@ Knows YAML and nothing of torch: whether a key and a value mean something to a n
 """
 
 import copy
-import itertools
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -30,35 +32,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 import lit_resnet
 from lit_resnet import task
-from lit_resnet.errors import InputError, did_you_mean
+from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.evaluation import Testing
-from lit_resnet.files import read_yaml
-from lit_resnet.grid import cluster, exhibits
+from lit_resnet.files import parse_yaml, read_yaml
+from lit_resnet.grid import cells, cluster, exhibits
+from lit_resnet.grid.cells import NAME, SEED, Cell, short_names
 from lit_resnet.grid.cluster import Cluster
 from lit_resnet.task import Task
 
-KEYS = ("title", "base", "seeds", "matrix", "include", "exclude", "report", "cluster")
+KEYS = ("title", "base", "seeds", "matrix", "sample", "include", "exclude", "report", "cluster")
 REPORT = ("figures", "tables", "ensembles")
-SEED = "seed_everything"
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"  # of a folder or file
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a grid: its name, its seed and the config keys that differ from the base."""
-
-    name: str
-    seed: int
-    overrides: dict[str, Any]
-
-    @property
-    def folder(self) -> str:
-        """Name of its run folder."""
-        return f"{self.name}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -105,9 +90,8 @@ class Grid:
     @cached_property
     def axes(self) -> dict[str, str]:
         """The config keys in which its cells differ, by short names: `depth` for `model.net.depth`."""
-        keys = list(dict.fromkeys(key for cell in self.cells for key in cell.overrides))
-        leaves = [key.rpartition(".")[2] for key in keys]
-        return {leaf if leaves.count(leaf) == 1 else key: key for leaf, key in zip(leaves, keys, strict=True)}
+        keys = dict.fromkeys(key for cell in self.cells for key in cell.overrides)
+        return {short: key for key, short in short_names(keys).items()}
 
     def chosen(self, names: Iterable[str]) -> tuple[Cell, ...]:
         """The cells that some names mean, in the order of the grid.
@@ -148,14 +132,23 @@ class Grid:
         return task.of({**self.base, **self.settings})
 
     def config(self, cell: Cell) -> dict[str, Any]:
-        """The cell's config: the base with its overrides and the settings, as nested mappings."""
+        """The cell's config: the base with its overrides and the settings, as nested mappings.
+
+        Raises:
+            InputError: The base has a plain value where a key of the cell needs a mapping.
+        """
         config = copy.deepcopy(self.base)
         for key, value in {**cell.overrides, **self.settings, SEED: cell.seed}.items():
             *parents, leaf = key.split(".")
             place = config
-            for parent in parents:
-                if not isinstance(place.get(parent), dict):
+            for depth, parent in enumerate(parents, start=1):
+                if place.get(parent) is None:
                     place[parent] = {}
+                if not isinstance(place[parent], dict):
+                    raise InputError(
+                        f"{self.name}: {'.'.join(parents[:depth])} is {shown(place[parent])} in the base, but a cell "
+                        f"or --set has {key}: write a mapping in the base"
+                    )
                 place = place[parent]
             place[leaf] = copy.deepcopy(value)
         return config
@@ -174,12 +167,14 @@ def find(name: str, folder: Path, what: str) -> Path:
     Raises:
         InputError: Neither is there.
     """
-    if Path(name).is_file():
+    if os.path.isfile(name):  # which is False for what cannot be the name of a file
         return Path(name)
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name in names:
         return folder / f"{name}.yaml"
-    raise InputError(f"{name}: no such {what}{did_you_mean(name, names)} (shipped: {', '.join(names)}; or give a path)")
+    raise InputError(
+        f"{shown(name)}: no such {what}{did_you_mean(name, names)} (shipped: {', '.join(names)}; or give a path)"
+    )
 
 
 def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> Grid:
@@ -195,35 +190,35 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
             instead.
     """
     path = find(name, shipped(), "grid")
+    if not re.fullmatch(NAME, path.stem):
+        raise InputError(
+            f"{shown(path.name)}: a grid's name becomes a folder: use letters, digits and . _ + = , - alone"
+        )
     content = read_yaml(path)
     for key in content:
         if key not in KEYS:
-            raise InputError(f"{path}: unknown key {key}{did_you_mean(str(key), KEYS)} (known: {', '.join(KEYS)})")
+            near = did_you_mean(str(key), KEYS)
+            raise InputError(f"{path}: unknown key {shown(key)}{near} (known: {', '.join(KEYS)})")
     if not isinstance(content.get("base"), str):
         raise InputError(f"{path}: base is missing: write the path of a recipe, beside this file")
-    base = next((p for p in (path.parent / content["base"], shipped() / content["base"]) if p.is_file()), None)
+    places = (path.parent / content["base"], shipped() / content["base"])
+    base = next((place for place in places if os.path.isfile(place)), None)
     if base is None:
-        raise InputError(f"{path}: base {content['base']}: no such file beside {path.name}, nor shipped")
-    everywhere = _seeds(path, content.get("seeds", [0]))
-    given = _seeds("--seeds", list(seeds)) if seeds else None
-    cells = tuple(
-        Cell(cell, seed, {key: value for key, value in overrides.items() if key != "seeds"})
-        for cell, overrides in _cells(path, content).items()
-        for seed in given or _seeds(f"{path}: cell {cell}", overrides.get("seeds", everywhere))
-    )
-    if not cells:
-        raise InputError(f"{path}: no cells: write a matrix, or cells under include")
-    title = str(content.get("title", path.stem))
-    figures, tables, ensembles = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in cells)))
+        raise InputError(f"{path}: base {shown(content['base'])}: no such file beside {path.name}, nor shipped")
+    found = cells.read(path, content, seeds)
+    title = content.get("title", path.stem)
+    if isinstance(title, dict | list):
+        raise InputError(f"{path}: title is {shown(title)}: write a line of text")
+    figures, tables, ensembles = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in found)))
     return Grid(
         name=path.stem,
-        title=title,
+        title=" ".join(str(title).split()),  # it becomes a line of scripts and pages
         base=read_yaml(base),
-        cells=cells,
+        cells=found,
         figures=figures,
         tables=tables,
         ensembles=ensembles,
-        settings=_settings(settings, cells),
+        settings=_settings(settings, found),
         cluster=_cluster(path, content.get("cluster")),
     )
 
@@ -231,23 +226,23 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
 def _cluster(path: Path, content: Any) -> Cluster:
     """The `cluster` part of a grid: settings, the path of a file beside the grid, or the name of a shipped file."""
     if not isinstance(content, str):
-        return cluster.parse(_mapping(content, f"{path}: cluster"), f"{path}: cluster")
+        return cluster.parse(cells.mapping(content, f"{path}: cluster"), f"{path}: cluster")
     beside = path.parent / content
-    return cluster.read(beside if beside.is_file() else find(content, shipped() / "clusters", "cluster file"))
+    return cluster.read(beside if os.path.isfile(beside) else find(content, shipped() / "clusters", "cluster file"))
 
 
-def _report(path: Path, report: Any, cells: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Ensemble, ...]]:
+def _report(path: Path, report: Any, names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Ensemble, ...]]:
     """Figures, tables and ensembles that a grid of these cells asks for."""
-    report = _mapping(report, f"{path}: report")
+    report = cells.mapping(report, f"{path}: report")
     for key in report:
         if key not in REPORT:
             near = did_you_mean(str(key), REPORT)
-            raise InputError(f"{path}: unknown key report.{key}{near} (known: {', '.join(REPORT)})")
+            raise InputError(f"{path}: unknown key report.{shown(key)}{near} (known: {', '.join(REPORT)})")
     figures = _names(f"{path}: report.figures", report.get("figures"), list(exhibits.FIGURES))
     tables = _names(f"{path}: report.tables", report.get("tables"), list(exhibits.TABLES))
     ensembles = tuple(
-        _ensemble(f"{path}: report.ensembles.{name}", str(name), content, cells)
-        for name, content in _mapping(report.get("ensembles"), f"{path}: report.ensembles").items()
+        _ensemble(f"{path}: report.ensembles.{name}", str(name), content, names)
+        for name, content in cells.mapping(report.get("ensembles"), f"{path}: report.ensembles").items()
     )
     for name in tables:
         if exhibits.TABLES[name].ensembles and not ensembles:
@@ -263,131 +258,45 @@ def _names(where: str, names: Any, known: list[str]) -> tuple[str, ...]:
     wrong = [name for name in chosen if name not in known] if isinstance(chosen, list) else [chosen]
     if wrong:
         near = did_you_mean(str(wrong[0]), known)
-        raise InputError(f"{where} is {names}: write a list of some of {', '.join(known)}{near}")
+        raise InputError(f"{where} is {shown(names)}: write a list of some of {', '.join(known)}{near}")
     return tuple(chosen)
 
 
-def _ensemble(where: str, name: str, content: Any, cells: list[str]) -> Ensemble:
-    example = f"{{cells: [{', '.join(cells[:2])}], protocol: multi-scale}}"
+def _ensemble(where: str, name: str, content: Any, names: list[str]) -> Ensemble:
+    example = f"{{cells: [{', '.join(names[:2])}], protocol: multi-scale}}"
     if not re.fullmatch(NAME, name):
         raise InputError(f"{where}: a name becomes a file; use letters, digits and . _ + - alone")
     if not isinstance(content, dict) or set(content) != {"cells", "protocol"}:
-        raise InputError(f"{where} is {content!r}: write {example}")
+        raise InputError(f"{where} is {shown(content)}: write {example}")
     chosen, protocol = content["cells"], content["protocol"]
     if not isinstance(chosen, list) or not chosen:
-        raise InputError(f"{where}: cells is {chosen!r}: write a list of cells, such as [{', '.join(cells[:2])}]")
+        raise InputError(f"{where}: cells is {shown(chosen)}: write a list of cells, such as [{', '.join(names[:2])}]")
     for cell in chosen:
-        if cell not in cells:
-            raise InputError(f"{where}: {cell!r} is no cell of the grid{did_you_mean(str(cell), cells)}")
+        if cell not in names:
+            raise InputError(f"{where}: {shown(cell)} is no cell of the grid{did_you_mean(str(cell), names)}")
         if chosen.count(cell) > 1:
             raise InputError(f"{where}: cell {cell} stands twice")
     if protocol not in get_args(Testing):
         near = did_you_mean(str(protocol), get_args(Testing))
-        raise InputError(f"{where}: protocol is {protocol!r}: write one of {', '.join(get_args(Testing))}{near}")
+        raise InputError(f"{where}: protocol is {shown(protocol)}: write one of {', '.join(get_args(Testing))}{near}")
     return Ensemble(name, tuple(chosen), protocol)
 
 
-def _settings(settings: Iterable[str], cells: tuple[Cell, ...]) -> dict[str, Any]:
+def _settings(settings: Iterable[str], known: tuple[Cell, ...]) -> dict[str, Any]:
     """`KEY=VALUE` texts as a mapping, values as YAML has them."""
     found = {}
-    differing = {SEED, *(key for cell in cells for key in cell.overrides)}
+    differing = {SEED, *(key for cell in known for key in cell.overrides)}
     for setting in settings:
         key, _, text = setting.partition("=")
         if not text or not all(key.split(".")):
-            raise InputError(f"--set {setting}: write KEY=VALUE, such as data.root=/data/cifar10")
+            raise InputError(f"--set {shown(setting)}: write KEY=VALUE, such as data.root=/data/cifar10")
+        if key in (SEED, "seeds"):
+            raise InputError(f"--set {key}: write --seeds 0 1 2")
         if any(f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.") for other in differing):
             raise InputError(f"--set {key}: this is what the cells of the grid differ in; write a grid of your own")
-        try:
-            found[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(f"--set {setting}: the value is not YAML") from None
-        _check_value(f"--set {key}", key, found[key])
+        found[key] = parse_yaml(text, f"--set {key}")
+        cells.check_value(f"--set {key}", key, found[key])
     return found
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: write a mapping, not {value!r}")
-    return value
-
-
-def _seeds(where: Path | str, seeds: Any) -> list[int]:
-    if not isinstance(seeds, list) or not seeds or any(type(s) is not int or s < 0 for s in seeds):
-        raise InputError(f"{where}: seeds is {seeds!r}: write a list of whole numbers from 0, such as [0, 1, 2]")
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"{where}: seeds is {seeds}: a seed stands twice")
-    return seeds
-
-
-def _cells(path: Path, content: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Overrides by cell name, after exclude and include."""
-    matrix = _mapping(content.get("matrix"), f"{path}: matrix")
-    axes = {key: _values(path, key, values) for key, values in matrix.items()}
-    exclude = content.get("exclude") or []
-    if not isinstance(exclude, list):
-        raise InputError(f"{path}: exclude is {exclude!r}: write a list of mappings of axes to values")
-    excluded = [_exclusion(path, axes, entry) for entry in exclude]
-    cells: dict[str, dict[str, Any]] = {}
-    taken: set[str] = set()
-    for names in itertools.product(*axes.values()) if axes else ():
-        point = dict(zip(axes, names, strict=True))
-        if not any(all(point[key] in wanted for key, wanted in entry.items()) for entry in excluded):
-            _add(path, cells, taken, "-".join(names), {key: axes[key][name] for key, name in point.items()})
-    for name, overrides in _mapping(content.get("include"), f"{path}: include").items():
-        _add(path, cells, taken, str(name), _mapping(overrides, f"{path}: include {name}"))
-    return cells
-
-
-def _values(path: Path, key: str, values: Any) -> dict[str, Any]:
-    """An axis as {name: value}."""
-    if isinstance(values, dict) and values:
-        return {str(name): value for name, value in values.items()}
-    if isinstance(values, list) and values:
-        return {_name(value): value for value in values}
-    raise InputError(f"{path}: matrix {key} is {values!r}: write a list of values, or a mapping of names to values")
-
-
-def _name(value: Any) -> str:
-    """A value as YAML writes it: `none` for null, `true`, `56`, `A`."""
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _exclusion(path: Path, axes: dict[str, dict[str, Any]], entry: Any) -> dict[str, set[str]]:
-    """The points that one exclude entry matches: for each axis in it, the names of the values."""
-    wanted = {}
-    for key, value in _mapping(entry, f"{path}: exclude").items():
-        if key not in axes:
-            raise InputError(f"{path}: exclude {key}: not an axis of the matrix{did_you_mean(str(key), axes)}")
-        names = {name for name, v in axes[key].items() if name == _name(value) or v == value}
-        if not names:
-            raise InputError(f"{path}: exclude {key}: {value!r} is not on that axis ({', '.join(axes[key])})")
-        wanted[key] = names
-    return wanted
-
-
-def _add(path: Path, cells: dict[str, dict[str, Any]], taken: set[str], name: str, overrides: dict[str, Any]) -> None:
-    if not re.fullmatch(NAME, name):
-        raise InputError(f"{path}: cell {name!r}: a name becomes a folder; use letters, digits and . _ + - alone")
-    if name.lower() in taken:  # some file systems have one folder for A and a
-        raise InputError(f"{path}: cell {name} stands twice; give the values of the axes names that differ")
-    if SEED in overrides:
-        raise InputError(f"{path}: cell {name}: {SEED} is for seeds: write seeds: [0, 1, 2]")
-    for key, value in overrides.items():
-        if key == "seeds":
-            continue
-        if not isinstance(key, str) or not all(key.split(".")):
-            raise InputError(f"{path}: cell {name}: {key!r} is not a config key such as model.net.depth")
-        _check_value(f"{path}: cell {name}: {key}", key, value)
-    taken.add(name.lower())
-    cells[name] = overrides
-
-
-def _check_value(where: str, key: str, value: Any) -> None:
-    """Refuse a mapping, which would replace all that the base has below that key."""
-    if isinstance(value, dict) and "class_path" not in value:
-        raise InputError(f"{where} is a mapping: write {key}.{next(iter(value), 'x')} and so on")
 
 
 def value_at(config: Any, key: str) -> Any:

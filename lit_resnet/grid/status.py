@@ -10,7 +10,8 @@ from rich.table import Table
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock, read_yaml
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Grid
 from lit_resnet.listing import Columns, Row, duration, table
 from lit_resnet.metrics import Metric, listed
 from lit_resnet.moved import check_keys
@@ -110,6 +111,8 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
         note = _clock_note(status, now - silent)
     elif state != "failed":
         state = "cancelled" if run.cancelled else "stopped" if status.attempts or state == "running" else "queued"
+        if lost := run.lost:
+            note = f"was taken from {lost.parent.name}, where it is no more"
         if job:
             state, note = "starting" if job.started else "queued", f"job {job.id} {job.note}"
     return {
@@ -176,6 +179,13 @@ def columns(found: list[Row]) -> Columns:
     }
 
 
+def expendable(found: list[Row]) -> tuple[str, ...]:
+    """The columns that a narrow terminal can do without: least of all the headline of a task."""
+    tasks = [TASKS[name] for name in dict.fromkeys(r["task"] for r in found)]
+    others = [metric.head for task in tasks for metric in task.final if metric != task.headline]
+    return ("where", *others, "time", "left", "seed")
+
+
 def _text(metric: Metric, r: Row) -> str:
     return metric.text(r.get(metric.name))
 
@@ -196,7 +206,7 @@ def foremost(found: list[Row], most: int) -> list[Row]:
     return found if len(found) <= most else sorted(found, key=lambda r: STATES.index(r["state"]))[:most]
 
 
-def live_table(title: str, found: list[Row], most: int = 30) -> Table:
-    """The table that is refreshed while runs train."""
+def live_table(title: str, found: list[Row], width: int, most: int = 30) -> Table:
+    """The table that is refreshed while runs train, for a terminal of that width."""
     more = f" (the first {most} of {len(found)})" if len(found) > most else ""
-    return table(foremost(found, most), columns(found), f"{title}{more}")
+    return table(foremost(found, most), columns(found), f"{title}{more}", expendable(found), width)

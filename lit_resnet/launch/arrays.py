@@ -22,16 +22,17 @@ from pathlib import Path
 
 import yaml
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
 from lit_resnet.files import write_whole
 from lit_resnet.grid import status
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.cluster import Cluster
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.grid import Grid
 from lit_resnet.grid.status import Queued
 from lit_resnet.launch import pool, reuse
 from lit_resnet.launch.folders import begin, check_folders
-from lit_resnet.launch.jobs import job_name, most_tasks, queue_of, release, sbatch
+from lit_resnet.launch.jobs import MOST_TASKS, job_name, most_tasks, queue_of, release, sbatch
 from lit_resnet.launch.planned import Planned, expected, measured
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import InUse, Lock
@@ -102,7 +103,7 @@ class Submission:
         missing = self._missing(planned, jobs)
         done = sum(bool(self._run(p).summary()) for p in planned)
         say(f"{done} of {len(planned)} done, {len(planned) - len(missing) - done} under way, {len(missing)} to submit")
-        return [self._submit(batch, say) for batch in self.batches(planned, missing)]
+        return [self._submit(batch, say) for batch in self.batches(planned, missing, most_tasks())]
 
     def dry_run(self) -> str:
         """The scripts that a launch would submit now, each after the runs of its tasks; touches nothing.
@@ -111,9 +112,13 @@ class Submission:
             InputError: A cell is wrong, or a run folder is damaged.
         """
         planned, parts = self._check(), []
-        jobs = queue_of(self.grid.name, self.root)
+        try:
+            jobs, most = queue_of(self.grid.name, self.root), most_tasks()
+        except InputError as error:  # a machine without a cluster can show the scripts all the same
+            jobs, most = {}, MOST_TASKS
+            parts.append(f"# as if nothing were queued: {error}\n")
         self._check_queued(jobs)
-        for batch in self.batches(planned, self._missing(planned, jobs)):
+        for batch in self.batches(planned, self._missing(planned, jobs), most):
             cells = "".join(f"# {i}: {' '.join(task)}\n" for i, task in enumerate(batch.tasks))
             parts.append(f"# tasks and their runs (cells.txt)\n{cells}\n{self.script(batch, self.folder / 'WHEN')}")
         return "\n".join(parts)
@@ -145,13 +150,15 @@ class Submission:
                     "now; lit-resnet cancel it first, or write the grid as it was"
                 )
 
-    def batches(self, planned: list[Planned], missing: list[Planned]) -> list[Batch]:
-        """The missing cells as arrays, grouped by the resources that they need, the longest first; some share tasks."""
+    def batches(self, planned: list[Planned], missing: list[Planned], most: int) -> list[Batch]:
+        """The missing cells as arrays, grouped by the resources that they need, the longest first; some share tasks.
+
+        An array has at most `most` tasks.
+        """
         summaries = [self._run(p).summary() for p in planned]
         # Without a finished run nothing is expected: another machine will train, so that timing here says nothing.
         points = measured(planned, summaries)
         seconds = expected(points) if points else None
-        most = most_tasks()
         by_needs: dict[tuple[int, int, bool], list[Planned]] = {}
         for p in sorted(missing, key=lambda p: p.training_macs, reverse=True):
             by_needs.setdefault((p.num_nodes, p.devices, p.gpu), []).append(p)
@@ -183,7 +190,7 @@ class Submission:
         options = {
             "job-name": job_name(self.grid.name),
             "array": f"0-{len(batch.tasks) - 1}" + (f"%{cluster.parallel}" if cluster.parallel else ""),
-            "output": f'"{folder.resolve()}/%a.txt"',
+            "output": f'"{_pattern(folder)}/%a.txt"',
             "open-mode": "append",
             "requeue": "",
             "signal": f"USR1@{WARNING_SECONDS}",
@@ -244,3 +251,15 @@ class Submission:
             state = run.status()
             state.state, state.deaths, state.digest = "queued", 0, digest(config)
             run.write_status(state)
+
+
+def _pattern(folder: Path) -> str:
+    """A folder's path as sbatch's options have it.
+
+    Raises:
+        InputError: It has a letter that would end the line of the script.
+    """
+    path = str(folder.resolve())
+    if not path.isprintable():
+        raise InputError(f"--root {shown(path)}: has a line break or another letter that no script can name")
+    return path.replace("%", "%%")

@@ -22,7 +22,7 @@ from lit_resnet.launch.folders import begin, check_folders
 from lit_resnet.launch.launcher import Accompany, Outcome
 from lit_resnet.launch.planned import Planned, check_one_device
 from lit_resnet.launch.pool import Place, Pool, Run
-from lit_resnet.listing import Row, duration
+from lit_resnet.listing import Row, duration, redraws
 from lit_resnet.runfolder.folder import RunFolder
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
@@ -94,7 +94,8 @@ class _Launch:
         runs = [Run(self._folder(p), self.grid.config(p.cell), memory[p.cell.folder]) for p in todo]
         places = self._places(len(planned), len(gpus))
         work = Pool(runs, places, min(gpus, default=_memory()), self.console)
-        self._say(f"{len(planned) - len(todo)} of {len(planned)} done; running the rest, {len(places)} at a time")
+        at_a_time = f"; running the rest, {len(places)} at a time" if todo else ""
+        self._say(f"{len(planned) - len(todo)} of {len(planned)} done{at_a_time}")
         self.clock = _Clock(todo, rows)
         with self.accompany(self.asked, [run.name for run in runs], self._say) as companion:
             with Live(console=self.console, auto_refresh=False, transient=True) as live, _stopping(work, self._say):
@@ -134,13 +135,13 @@ class _Launch:
 
     def _show(self, live: Live) -> None:
         """Refresh the live table; in a log file, print a line a minute."""
-        if not self.console.is_terminal and time.monotonic() - self.shown < LINE_SECONDS:
+        if not redraws(self.console) and time.monotonic() - self.shown < LINE_SECONDS:
             return
         self.shown = time.monotonic()
         rows = status.rows(self.grid, self.root)
         title = f"{self.grid.name}: {status.overview(rows)}, about {duration(self.clock.seconds_left(rows))} left"
-        if self.console.is_terminal:
-            live.update(status.live_table(title, rows), refresh=True)
+        if redraws(self.console):
+            live.update(status.live_table(title, rows, self.console.width), refresh=True)
         else:
             self._say(title)
 

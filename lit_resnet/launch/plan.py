@@ -10,7 +10,8 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 from lit_resnet.grid import status
 from lit_resnet.grid.asked import Asked
-from lit_resnet.grid.grid import SEED, Cell, Grid
+from lit_resnet.grid.cells import SEED, Cell
+from lit_resnet.grid.grid import Grid
 from lit_resnet.launch import reuse
 from lit_resnet.launch.planned import Planned, expected, measured
 from lit_resnet.listing import Columns, Row, count, duration, memory
@@ -219,17 +220,19 @@ def _time_step(grid: Grid, planned: Planned) -> float:
     return min(times) * planned.batch_size / part
 
 
-def commands(asked: Asked) -> list[str]:
-    """The command line of each run that is not done (see `rows`), for a scheduler that has no launcher here.
+def commands(asked: Asked, grid: Grid) -> list[str]:
+    """The command line of each run of `grid` that is not done (see `rows`), for a scheduler that has no launcher here.
+
+    Args:
+        asked: The whole grid, as the command lines say it.
+        grid: The cells that are wanted.
 
     Raises:
         InputError: A cell is wrong, or a run folder is damaged.
     """
-    check(asked.grid)
-    runs = _taken(asked.grid, asked.root)
-    return [
-        asked.command("run", cell.folder) for cell, run in zip(asked.grid.cells, runs, strict=True) if not run.summary()
-    ]
+    check(grid)
+    runs = _taken(grid, asked.root)
+    return [asked.command("run", cell.folder) for cell, run in zip(grid.cells, runs, strict=True) if not run.summary()]
 
 
 COLUMNS: Columns = {
@@ -244,3 +247,4 @@ COLUMNS: Columns = {
     "state": lambda r: r["state"],
     "time": lambda r: duration(r["seconds"]),
 }
+EXPENDABLE = ("memory", "training PFLOPs", "net", "MFLOPs/image", "state")  # in a narrow terminal

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lit_resnet.errors import InputError
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Grid
 from lit_resnet.runfolder.summary import Summary
 
 

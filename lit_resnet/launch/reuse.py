@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
-from lit_resnet.grid.grid import Cell, Grid
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Grid
 from lit_resnet.runfolder.folder import RunFolder
 
 
@@ -32,17 +33,17 @@ def adopt(grid: Grid, root: Path) -> list[str]:
     """Link the folders of the cells that have none to runs that other grids have finished.
 
     Returns:
-        `<cell's folder>: taken from <grid>` for each.
+        A line for each, and for each link to a run that has been moved away since.
     """
-    missing = {}
+    missing, taken = {}, []
     for cell in grid.cells:
-        folder = status.folder(grid, cell, root).path
-        if folder.is_symlink() and not folder.exists():  # the run that it pointed to was moved away
-            folder.unlink()
-        if not folder.exists():
-            missing[folder] = cell
+        run = status.folder(grid, cell, root)
+        if lost := run.lost:
+            run.path.unlink()
+            taken.append(f"{run.path.name}: was taken from {lost.parent.name}, where it is no more")
+        if not run.path.exists():
+            missing[run.path] = cell
     elsewhere = finished_elsewhere(grid, missing.values(), root)
-    taken = []
     for folder in missing:
         if not (other := elsewhere.get(folder.name)):
             continue

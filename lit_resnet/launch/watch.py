@@ -37,9 +37,8 @@ def watch(root: Path, grid: Grid | None, over: Callable[[], bool] = lambda: Fals
     with Live(auto_refresh=False) as live:
         while True:
             found = look(root, grid)
-            live.update(
-                status.live_table(f"{grid.name if grid else root}: {status.overview(found)}", found), refresh=True
-            )
+            title = f"{grid.name if grid else root}: {status.overview(found)}"
+            live.update(status.live_table(title, found, live.console.width), refresh=True)
             if all(row["state"] in ENDED for row in found):
                 return found
             if over():

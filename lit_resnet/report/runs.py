@@ -14,8 +14,9 @@ from lit_resnet.evaluation import Testing
 from lit_resnet.files import clock
 from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.exhibits import Kind
-from lit_resnet.grid.grid import Cell, Ensemble, Grid
+from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder

@@ -94,6 +94,11 @@ class RunFolder:
         """Whether somebody has asked the run to stop."""
         return os.path.exists(self.stop_file)  # which is False where a network's file system is away
 
+    @property
+    def lost(self) -> Path | None:
+        """The run that this folder is a link to, if that has been moved away; else None."""
+        return self.path.readlink() if self.path.is_symlink() and not self.path.exists() else None
+
     def ask_to_stop(self) -> None:
         """Ask whoever trains it, on whatever machine, to save and end."""
         self.stop_file.touch()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lit_resnet.files import read_yaml
-from lit_resnet.grid.grid import Cell, Ensemble, Grid, value_at
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Ensemble, Grid, value_at
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import digest
 

@@ -11,7 +11,8 @@ from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.asked import Asked
-from lit_resnet.grid.grid import Cell, Ensemble
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Ensemble
 from lit_resnet.metrics import listed
 from lit_resnet.report.runs import FinishedRun, Run
 from lit_resnet.runfolder.lock import InUse, Lock

@@ -15,7 +15,8 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.grid import ensembles
 from lit_resnet.grid.asked import Asked
-from lit_resnet.grid.grid import Cell, Ensemble, Grid
+from lit_resnet.grid.cells import Cell
+from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import ANALYSES, Record, metrics
 from lit_resnet.runfolder.status import Status

@@ -9,7 +9,7 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.of_grid(parser)
-    options.cells(parser, "*", " (default: all)")
+    options.cells(parser)
     parser.description = "Every run saves where it is and ends; the next launch continues it."
 
 

@@ -11,7 +11,7 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options, and those of every launcher, to a parser."""
     options.of_grid(parser)
-    options.cells(parser, "*", " (default: all)")
+    options.cells(parser)
     parser.add_argument("--on", choices=tuple(LAUNCHERS), default=LOCAL, help=f"where to run (default: {LOCAL})")
     own = {name: launcher(name).options(parser.add_argument_group(f"--on {name}")) for name in LAUNCHERS}
     parser.set_defaults(own=own)

@@ -1,6 +1,8 @@
 """Options that several verbs share, and the grid and root that they give."""
 
 import argparse
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ from lit_resnet.listing import FORMATS
 
 if TYPE_CHECKING:
     from lit_resnet.grid.asked import Asked
+
+MOST_SEEDS = 1000  # of a range
 
 
 def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
@@ -29,15 +33,14 @@ def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=int,
         nargs="+",
         metavar="N",
         default=[],
-        help="other seeds than the grid file's, for all cells; give them to every verb alike",
+        help="other seeds than the grid file's, for all cells: 0 1 2, or 0-4; give them to every verb alike",
     )
 
 
-def cells(parser: argparse.ArgumentParser, nargs: str, default: str) -> None:
+def cells(parser: argparse.ArgumentParser, nargs: str = "*", default: str = " (default: all)") -> None:
     """Add CELL..., to follow GRID; `default` is what the help says of none."""
     parser.add_argument(
         "cells",
@@ -56,11 +59,25 @@ def asked(args: argparse.Namespace) -> "Asked":
     """The grid that the options of `of_grid` ask for.
 
     Raises:
-        InputError: The root is a file.
+        InputError: The root is a file, or a seed is no number.
     """
     from lit_resnet.grid.asked import Asked
 
-    return Asked(args.grid, tuple(args.set), root(args), tuple(args.seeds))
+    return Asked(args.grid, tuple(args.set), root(args), tuple(_seeds(args.seeds)))
+
+
+def _seeds(words: list[str]) -> Iterator[int]:
+    """The seeds that words such as `3` and `0-4` stand for.
+
+    Raises:
+        InputError: A word is no number and no range, or a range of more than `MOST_SEEDS`.
+    """
+    for word in words:
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", word, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found and len(word) < 22 else (1, 0)
+        if not 0 <= last - first < MOST_SEEDS:
+            raise InputError(f"--seeds {word}: write whole numbers or ranges of them, such as 0 1 2 or 0-4")
+        yield from range(first, last + 1)
 
 
 def root(args: argparse.Namespace) -> Path:

@@ -9,6 +9,7 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.of_grid(parser)
+    options.cells(parser)
     options.form(parser, "commands")
     parser.description = (
         "Checks every cell. --format commands prints a line for each run that is not done, for another scheduler: "
@@ -22,19 +23,19 @@ def run(args: argparse.Namespace) -> int:
     from lit_resnet.verbs.terminal import MOST_LINES, show_some, spinner
 
     asked = options.asked(args)
-    grid = asked.grid
+    grid = asked.grid.part(args.cells)
     if args.format == "commands":
         with spinner("loading torch and lightning, checking every cell"):
             from lit_resnet.launch import plan
 
-            commands = plan.commands(asked)
+            commands = plan.commands(asked, grid)
         print("".join(f"{command}\n" for command in commands), end="")
         return 0
     with spinner("loading torch and lightning, checking every cell, timing two nets"):
         from lit_resnet.launch import plan
 
         rows = plan.rows(grid, asked.root)
-    show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title)
+    show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title, plan.EXPENDABLE)
     missing = [row for row in rows if row["state"] != "done"]
     print(
         f"{numbered(len(rows), 'run')}, {len(rows) - len(missing)} done; to do: "

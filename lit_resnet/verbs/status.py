@@ -9,6 +9,7 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.of_grid(parser, optional=True)
+    options.cells(parser)
     options.form(parser)
     parser.add_argument("--watch", action="store_true", help="keep showing them, updated every second")
 
@@ -19,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     from lit_resnet.launch.watch import look, watch
     from lit_resnet.verbs.terminal import MOST_LINES, show_some
 
-    root, grid = options.root(args), options.asked(args).grid if args.grid else None
+    root, grid = options.root(args), options.asked(args).grid.part(args.cells) if args.grid else None
     if args.watch:
         watch(root, grid)
         return 0
@@ -27,5 +28,6 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "table" and not found:
         raise InputError(f"{root}: no runs here; start some with: lit-resnet launch quickstart")
     title = f"{grid.name if grid else root}: {status.overview(found)}"
-    show_some(found, status.foremost(found, MOST_LINES), status.columns(found), args.format, title)
+    some = status.foremost(found, MOST_LINES)
+    show_some(found, some, status.columns(found), args.format, title, status.expendable(found))
     return 0

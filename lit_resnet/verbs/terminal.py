@@ -1,6 +1,7 @@
 """Output of several verbs to a terminal: a spinner, and a part of a very long table."""
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.status import Status
@@ -15,8 +16,10 @@ def spinner(text: str) -> Status:
     return Console(stderr=True).status(text)
 
 
-def show_some(rows: list[Row], some: list[Row], columns: Columns, form: Format, title: str) -> None:
+def show_some(
+    rows: list[Row], some: list[Row], columns: Columns, form: Format, title: str, expendable: Sequence[str]
+) -> None:
     """Print all rows in the formats for programs, but only `some` of them as a table."""
-    show(some if form == "table" else rows, columns, form, title)
+    show(some if form == "table" else rows, columns, form, title, expendable)
     if form == "table" and len(some) < len(rows):
         print(f"{len(some)} of {len(rows)} runs are shown; all of them: --format csv", file=sys.stderr)

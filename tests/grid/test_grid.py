@@ -90,8 +90,8 @@ def test_settings_are_for_every_cell(tmp_path: Path):
         ("model.net={shortcut: none}", "--set model.net: this is what the cells of the grid differ in"),
         ("trainer={max_steps: 4}", "--set trainer is a mapping: write trainer.max_steps and so on"),
         ("model.net.depth=3", "--set model.net.depth: this is what the cells of the grid differ in"),
-        ("seed_everything=3", "--set seed_everything: this is what the cells"),
-        ("model.rate.lr=[1", "--set model.rate.lr=.*the value is not YAML"),
+        ("seed_everything=3", "--set seed_everything: write --seeds"),
+        ("model.rate.lr=[1", "--set model.rate.lr: not YAML"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, setting: str, message: str):
@@ -124,7 +124,7 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"a.b": [1]}, "exclude": [{"a.b": 2}]}, "2 is not on that axis"),
         ({"matrix": {"a.b": ["x/y"]}}, "a name becomes a folder"),
         ({"include": {"../../x": {"a": 1}}}, "a name becomes a folder"),
-        ({"matrix": {"a.b": [1]}, "include": {"1": {"a.b": 2}}}, "cell 1 stands twice"),
+        ({"matrix": {"a.b": [1]}, "include": {"b=1": {"a.b": 2}}}, "cell b=1 stands twice"),
         ({"matrix": {"a.b": ["x", "X"]}}, "cell X stands twice"),
         ({"matrix": {"seed_everything": [1]}}, "write seeds:"),
         ({"matrix": {"a.b": [1]}, "report": {"figure": []}}, r"unknown key report.figure; did you mean figures\?"),
@@ -133,7 +133,7 @@ def test_include_alone_is_a_grid(tmp_path: Path):
         ({"matrix": {"a.b": [1]}, "report": {"tables": ["table6"]}}, "report.tables .* some of table2, table3, table4"),
         ({"matrix": {"a.b": [1]}, "report": {"tables": "table2"}}, "report.tables is table2: write a list"),
         ({"matrix": {"a.b": [1]}, "report": {"tables": [["table2"]]}}, "report.tables .* write a list of some of"),
-        ({"matrix": {"a.b": [1]}, "report": {"tables": ["table5"]}}, "table5, which is of ensembles: write some"),
+        ({"matrix": {"a.b": [1]}, "report": {"tables": ["table5"]}}, "table5, which needs ensembles: write some"),
         ({"matrix": {"a..b": [1]}}, "not a config key"),
         ({"matrix": [1]}, "write a mapping"),
     ],
@@ -172,7 +172,7 @@ def test_tables_and_ensembles(tmp_path: Path):
         ({"cells": ["182"], "protocol": "center"}, r"'182' is no cell of the grid; did you mean 18\?"),
         ({"cells": [[1]], "protocol": "center"}, "is no cell of the grid"),
         ({"cells": ["18", "18"], "protocol": "center"}, "cell 18 stands twice"),
-        ({"cells": ["18"], "protocol": "tencrop"}, r"protocol is 'tencrop': write one of .*; did you mean ten-crop\?"),
+        ({"cells": ["18"], "protocol": "tencrop"}, r"protocol is tencrop: write one of .*; did you mean ten-crop\?"),
         ({"cells": ["18"], "protocol": ["center"]}, "write one of center, ten-crop, multi-scale"),
     ],
 )
@@ -258,3 +258,90 @@ def test_data_may_move_but_not_change(tmp_path: Path):
     run.cell_file.write_text(yaml.safe_dump(config | written("cifar10", "/new/photos")))
     with pytest.raises(InputError, match="another data"):
         status.check_config(grid, cell, run)
+
+
+def test_numbers_have_their_keys_beside_them(tmp_path: Path):
+    matrix = {"model.rate.lr": [0.1, "1e-2"], "model.sgd.weight_decay": [0.001], "data.flip": [True]}
+    path = write(tmp_path, matrix=matrix)
+    Path(path).write_text(Path(path).read_text().replace("'1e-2'", "1e-2"))
+    grid = load(path)
+    assert [cell.name for cell in grid.cells] == [
+        "lr=0.1,weight_decay=0.001,flip=true",
+        "lr=0.01,weight_decay=0.001,flip=true",
+    ]
+    assert grid.cells[1].overrides["model.rate.lr"] == 0.01
+    (cell,) = load(
+        write(tmp_path, matrix={"model.net.shortcut": ["A"], "model.net.depth": [20], "data.pad": [0], "a.pad": [1]})
+    ).cells
+    assert cell.name == "A-20-data.pad=0,a.pad=1"
+
+
+def test_a_sample_of_a_matrix(tmp_path: Path):
+    def cells(sample: int | None, **more) -> list[str]:
+        matrix = {"a.depth": list(range(100)), "a.b": list(range(100))}
+        return [cell.name for cell in load(write(tmp_path, matrix=matrix, sample=sample, **more)).cells]
+
+    twenty = cells(20)
+    assert len(set(twenty)) == 20
+    assert cells(30)[:20] == twenty, "a larger sample has the cells of a smaller one"
+    assert set(cells(10_001)) == set(cells(10_000))
+    assert all("depth=7," not in name for name in cells(9000, exclude=[{"a.depth": 7}]))
+
+
+def test_a_sample_of_ranges(tmp_path: Path):
+    matrix = {"model.rate.lr": {"log-uniform": [0.001, 1]}, "data.pad": {"uniform": [0, 4]}, "a.b": ["x", "y"]}
+    grid = load(write(tmp_path, matrix=matrix, sample=50))
+    rates = [cell.overrides["model.rate.lr"] for cell in grid.cells]
+    assert len(set(rates)) == 50
+    assert all(0.001 <= rate <= 1 and rate == float(f"{rate:.3g}") for rate in rates)
+    assert 15 < sum(rate < 0.0316 for rate in rates) < 35, "half of them below the geometric mean"
+    assert grid.cells[0].name.startswith(f"lr={rates[0]},pad=")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"matrix": {"a.b": {"uniform": [0, 1]}}}, "matrix a.b is a range: write sample: 20"),
+        ({"matrix": {"a.b": {"uniform": [1, 1]}}, "sample": 2}, "the smaller one first"),
+        ({"matrix": {"a.b": {"log-uniform": [0, 1]}}, "sample": 2}, "two numbers above 0"),
+        ({"matrix": {"a.b": {"uniform": [0, float("inf")]}}, "sample": 2}, "write two numbers"),
+        ({"matrix": {"a.b": {"uniform": 3}}, "sample": 2}, "write the two ends"),
+        ({"matrix": {"a.b": {"uniform": [0, 1]}}, "sample": 2, "exclude": [{"a.b": 0.5}]}, "a.b: is a range"),
+        ({"matrix": {"a.b": [1]}, "sample": 0}, "sample is 0: write a number of cells"),
+        ({"include": {"x": {"a.b": 1}}, "sample": 3}, "and a matrix to draw them from"),
+        ({"matrix": {f"a.b{i}": list(range(10)) for i in range(9)}}, "has 1,000,000,000 cells: write at most 100,000"),
+        ({"matrix": {"a.b": ["A", "A"]}}, "matrix a.b: A stands twice"),
+        ({"include": {"x" * 250: {"a.b": 1}}}, "up to 200 letters"),
+        ({"matrix": {"a.b": [1]}, "title": ["x"]}, r"title is \['x'\]: write a line"),
+        ({"matrix": {"a.b": [1]}, "seeds": [2**32]}, "seeds is .*4294967296.*: write a list of whole numbers"),
+        ({"matrix": {"a.b": [1]}, "base": "x" * 300}, "base 'x.*: no such file"),
+        ({"matrix": {"a.b": [1]}, "base": "x\0"}, r"base x\\x00: no such file"),
+        ({"matrix": {"a.b": [1]}, "cluster": "x" * 300}, "no such cluster file"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_at_once(tmp_path: Path, content: dict, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        load(write(tmp_path, **content))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_title_is_one_line(tmp_path: Path):
+    assert load(write(tmp_path, matrix={"a.b": [1]}, title="Depth\ntouch x\n")).title == "Depth touch x"
+
+
+def test_a_plain_value_where_a_cell_needs_a_mapping(tmp_path: Path):
+    grid = load(write(tmp_path, matrix={"data.source.x": [1]}))
+    with pytest.raises(
+        InputError, match=r"mine: data.source is digits in the base, but a cell or --set has data.source.x"
+    ):
+        grid.config(grid.cells[0])
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "..yaml", "...yaml", "a b.yaml"])
+def test_names_that_no_grid_can_have(tmp_path: Path, name: str):
+    if name.endswith("yaml"):
+        Path(write(tmp_path, matrix={"a.b": [1]})).rename(tmp_path / name)
+        name = str(tmp_path / name)
+    with pytest.raises(InputError, match="no such grid|a grid's name becomes a folder"):
+        load(name)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from lab import make_summary
 
+from lit_resnet.grid import status
 from lit_resnet.grid.grid import Grid, load
 from lit_resnet.launch import reuse
 from lit_resnet.runfolder.folder import RunFolder
@@ -77,5 +78,9 @@ def test_a_link_whose_run_is_gone_is_removed(tmp_path: Path, runs: Path):
     second = grid(tmp_path, "second")
     reuse.adopt(second, runs)
     run.path.rename(tmp_path / "away")
+    row = status.row(RunFolder(runs / "second/a-seed0"), "a", 0, 0.0)
+    assert (row["state"], row["note"]) == ("queued", "was taken from first, where it is no more")
+    assert reuse.adopt(second, runs) == ["a-seed0: was taken from first, where it is no more"]
+    assert not (runs / "second/a-seed0").is_symlink()
     assert reuse.adopt(second, runs) == []
     assert not (runs / "second/a-seed0").is_symlink()

@@ -10,6 +10,7 @@ from lab import make_summary
 from slurm_rig import Rig
 
 from lit_resnet.cli import main
+from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.cluster import Cluster
 from lit_resnet.grid.grid import load
@@ -100,6 +101,29 @@ def test_the_time_that_a_job_asks_for(tmp_path: Path, monkeypatch):
     assert asked(hours=24.0, runs_per_job=3, runs_per_gpu=3) == ["8:00:00"], "no less than the longest"
     assert asked(hours=1.5) == ["1:30:00"]
     assert asked() == []
+
+
+def test_a_dry_run_needs_no_cluster(tmp_path: Path, monkeypatch):
+    """Commands of Slurm that cannot reach one, and a grid that was submitted before."""
+    for command in ("squeue", "scontrol"):
+        (tmp_path / command).write_text("#!/bin/sh\necho Unknown host: head >&2; exit 1\n")
+        (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    path = write_grid(tmp_path, include={"a": {}})
+    (tmp_path / "tiny" / "slurm").mkdir(parents=True)
+    text = submission(path, tmp_path).dry_run()
+    assert text.startswith("# as if nothing were queued: squeue refuses: Unknown host: head\n")
+    assert "#SBATCH --array=0-0" in text
+
+
+def test_paths_that_slurm_would_read_otherwise(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    path = write_grid(tmp_path, include={"a": {}}, title="Depth\ntouch x")
+    text = submission(path, tmp_path / "50%j").dry_run()
+    assert f'#SBATCH --output="{tmp_path}/50%%j/tiny/slurm/WHEN/%a.txt"' in text
+    assert "# Depth touch x\n" in text
+    with pytest.raises(InputError, match="has a line break"):
+        submission(path, tmp_path / "a\nb").dry_run()
 
 
 def test_large_arrays_are_cut(tmp_path: Path, monkeypatch):
@@ -235,7 +259,6 @@ def test_a_full_disk_is_told_in_a_line(slurm: Rig, tmp_path: Path, monkeypatch, 
     grid = write_grid(tmp_path, include={"a": {}})
     monkeypatch.setattr(arrays, "write_whole", full)
     assert main(["launch", grid, "--on", "slurm", "--root", str(tmp_path)]) == 1
-    assert "cell.yaml: No space left on device; make room, then the same again" in capsys.readouterr().err.replace(
-        "\n", ""
-    )
+    said = capsys.readouterr().err.replace("\n", "")
+    assert "cell.yaml: No space left on device; make room, then run the same command again" in said
     assert slurm.run("squeue", "-h") == ""

@@ -280,7 +280,7 @@ def test_a_metric_that_is_declared_is_in_wandb_and_comes_back(lab, toy, lines, w
     def run(*args: str) -> subprocess.CompletedProcess:
         words = ", ".join(map(repr, map(str, args)))
         code = f"from lab import TASKS, TOY; TASKS['toy'] = TOY; from lit_resnet.cli import main; main([{words}])"
-        env = lines.env | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        env = lines.env | {"PYTHONPATH": str(Path(__file__).parent.parent / "rigs")}
         return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
 
     synced = run("wandb", "sync", grid, "--root", lab.root)
