@@ -1,4 +1,4 @@
-"""`lit-resnet`: the list of its verbs, and how it ends."""
+"""The command `lit-resnet`: its verbs and its exit codes."""
 
 import argparse
 import os
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of our output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:

@@ -81,6 +81,11 @@ def table(
     return made
 
 
+def numbered(number: int | str, noun: str) -> str:
+    """`1 point`, `5 points`, `1.00 points`: a number and what it counts."""
+    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
+
+
 def percent(value: float | None) -> str:
     """`7.93`, or a dash where there is no value."""
     return "–" if value is None else f"{value:.2f}"

@@ -79,3 +79,4 @@ VAL_ERROR = Metric("val_error", "held-out error", optional=True)
 # By the paper's ways of testing (`evaluation/`), in evaluation.json: not measured while a run trains.
 TOP1_ERROR = Metric("top1_error", "top-1 error")
 TOP5_ERROR = Metric("top5_error", "top-5 error", optional=True)
+JUDGED = (TOP1_ERROR, TOP5_ERROR)

@@ -16,7 +16,7 @@ from lit_resnet.probes.anatomy import Anatomy, anatomy
 from lit_resnet.probes.complexity import complexity_of
 
 TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
-NOTE = "The paper's figure for VGG-16 leaves its fc layers out, that for VGG-19 has them in; ours have them in."
+NOTE = "The paper's FLOPs of VGG-16 leave the fc layers out; those of VGG-19, and ours, include them."
 IMAGE = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224), "vgg": (3, 224, 224)}
 
 
@@ -38,7 +38,7 @@ def configs() -> Iterator[NetConfig]:
 
 
 def rows() -> list[Row]:
-    """A row for each net; `agrees` says whether every number that the paper prints of it is ours at its precision."""
+    """A row for each net; `agrees` is None where the paper prints no number of it, otherwise whether all are ours."""
     return [_row(config) for config in configs()]
 
 
@@ -106,7 +106,7 @@ def _row(config: NetConfig) -> Row:
 
 
 def agrees(ours: float, theirs: float) -> bool:
-    """Whether the paper's number is ours at its precision, rounded (7.570 -> 7.6) or cut off (3.858 -> 3.8)."""
+    """Whether our number is the paper's if rounded (7.570 -> 7.6) or cut off (3.858 -> 3.8) to as many digits."""
     digits = len(str(theirs).partition(".")[2])
     return theirs in (round(ours, digits), math.floor(ours * 10**digits) / 10**digits)
 

@@ -1,4 +1,4 @@
-"""The runs of a grid as a table of pandas."""
+"""The runs of a grid as a pandas DataFrame."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def read_runs(grid: str, root: str | Path = ROOT, settings: Sequence[str] = ()) 
     Columns: `cell`, `seed`, `state`; what the grid varies, by short names (`lr` for `model.rate.lr`); of finished runs
     `net`, the keys of its config (`depth`, `shortcut`, ...), the final metrics (`test_error`, ...; errors in percent),
     the best value in a run's curve of the metric that runs are compared by (`best_test_error`), parameters,
-    multiply-adds and cost; and last the run's `folder`. What an unfinished run does not know is missing.
+    multiply-adds and cost; and last the run's `folder`. Values that an unfinished run does not have are missing.
 
     Args:
         grid: The grid's shipped name, or the path of its file.

@@ -1,4 +1,4 @@
-"""A grid's run folders, read: which runs are finished, and what the finished seeds of each cell say together."""
+"""The run folders of a grid: which runs are finished, and the metrics of each cell over its finished seeds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from lit_resnet.task import Task
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the grid; `summary` is None while it is not finished.
+    """One run of the grid. A finished one, which has a summary, is a `FinishedRun`.
 
     `state` is that of `lit-resnet status`: queued, running, stopped, failed or done. So are `step` and `max_steps`,
     how far an unfinished run is, and `note`, such as why it failed.
@@ -43,7 +43,7 @@ class Run:
     note: str = ""
 
     @cached_property
-    def metrics(self) -> list[dict[str, float | None]]:
+    def metrics(self) -> list[records.Row]:
         """Rows of its metrics.csv, read once.
 
         Raises:
@@ -52,8 +52,8 @@ class Run:
         return records.metrics(self.task).read(self.folder.path)
 
     @cached_property
-    def curve(self) -> list[dict[str, float | None]]:
-        """Rows of its metrics.csv, for drawing; none of an unfinished run whose file is damaged: no result needs them.
+    def curve(self) -> list[records.Row]:
+        """Rows of its metrics.csv; none if the run is unfinished and the file is damaged, as no result needs them.
 
         Raises:
             InputError: The file of a finished run is damaged.
@@ -65,6 +65,15 @@ class Run:
                 raise
             return []
 
+    def logged(self, metric: Metric) -> list[tuple[int, float]]:
+        """The points of its curve of a metric, as steps and values; none where the metric was not measured.
+
+        Raises:
+            InputError: The file of a finished run is damaged.
+        """
+        values = ((row["step"], row.get(metric.name)) for row in self.curve)
+        return [(step, value) for step, value in values if value is not None]
+
     def value(self, metric: Metric) -> float | None:
         """The last value of a final metric; None while it is not finished, or where it was not measured."""
         return self.summary.metrics.get(metric.name) if self.summary else None
@@ -75,7 +84,14 @@ class Run:
         Raises:
             InputError: The file of a finished run is damaged.
         """
-        return metric.best(row[metric.name] for row in self.curve)
+        return metric.best(value for _, value in self.logged(metric))
+
+
+@dataclass(frozen=True)
+class FinishedRun(Run):
+    """A run that has a summary."""
+
+    summary: Summary
 
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
@@ -104,9 +120,10 @@ class Over:
     @classmethod
     def of(cls, metric: Metric, values: Sequence[float | None]) -> "Over | None":
         """From one value per seed; None if any seed has no value."""
-        if None in values:
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
             return None
-        return cls(metric, len(values), fmean(values), stdev(values) if len(values) > 1 else None, metric.best(values))
+        return cls(metric, len(known), fmean(known), stdev(known) if len(known) > 1 else None, metric.best(known))
 
 
 @dataclass(frozen=True)
@@ -114,11 +131,11 @@ class FinishedCell:
     """A cell of the grid that has at least one finished run."""
 
     name: str
-    runs: tuple[Run, ...]
+    runs: tuple[FinishedRun, ...]
 
     @property
     def summary(self) -> Summary:
-        """That of any seed, for what they all share: the net, the data set, parameters, multiply-adds, ..."""
+        """The summary of one seed, for what all seeds share: the net, the data set, parameters, multiply-adds, ..."""
         return self.runs[0].summary
 
     @property
@@ -146,7 +163,7 @@ class FinishedCell:
         return Over.of(metric, [run.value(metric) for run in self.runs])
 
     def judged(self, protocol: Testing, metric: Metric) -> Over | None:
-        """The same of an error of that protocol, `TOP1_ERROR` or `TOP5_ERROR`."""
+        """An error by that protocol, one of `JUDGED`, over the seeds; None where a run has none."""
         return Over.of(metric, [run.evaluations.get(protocol, {}).get(metric.name) for run in self.runs])
 
 
@@ -159,9 +176,9 @@ class GridRuns:
     runs: tuple[Run, ...]
 
     @property
-    def finished(self) -> tuple[Run, ...]:
+    def finished(self) -> tuple[FinishedRun, ...]:
         """Runs that have a summary."""
-        return tuple(run for run in self.runs if run.summary)
+        return tuple(run for run in self.runs if isinstance(run, FinishedRun))
 
     @property
     def cells(self) -> tuple[FinishedCell, ...]:
@@ -171,15 +188,15 @@ class GridRuns:
 
     @property
     def photographs(self) -> bool:
-        """Whether its nets train on ImageNet, or a folder like it: then its test errors are of the centre crop."""
+        """Whether its nets train on ImageNet or a folder like it; their test error is that of the centre crop."""
         data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
         return all(isinstance(said, dict) and data_sets.is_photographs(said.get("source")) for said in data)
 
     @cached_property
     def final(self) -> tuple[Metric, ...]:
-        """The final metrics that its runs have, as tables and pages call them.
+        """The final metrics that its runs have, with the labels of tables and pages.
 
-        ImageNet's test labels are not public: what is looked at there are its validation images.
+        ImageNet's test labels are not public: its nets are tested on the validation images, and the label says so.
         """
         found = listed(self.grid.task.final, [run.summary.metrics for run in self.finished])
         validation = replace(TEST_ERROR, label="validation error", about="of the last model, centre crop")
@@ -187,7 +204,7 @@ class GridRuns:
 
     @property
     def headline(self) -> Metric:
-        """The one of them that runs are compared by."""
+        """The one of the final metrics that runs are compared by."""
         return next(metric for metric in self.final if metric.name == self.grid.task.headline.name)
 
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
@@ -202,7 +219,7 @@ class GridRuns:
 
     def progress(self) -> str:
         """`17 of 21 runs finished (1 failed, 3 queued)`."""
-        others = Counter(run.state for run in self.runs if not run.summary)
+        others = Counter(run.state for run in self.runs if not isinstance(run, FinishedRun))
         left_out = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
 
@@ -224,7 +241,7 @@ def read(asked: Asked) -> GridRuns:
         run = asked.folder(cell)
         status.check_config(grid, cell, run)
         runs.append(_run(cell, run, grid.task, now))
-    if not any(run.summary for run in runs):
+    if not any(isinstance(run, FinishedRun) for run in runs):
         raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch')}")
     return GridRuns(grid, folder, tuple(runs))
 
@@ -236,4 +253,4 @@ def _run(cell: Cell, folder: RunFolder, task: Task, now: float) -> Run:
         return Run(cell.name, cell.seed, row["state"], folder, task, None, row["step"], row["max_steps"], row["note"])
     if summary.task != task.name:
         raise InputError(f"{folder.path}: is of the task {summary.task}, not {task.name}; move it away")
-    return Run(cell.name, cell.seed, "done", folder, task, summary)
+    return FinishedRun(cell.name, cell.seed, "done", folder, task, summary)

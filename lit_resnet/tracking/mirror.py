@@ -14,7 +14,7 @@ from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.grid import Ensemble
 from lit_resnet.metrics import listed
-from lit_resnet.report.runs import Run
+from lit_resnet.report.runs import FinishedRun, Run
 from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.runfolder.records import ANALYSES, metrics
 from lit_resnet.runfolder.summary import Summary
@@ -177,7 +177,9 @@ class Mirror:
         from lit_resnet.report.figures.drawing import render
 
         media: dict[str, Any] = {}
-        run = Run(self.cell.name, self.cell.seed, "done", self.folder, self.grid.task, self.folder.summary())
+        summary = self.folder.summary()
+        assert summary is not None  # the run is done: see `_rows`
+        run = FinishedRun(self.cell.name, self.cell.seed, "done", self.folder, self.grid.task, summary)
         for drawing in figures.of_run(run):
             picture = Image.open(io.BytesIO(render(drawing, "png")))
             media[drawing.name] = wandb.Image(picture, caption=f"{self.folder.path.name}: {drawing.title}")

@@ -1,5 +1,5 @@
-"""The verbs of `lit-resnet`, a file each: `add` says its options, `run` does it and returns the exit code.
+"""The verbs of `lit-resnet`, a file each: `add` adds its options to a parser, `run` does it and returns the exit code.
 
-A verb imports what it needs when it runs, so that help and status answer at once. It is here that rooms meet which do
-not know each other: a launch is given what tells W&B of its runs, and what writes the report.
+A verb imports what it needs when it runs, so that help and status answer at once. Only verbs combine packages that do
+not import each other: `launch`, say, is given the function that tells W&B of its runs.
 """

@@ -7,7 +7,7 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.form(parser)
     parser.add_argument(
         "--depths", type=int, nargs="+", metavar="N", default=[20, 56, 110], help="ResNets (default: 20 56 110)"
@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure."""
+    """Measure and print the throughput."""
     from lit_resnet.listing import show
     from lit_resnet.verbs.terminal import spinner
 

@@ -7,14 +7,14 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.of_grid(parser)
     options.cells(parser)
     parser.description = "Every run saves where it is and ends; the next launch continues it."
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask them to stop, and print which they are."""
+    """Ask the runs to stop, and print their names."""
     from lit_resnet.launch.cancel import cancel
 
     stopping = cancel(options.asked(args), args.cells)

@@ -10,10 +10,10 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     parser.description = (
-        "Top-1 and top-5 error (Sec. 3.4). What is averaged, over crops, positions, scales and models, is the scores "
-        "after softmax. They are kept with the run: asked again, or in an ensemble, they cost nothing."
+        "Top-1 and top-5 error (Sec. 3.4) of scores after softmax, averaged over crops, positions, scales and models. "
+        "A run folder keeps the scores of its model: they are not computed again, for an ensemble either."
     )
     options.form(parser)
     parser.add_argument(
@@ -31,9 +31,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ensemble", action="store_true", help="also the mean of the models' scores")
     parser.add_argument(
-        "--weights", type=float, nargs="+", metavar="W", help="weight of each model in the ensemble (default: alike)"
+        "--weights", type=float, nargs="+", metavar="W", help="weight of each model in the ensemble (default: equal)"
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where the images are, if not where the config says")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the images are (default: where the config says)"
+    )
     parser.add_argument(
         "--batch-size", type=int, metavar="N", default=64, help="crops at a time (default: %(default)s)"
     )
@@ -41,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge the models."""
+    """Judge the models, and print their errors."""
     from lit_resnet.listing import show
     from lit_resnet.verbs.terminal import spinner
 

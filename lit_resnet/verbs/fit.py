@@ -1,8 +1,8 @@
-"""`lit-resnet fit`, `validate` and `test`: one run. Their options are those of LightningCLI."""
+"""`lit-resnet fit`, `validate` and `test`: train or evaluate one run. Their options are those of LightningCLI."""
 
 
 def run(verb: str, words: list[str]) -> int:
-    """Do one of them, with the words that follow it."""
+    """Do one of the three; `words` are what follows it on the command line."""
     from lit_resnet.grid.grid import find, shipped
     from lit_resnet.verbs.terminal import spinner
 

@@ -1,4 +1,4 @@
-"""`lit-resnet launch`: what is missing of a grid is run, here or on a cluster, and then reported."""
+"""`lit-resnet launch`: run what is missing of a grid, here or on a cluster, then write the report."""
 
 import argparse
 import sys
@@ -9,16 +9,16 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options, and those of every launcher."""
+    """Add its options, and those of every launcher, to a parser."""
     options.of_grid(parser)
     options.cells(parser)
-    parser.add_argument("--on", choices=tuple(LAUNCHERS), default=LOCAL, help=f"what launches (default: {LOCAL})")
+    parser.add_argument("--on", choices=tuple(LAUNCHERS), default=LOCAL, help=f"where to run (default: {LOCAL})")
     own = {name: launcher(name).options(parser.add_argument_group(f"--on {name}")) for name in LAUNCHERS}
     parser.set_defaults(own=own)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Launch, and report what is finished once the runs have ended; 130 where a signal stopped them."""
+    """Launch, and once the runs have ended write the report of the finished ones; 130 where a signal stopped them."""
     from lit_resnet.tracking.beside import mirrored
     from lit_resnet.verbs.report import show
 

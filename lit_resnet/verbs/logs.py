@@ -13,16 +13,16 @@ LOOK_SECONDS = 0.5  # between two looks at the files
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.of_grid(parser)
     options.cells(parser, "+", "")
     parser.add_argument("--lines", type=int, metavar="N", help="only the last N lines of each run (default: all)")
-    parser.add_argument("--follow", action="store_true", help="stay, and print what comes, until the runs have ended")
+    parser.add_argument("--follow", action="store_true", help="keep printing new lines until the runs have ended")
     parser.description = "Prints the log.txt of run folders; of several runs each line begins with the run."
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the logs."""
+    """Print the logs once, or with --follow until all runs have ended."""
     from lit_resnet.files import clock
     from lit_resnet.grid import status
     from lit_resnet.launch.watch import ENDED

@@ -8,13 +8,13 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.form(parser)
     parser.add_argument("--to", type=Path, metavar="DIR", help="also write Table 1 and Fig. 3 of these nets there")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print them."""
+    """Print the nets; with --to, write Table 1 and Fig. 3 as well."""
     from lit_resnet.listing import show
     from lit_resnet.verbs.terminal import spinner
 

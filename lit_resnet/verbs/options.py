@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they say together."""
+"""Options that several verbs share, and the grid and root that they give."""
 
 import argparse
 import re
@@ -16,14 +16,14 @@ MOST_SEEDS = 1000  # of a range
 
 
 def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    """GRID, --root, --set and --seeds: see `asked`."""
+    """Add GRID, --root, --set and --seeds, which `asked` reads."""
     if optional:
         parser.add_argument(
             "grid", metavar="GRID", nargs="?", help="path or shipped name (default: every run below --root)"
         )
     else:
         parser.add_argument("grid", metavar="GRID", help="path or shipped name")
-    parser.add_argument("--root", type=Path, default=Path("runs"), help="where run folders live (default: runs)")
+    parser.add_argument("--root", type=Path, default=Path("runs"), help="where the run folders are (default: runs)")
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -41,7 +41,7 @@ def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
 
 
 def cells(parser: argparse.ArgumentParser, nargs: str = "*", default: str = " (default: all)") -> None:
-    """CELL..., after GRID."""
+    """Add CELL..., to follow GRID; `default` is what the help says of none."""
     parser.add_argument(
         "cells",
         metavar="CELL",
@@ -51,12 +51,12 @@ def cells(parser: argparse.ArgumentParser, nargs: str = "*", default: str = " (d
 
 
 def form(parser: argparse.ArgumentParser, *more: str) -> None:
-    """--format."""
+    """Add --format; `more` are formats of this verb alone."""
     parser.add_argument("--format", choices=(*FORMATS, *more), default="table", help="how to print it (default: table)")
 
 
 def asked(args: argparse.Namespace) -> "Asked":
-    """The grid that the options of `of_grid` mean.
+    """The grid that the options of `of_grid` ask for.
 
     Raises:
         InputError: The root is a file, or a seed is no number.
@@ -67,10 +67,10 @@ def asked(args: argparse.Namespace) -> "Asked":
 
 
 def _seeds(words: list[str]) -> Iterator[int]:
-    """The numbers that words such as `3` and `0-4` mean.
+    """The seeds that words such as `3` and `0-4` stand for.
 
     Raises:
-        InputError: One means none.
+        InputError: A word is no number and no range, or a range of more than `MOST_SEEDS`.
     """
     for word in words:
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", word, re.ASCII)
@@ -81,7 +81,7 @@ def _seeds(words: list[str]) -> Iterator[int]:
 
 
 def root(args: argparse.Namespace) -> Path:
-    """Where run folders live.
+    """Where the run folders are.
 
     Raises:
         InputError: It is a file.

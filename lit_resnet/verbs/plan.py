@@ -1,4 +1,4 @@
-"""`lit-resnet plan`: what a grid would run, what of it is done, and what the rest costs."""
+"""`lit-resnet plan`: the runs of a grid, which of them are done, and what the others cost."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.of_grid(parser)
     options.cells(parser)
     options.form(parser, "commands")
@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the cells, and print a row or a command for each."""
-    from lit_resnet.listing import duration
+    from lit_resnet.listing import duration, numbered
     from lit_resnet.verbs.terminal import MOST_LINES, show_some, spinner
 
     asked = options.asked(args)
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title, plan.EXPENDABLE)
     missing = [row for row in rows if row["state"] != "done"]
     print(
-        f"{len(rows)} runs, {len(rows) - len(missing)} done; to do: "
+        f"{numbered(len(rows), 'run')}, {len(rows) - len(missing)} done; to do: "
         f"{sum(row['training_macs'] for row in missing) / 1e15:,.3g} PFLOPs (multiply-adds, forward and backward), "
         f"about {duration(sum(row['seconds'] for row in missing))} of one GPU here, or of one core where there is none",
         file=sys.stderr,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.of_grid(parser)
     options.form(parser)
     parser.add_argument(

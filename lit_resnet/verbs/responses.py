@@ -6,13 +6,13 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.form(parser)
     parser.add_argument("folder", metavar="RUN", help="a run folder")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print them."""
+    """Measure and print the responses."""
     from lit_resnet.listing import show
     from lit_resnet.verbs.terminal import spinner
 

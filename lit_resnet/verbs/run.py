@@ -1,4 +1,4 @@
-"""`lit-resnet run`: one run of a grid in the foreground, for any scheduler; Slurm's jobs start it, too."""
+"""`lit-resnet run`: one run of a grid in the foreground, for any scheduler; the jobs of a Slurm launch use it, too."""
 
 import argparse
 
@@ -7,32 +7,33 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.of_grid(parser)
     options.cells(parser, "+", "")
     parser.add_argument(
-        "--runs-per-gpu", type=int, metavar="N", default=1, help="so many of the runs side by side (default: 1)"
+        "--runs-per-gpu", type=int, metavar="N", default=1, help="how many runs share a GPU at a time (default: 1)"
     )
     parser.add_argument(
         "--as-queued",
         action="store_true",
-        help="for the jobs of a launch: train what stood in the grid when it queued these run folders, and leave alone "
-        "what was cancelled or has failed since",
+        help="for the jobs of a launch: train the cells as they were when it queued these run folders, except those "
+        "that were cancelled or have failed since",
     )
     parser.description = (
         "Trains one run, or a few, from where it stopped if it has begun; tells W&B; and writes the report if it was "
-        "the last. It prints to the log in its run folder. A run has SLURM_CPUS_PER_TASK or OMP_NUM_THREADS threads, "
-        "or one. Under srun with several tasks (SLURM_NTASKS) each is one of the processes that train one run."
+        "the last of the grid. A run prints to the log in its run folder. It has SLURM_CPUS_PER_TASK or "
+        "OMP_NUM_THREADS threads, or one. Under srun with several tasks (SLURM_NTASKS), each is one of the processes "
+        "of one run."
     )
     parser.epilog = (
         "Exit codes: 0 done (or cancelled: nothing is left to do), 1 failed for good, 2 the input was wrong, 75 saved "
-        "after SIGUSR1, Slurm's warning: give it another turn, 143 saved after SIGTERM, 130 after Ctrl-C. After any "
-        "other the process died: the same command continues from the last checkpoint."
+        "after SIGUSR1, Slurm's warning: start it again, 143 saved after SIGTERM, 130 after Ctrl-C. At any other code "
+        "the process died: the same command continues from the last checkpoint."
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train the runs."""
+    """Train the runs; the exit code is one of those in the epilog."""
     from lit_resnet import report
     from lit_resnet.launch.job import Job
     from lit_resnet.tracking.beside import mirrored

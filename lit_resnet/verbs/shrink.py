@@ -5,10 +5,14 @@ from pathlib import Path
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder with train/ and val/ in it")
-    parser.add_argument("target", type=Path, metavar="TARGET", help="where the copy goes; what is there is kept")
-    parser.add_argument("--short-side", type=int, metavar="N", default=480, help="pixels (default: %(default)s)")
+    parser.add_argument(
+        "target", type=Path, metavar="TARGET", help="where to write the copy; files that are there are kept"
+    )
+    parser.add_argument(
+        "--short-side", type=int, metavar="N", default=480, help="of the images, in pixels (default: %(default)s)"
+    )
     parser.add_argument(
         "--quality", type=int, metavar="Q", default=90, help="of the JPEGs, 1 to 95 (default: %(default)s)"
     )
@@ -16,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the copy."""
+    """Make the copy, or what is missing of it."""
     from lit_resnet.data.shrink import shrink
 
     shrink(args.source, args.target, args.short_side, args.quality, args.jobs)

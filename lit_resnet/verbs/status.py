@@ -7,15 +7,15 @@ from lit_resnet.verbs import options
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     options.of_grid(parser, optional=True)
     options.cells(parser)
     options.form(parser)
-    parser.add_argument("--watch", action="store_true", help="stay, and show it anew every second")
+    parser.add_argument("--watch", action="store_true", help="keep showing them, updated every second")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show them once, or until all have ended."""
+    """Show the runs once, or with --watch until all have ended."""
     from lit_resnet.grid import status
     from lit_resnet.launch.watch import look, watch
     from lit_resnet.verbs.terminal import MOST_LINES, show_some

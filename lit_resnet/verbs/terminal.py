@@ -1,4 +1,4 @@
-"""What several verbs show to people: that something takes a while, and the first of very many rows."""
+"""Output of several verbs to a terminal: a spinner, and a part of a very long table."""
 
 import sys
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ MOST_LINES = 100  # of a table that a person reads
 
 
 def spinner(text: str) -> Status:
-    """On stderr while something takes a while."""
+    """A spinner beside a text, on stderr, for the length of a `with` block."""
     return Console(stderr=True).status(text)
 
 
 def show_some(
     rows: list[Row], some: list[Row], columns: Columns, form: Format, title: str, expendable: Sequence[str]
 ) -> None:
-    """All rows for programs; for people, of very many only some."""
+    """Print all rows in the formats for programs, but only `some` of them as a table."""
     show(some if form == "table" else rows, columns, form, title, expendable)
     if form == "table" and len(some) < len(rows):
         print(f"{len(some)} of {len(rows)} runs are shown; all of them: --format csv", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`lit-resnet wandb sync` and `wandb report`: what Weights & Biases is told beside the launches."""
+"""`lit-resnet wandb sync` and `wandb report`: uploads to Weights & Biases that are no part of a launch."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its options."""
+    """Add its options to a parser."""
     parser.add_argument("what", metavar="WHAT", choices=("sync", "report"), help="sync or report")
     options.of_grid(parser)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -24,7 +24,7 @@ report  make a W&B report of a grid, or make it again: a section for each table 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what is said."""
+    """Upload the runs, or make the report."""
     return {"sync": _sync, "report": _report}[args.what](options.asked(args))
 
 

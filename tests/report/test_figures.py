@@ -1,5 +1,6 @@
 """The figures: what is drawn, how it looks, and that it is legible."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -125,6 +126,15 @@ def test_a_net_that_did_not_train_leaves_the_others_legible(lab):
     assert heights[2] - heights[1] > 0.2
     assert "logarithmic" in drawing.caption
     assert "logarithmic" in plain.get_ylabel()
+
+
+def test_a_net_of_unknown_depth_is_grey_and_has_its_name(lab):
+    run = lab.finish("mine", net="mine")
+    summary = json.loads(run.summary_file.read_text())
+    del summary["net_config"]["depth"]
+    run.summary_file.write_text(json.dumps(summary))
+    (ax,) = draw(lab, lab.grid(["mine"], report=ALL))["fig6"].figure.axes
+    assert to_rgb(line_to(ax, "mine").get_color()) == to_rgb(style.UNKNOWN)
 
 
 @pytest.mark.parametrize(("last", "top"), [(13.0, 20), (5.5, 10), (3.0, 5), (30.0, 60), (90.0, 100)])

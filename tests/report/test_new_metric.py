@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from lab import QUALITY, TOY
@@ -15,6 +16,7 @@ from lit_resnet.grid.asked import Asked
 from lit_resnet.metrics import IMAGES_PER_SECOND, LR, TEST_ERROR, VAL_ERROR
 from lit_resnet.report import runs, write
 from lit_resnet.report.page.odd import odd, rule
+from lit_resnet.task import TASKS
 
 SEEDS = list(range(5))
 
@@ -84,7 +86,16 @@ def test_best_is_the_most_and_odd_is_the_least(lab, grid):
     assert words[1] == "ended 0.699 below its best"
     assert words[3] == "0.301 below the median of the other seeds"
     assert "0.5 below the highest in its own curve" in rule(QUALITY)
+    assert "than 1 point, and" in rule(TEST_ERROR)
     assert "5 points above the lowest in its own curve" in rule(TEST_ERROR)
+
+
+def test_a_run_without_a_value_of_the_headline_is_not_odd(lab, grid, monkeypatch):
+    quality = replace(QUALITY, optional=True)
+    monkeypatch.setitem(TASKS, TOY.name, replace(TOY, metrics=(LR, quality), headline=quality))
+    file = lab.run("small", 0, "toys").summary_file
+    file.write_text(json.dumps(json.loads(file.read_text()) | {quality.name: None}))
+    assert odd(runs.read(Asked(grid, root=lab.root)))[:5] == [""] * 5
 
 
 def test_a_run_of_another_task_is_refused(lab, grid):

@@ -1,4 +1,4 @@
-"""The paper's sentences, looked for in the runs of a grid."""
+"""The paper's sentences, checked against the runs of a grid."""
 
 import csv
 import io
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 TITLE = "What the paper says, and what these runs say"
 NOTE = (
-    "Compared are nets that were trained alike. A sentence holds if all its comparisons do: over seeds, by one-sided "
-    f"Welch t-tests at {100 * compare.LEVEL:g} %. It does not hold if one of them is found the other way round, at "
-    f"{100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs have to say. With one run each the "
-    "numbers decide, untested."
+    "Only nets that were trained alike are compared. A sentence holds if each of its comparisons passes a one-sided "
+    f"Welch t-test over seeds at {100 * compare.LEVEL:g} %. It does not hold if the tests find one of them the other "
+    f"way round, at {100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs are needed. Nets of one run "
+    "each are compared without a test."
 )
 COLOURS: dict[Verdict, str] = {"holds": "green", "does not hold": "red", "not enough runs": "yellow"}
 
@@ -60,7 +60,7 @@ class Claims:
 
     @property
     def note(self) -> str:
-        """How the verdicts come about, and what the words of these sentences mean."""
+        """How verdicts are reached, and what words such as `comparable` mean in these sentences."""
         printed = paper.load()["claims"]
         families = {printed[claim.name].get("family") for claim in self.found} - {None}
         return " ".join([NOTE, *(sentences.NOTES[family] for family in sorted(families))])
@@ -70,7 +70,7 @@ class Claims:
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(map(asdict, self.found))
+        writer.writerows(asdict(claim) for claim in self.found)
         return text.getvalue()
 
     def markdown(self) -> str:

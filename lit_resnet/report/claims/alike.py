@@ -1,4 +1,4 @@
-"""Like with like: the nets of a grid, finished or not, in groups that were trained alike."""
+"""The nets of a grid, finished or not, in groups that were trained alike."""
 
 import re
 from collections import Counter, defaultdict
@@ -9,16 +9,16 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.grid import value_at
-from lit_resnet.report.runs import Cell, GridRuns, Run
+from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.sameness import setting
 
-KIND = ("family", "depth", "shortcut", "block")  # what of a net's config the sentences are about
+KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
 
 @dataclass(frozen=True)
 class Net:
-    """A cell of the grid as the paper's sentences see it.
+    """The net of a cell, with what the paper's sentences distinguish.
 
     Args:
         name: `plain-56`; its cell's name where the grid has several such nets, or where none of its runs is finished.
@@ -36,7 +36,7 @@ class Net:
     shortcut: str
     block: str
     warm: bool
-    runs: tuple[Run, ...]
+    runs: tuple[FinishedRun, ...]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ class Group:
         return sorted({net.shortcut for net in self.nets} - {"none"})
 
     def by_depth(self, shortcut: str, block: str = "paper") -> list[Net]:
-        """Its nets of that kind from shallow to deep; of one with and one without warm-up, the paper's way."""
+        """Its nets of that kind from shallow to deep, one a depth.
+
+        Of one with warm-up and one without, it is the one that is trained as in the paper.
+        """
         kind = [net for net in self.nets if (net.shortcut, net.block) == (shortcut, block)]
         kind.sort(key=lambda net: (net.depth, net.warm != (net.depth >= WARMED_UP), not net.runs))
         return [next(twins) for _, twins in groupby(kind, key=lambda net: net.depth)]
@@ -73,8 +76,8 @@ class Group:
 def groups(runs: GridRuns) -> list[Group]:
     """The grid's plain and residual nets in groups, in its order. An unfinished one is in every group it may belong to.
 
-    Finished runs say themselves what they trained, and by which setting. Of an unfinished cell the grid's config says
-    it: it may belong to the groups of those finished cells whose config in the grid differs in the net's kind alone.
+    The net and the setting of a finished cell are those that its runs recorded. For an unfinished cell they are read
+    from the grid: it may belong to the groups of all finished cells whose config there differs in the net's kind alone.
 
     Raises:
         InputError: The grid gives a net a depth that is no whole number.
@@ -84,8 +87,8 @@ def groups(runs: GridRuns) -> list[Group]:
     unsaid = _unsaid(configs, finished)
     labels = {name: finished[name].summary.net if name in finished else name for name in configs}
     trained: dict[str, list[Net]] = defaultdict(list)  # by the setting that the runs recorded
-    waiting: dict[str, list[Net]] = defaultdict(list)  # by the setting that the grid says
-    recorded: dict[str, list[str]] = defaultdict(list)  # by the setting that the grid says: those of finished cells
+    waiting: dict[str, list[Net]] = defaultdict(list)  # by the setting in the grid
+    recorded: dict[str, list[str]] = defaultdict(list)  # by the setting in the grid: what finished cells recorded
     for name, config in configs.items():
         label = name if Counter(labels.values())[labels[name]] > 1 else labels[name]
         if name in finished and (net := _trained(label, finished[name])):
@@ -100,32 +103,33 @@ def groups(runs: GridRuns) -> list[Group]:
 
 
 def _said(config: dict[str, Any], net: Net) -> str:
-    """The setting of a cell as the grid says it, and whether or not it says the net's family."""
+    """The setting of a cell in the grid, with the net's family, which the grid may leave out."""
     said = {**_mapping(value_at(config, "model.net")), "family": net.family}
     return setting({**config, "model": {**_mapping(config.get("model")), "net": said}})
 
 
-def _trained(label: str, cell: Cell) -> Net | None:
+def _trained(label: str, cell: FinishedCell) -> Net | None:
     """The net of a finished cell; None where it is no plain or residual net."""
     kind = {"block": "paper", **cell.summary.net_config}
     if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
         return None
-    return Net(label, *(kind[key] for key in KIND), cell.summary.warmup_lr is not None, cell.runs)
+    warm = cell.summary.warmup_lr is not None
+    return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=cell.runs)
 
 
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
-    """The net of a cell without a finished run, as the grid says it; None where it is no plain or residual net."""
+    """The net of a cell without a finished run, from the grid; None where it is no plain or residual net."""
     kind = {**unsaid, **_mapping(value_at(config, "model.net"))}
     if "depth" in kind and type(kind["depth"]) is not int:
         raise InputError(f"{where}: model.net.depth is {kind['depth']!r}: write a whole number")
     if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
         return None
     warm = value_at(config, "model.rate.warmup_lr") is not None
-    return Net(label, *(kind[key] for key in KIND), warm, ())
+    return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=())
 
 
-def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, Cell]) -> dict[str, Any]:
-    """What the net is where a cell does not say it: as in a finished run whose cell did not say it either."""
+def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, FinishedCell]) -> dict[str, Any]:
+    """The net's values of keys that a cell leaves out: those of finished runs whose cells left them out, too."""
     found = {}
     for name, cell in finished.items():
         silent = [key for key in KIND if value_at(configs[name], f"model.net.{key}") is None]

@@ -1,4 +1,4 @@
-"""Does a number of one net lie below that of another? One-sided t-tests over seeds, and what several say together."""
+"""Is a number of one net below that of another? One-sided t-tests over seeds, and the verdict of several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class Pair:
 
 
 def verdict(pairs: Sequence[Pair]) -> Verdict:
-    """What the pairs of one claim say together.
+    """The verdict on a claim, from all its pairs.
 
     It holds if every pair does at 5 %. That needs no correction for the number of pairs: a false conjunction has at
     least one false pair, and that pair passes its test in at most 5 % of cases (intersection-union test). It does not

@@ -10,7 +10,7 @@ from statistics import fmean
 from lit_resnet.metrics import TEST_ERROR, TOP1_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.claims.alike import Net
 from lit_resnet.report.claims.compare import Sample
-from lit_resnet.report.runs import Run
+from lit_resnet.report.runs import FinishedRun
 from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 
 FLOAT_ORDERS = 83.0  # from the smallest to the largest 32-bit float
@@ -26,7 +26,7 @@ class Measure:
 
     label: str
     digits: int
-    read: Callable[[Run], float | None]
+    read: Callable[[FinishedRun], float | None]
 
     def known(self, net: Net) -> bool:
         """Whether all finished runs of a net have measured it."""
@@ -40,35 +40,37 @@ class Measure:
 
 def _final(metric: Metric, label: str = "") -> Measure:
     """The last value of an error, in percent."""
-    return Measure(label or metric.head, metric.digits, lambda run: _number(run.value(metric), run))
+
+    def read(run: FinishedRun) -> float | None:
+        error = run.value(metric)
+        return None if error is None else _number(error, run)
+
+    return Measure(label or metric.head, metric.digits, read)
 
 
-def _number(error: float | None, run: Run) -> float | None:
-    """A run that diverged and has no number guesses."""
-    if error is None or math.isfinite(error):
-        return error
-    return 100 * (1 - 1 / run.summary.net_config.get("num_classes", 10))
+def _number(error: float, run: FinishedRun) -> float:
+    """The error in percent; that of guessing where it is no number, as in a run that diverged."""
+    return error if math.isfinite(error) else 100 * (1 - 1 / run.summary.net_config.get("num_classes", 10))
 
 
-def _ten_crop(run: Run) -> float | None:
+def _ten_crop(run: FinishedRun) -> float | None:
     return run.evaluations.get("ten-crop", {}).get(TOP1_ERROR.name)
 
 
-def _train_error_of_quarter(quarter: int, run: Run) -> float | None:
+def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
     """Mean over the logged windows of that quarter of the training, from 1 to 4."""
     end = quarter * run.summary.steps / 4
     start = end - run.summary.steps / 4
-    window = [row.get(TRAIN_ERROR.name) for row in run.metrics if start < row["step"] <= end]
-    logged = [_number(error, run) for error in window if error is not None]
+    logged = [_number(error, run) for step, error in run.logged(TRAIN_ERROR) if start < step <= end]
     return fmean(logged) if logged else None
 
 
-def _response(run: Run) -> float | None:
+def _response(run: FinishedRun) -> float | None:
     responses = [row["std"] for row in RESPONSES.read(run.folder.path)]
     return fmean(responses) if responses and all(map(math.isfinite, responses)) else None
 
 
-def _iterations(column: str, run: Run) -> list[list[float]]:
+def _iterations(column: str, run: FinishedRun) -> list[list[float]]:
     """A signal of all layers, for each sampled iteration."""
     iterations: dict[int, list[float]] = defaultdict(list)
     for row in SIGNALS.read(run.folder.path):
@@ -76,12 +78,12 @@ def _iterations(column: str, run: Run) -> list[list[float]]:
     return list(iterations.values())
 
 
-def _least_variance(run: Run) -> float | None:
+def _least_variance(run: FinishedRun) -> float | None:
     variances = [variance for layers in _iterations("variance", run) for variance in layers]
     return min((variance if math.isfinite(variance) else 0.0 for variance in variances), default=None)
 
 
-def _gradients_apart(run: Run) -> float | None:
+def _gradients_apart(run: FinishedRun) -> float | None:
     """Orders of magnitude between the layers, at the sampled iteration where they are farthest apart."""
     return max(map(_orders, _iterations("gradient", run)), default=None)
 

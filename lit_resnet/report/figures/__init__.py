@@ -8,7 +8,7 @@ from lit_resnet.grid import exhibits
 from lit_resnet.grid.exhibits import FigureEntry
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawing
-from lit_resnet.report.runs import FinishedCell, GridRuns, Run
+from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 
 
 def draw(runs: GridRuns) -> list[Drawing]:
@@ -20,7 +20,7 @@ def draw(runs: GridRuns) -> list[Drawing]:
     return [_draw(exhibits.FIGURES[name], runs.cells) for name in runs.grid.figures]
 
 
-def of_run(run: Run) -> list[Drawing]:
+def of_run(run: FinishedRun) -> list[Drawing]:
     """Draw, from one finished run alone, the figures that W&B shows as an image of each run; those it has data for.
 
     Raises:

@@ -35,8 +35,7 @@ def curves_of(cell: FinishedCell) -> Curves:
     Raises:
         InputError: A metrics.csv is damaged.
     """
-    metrics = [run.metrics for run in cell.runs]
-    return Curves(cell, *(_curve(metrics, metric) for metric in (TRAIN_ERROR, TEST_ERROR)))
+    return Curves(cell, _curve(cell, TRAIN_ERROR), _curve(cell, TEST_ERROR))
 
 
 def archive(runs: GridRuns) -> bytes:
@@ -56,9 +55,8 @@ def archive(runs: GridRuns) -> bytes:
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
 
-def _curve(metrics: list[list[dict[str, float | None]]], metric: Metric) -> Curve | None:
-    name = metric.name
-    seeds = [{row["step"]: row[name] for row in rows if row.get(name) is not None} for rows in metrics]
+def _curve(cell: FinishedCell, metric: Metric) -> Curve | None:
+    seeds = [dict(run.logged(metric)) for run in cell.runs]
     steps = sorted(set.intersection(*map(set, seeds)))  # a mean over other seeds at each step would jump
     if not steps:
         return None

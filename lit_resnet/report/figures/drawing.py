@@ -32,7 +32,8 @@ class Drawing:
 
 
 def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
-    """The drawn figure as the content of a file; the same runs always give the same bytes."""
+    """The figure of a drawing that has one, as the content of a file; the same runs always give the same bytes."""
+    assert drawing.figure is not None
     content = BytesIO()
     with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
         nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]
@@ -59,7 +60,7 @@ def labels_of(cells: list[FinishedCell], by_depth: bool = False) -> list[tuple[s
     depths = [f"{cell.depth}-layer" for cell in cells]
     nets = [cell.summary.net for cell in cells]
     names = [cell.name for cell in cells]
-    candidates = [depths, nets, names] if by_depth else [nets, names]
+    candidates = [depths, nets, names] if by_depth and all(cell.depth for cell in cells) else [nets, names]
     labels = next(labels for labels in candidates if len(set(labels)) == len(cells))
     kinds = [(cell.depth, cell.plain) for cell in cells]
     markers = [style.MARKERS[kinds[:i].count(kind) % len(style.MARKERS)] for i, kind in enumerate(kinds)]

@@ -76,7 +76,7 @@ def words(layer: "Layer") -> str:
 
 
 def _rows(nets: Collection["Anatomy"]) -> dict[Map, int]:
-    """The row at which maps of each size begin, with room for the net that has most of them; the image is in row 0."""
+    """The row at which maps of each size begin, in all nets; the image is in row 0."""
     counts = [Counter(layer.map for layer in net.layers) for net in nets]
     sizes = sorted(set().union(*counts), reverse=True)
     heights = [max(count[size] for count in counts) for size in sizes]

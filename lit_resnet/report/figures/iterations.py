@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -52,9 +53,9 @@ def fig6(cells: Sequence[FinishedCell]) -> Drawn:
         return None, "No finished run left a curve."
     scale = _from_zero(drawn)
     residual = [c for c in drawn if c.cell.residual]
-    huge = {c.cell.depth for c in residual if c.cell.depth >= 1000}
+    huge = {depth for c in residual if (depth := c.cell.depth or 0) >= 1000}
     beside = [c for c in residual if huge and c.cell.depth in {110, *huge}]
-    depths = sorted({c.cell.depth for c in beside})
+    depths = sorted({c.cell.depth or 0 for c in beside})
     panels = {
         "plain nets": [c for c in drawn if c.cell.plain],
         "residual nets": [c for c in residual if c.cell.depth not in huge],
@@ -137,7 +138,7 @@ class _Scale:
 
 def _from_zero(curves: list[Curves]) -> _Scale:
     """The scale of Fig. 6. The paper draws 0 to 20 % and leaves a net above it out; here the axis has room for it."""
-    ends = [(c.test or c.train).mean[-1] for c in curves]
+    ends = [curve.mean[-1] for c in curves if (curve := c.test or c.train)]
     logarithmic = max(ends) > 5 * max(min(ends), 1.0)
     fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not logarithmic)
     return _Scale(_last_step(curves), next(fitting, 100), logarithmic=logarithmic)
@@ -191,12 +192,13 @@ def _line(ax: "Axes", curve: Curve | None, cell: FinishedCell, marker: str, kind
 
 def _label_ends(ax: "Axes") -> None:
     """Write the name of each labelled line at its right end, as the paper does, without overlaps."""
-    lines = [line for line in ax.get_lines() if line.get_label() and not line.get_label().startswith("_")]
+    lines = [(label, line) for line in ax.get_lines() if (label := str(line.get_label())) and label[0] != "_"]
     to_axes = ax.transData + ax.transAxes.inverted()
-    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
-    for line, (x, y), place in zip(lines, ends, style.keep_apart([y for _, y in ends], 0.075, 0.02, 0.98), strict=True):
+    ends = [to_axes.transform(np.asarray(line.get_xydata())[-1]) for _, line in lines]
+    places = style.keep_apart([y for _, y in ends], 0.075, 0.02, 0.98)
+    for (label, line), (x, y), place in zip(lines, ends, places, strict=True):
         ax.annotate(
-            line.get_label(),
+            label,
             xy=(x, y),
             xytext=(1.05, place),
             xycoords="axes fraction",

@@ -31,7 +31,7 @@ def html(
     """The page's text. It loads no other file: the figures, and the tables to download, are in it.
 
     Args:
-        command: The command line that makes all of it again.
+        command: The command line that trains the runs and writes this page again.
         runs: The grid's runs.
         checked: The paper's sentences and what the runs say of them.
         tables: The tables in their order, by the names of their files; `table`, of all nets, is among them.
@@ -48,7 +48,7 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # `tojson` escapes what would end the script. NaN is refused: it is no JSON, and a browser would take none of it.
+    # `tojson` escapes what would end the script. NaN is refused: it is not JSON, and a browser would reject the whole.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("page.html.j2").render(
         runs=runs,

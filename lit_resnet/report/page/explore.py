@@ -1,4 +1,4 @@
-"""The runs as the page lists them: a column for all that one may sort or choose them by."""
+"""The list of runs on the page: a column for each value that runs can be sorted or chosen by."""
 
 import json
 import math
@@ -9,14 +9,13 @@ from typing import Any
 
 from lit_resnet.grid.grid import value_at
 from lit_resnet.listing import count, duration
-from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR, Metric
+from lit_resnet.metrics import JUDGED, Metric
 from lit_resnet.report.figures import style
 from lit_resnet.report.page.thinned import Thinned
-from lit_resnet.report.runs import GridRuns, Run, is_plain
+from lit_resnet.report.runs import FinishedRun, GridRuns, Run, is_plain
 from lit_resnet.report.tables.table import NONE
 
 LONGEST = 300  # letters of a note: an error may hold a whole log
-UNKNOWN = "#777777"  # colour of a curve whose net's depth is not known
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Column:
     Args:
         name: Its head.
         values: One per run, for sorting: a number or a word; None where there is none.
-        texts: The same for people.
+        texts: The values as the list shows them.
         word: Whether it holds words, which are aligned to the left.
         chosen: Whether the page offers to choose runs by it.
     """
@@ -45,7 +44,7 @@ class Column:
 
 
 def columns(runs: GridRuns, oddities: list[str]) -> list[Column]:
-    """The columns, in the order of the page; `oddities` say what is odd about each run.
+    """The columns, in the order of the page; `oddities` has for each run what is odd about it.
 
     Raises:
         InputError: A metrics.csv or an evaluation.json is damaged.
@@ -91,7 +90,7 @@ def data(runs: GridRuns, oddities: list[str], listed: list[Column], thinned: Thi
 
 
 def _axes(runs: GridRuns) -> list[Column]:
-    """The config keys in which its cells do differ."""
+    """A column for each config key in which the cells differ."""
     configs = _configs(runs)
     found = []
     for name, key in runs.grid.axes.items():
@@ -104,7 +103,7 @@ def _axes(runs: GridRuns) -> list[Column]:
 
 
 def _configs(runs: GridRuns) -> dict[str, dict[str, Any]]:
-    """By cells: all but the seed is the same for its runs."""
+    """The configs by cells, whose runs differ in the seed alone."""
     return {name: runs.grid.config(cell) for name, cell in {cell.name: cell for cell in runs.grid.cells}.items()}
 
 
@@ -127,10 +126,11 @@ def _summarised(runs: GridRuns, field: str) -> list[Any]:
 
 
 def _judged(runs: GridRuns) -> dict[Metric, list[float | None]]:
-    """The errors by ten crops or many scales, if there are."""
+    """The errors by the protocols of several views that some run was judged by."""
     found = {}
-    for protocol, error in product(("ten-crop", "multi-scale"), (TOP1_ERROR, TOP5_ERROR)):
-        judged = [run.evaluations.get(protocol, {}) if run.summary else {} for run in runs.runs]
+    protocols = [protocol for protocol in runs.grid.task.protocols if protocol != "center"]
+    for protocol, error in product(protocols, JUDGED):
+        judged = [run.evaluations.get(protocol, {}) if isinstance(run, FinishedRun) else {} for run in runs.runs]
         errors = [evaluation.get(error.name) for evaluation in judged]
         if any(value is not None for value in errors):
             found[replace(error, label=f"{protocol} {error.label.removesuffix(' error')}")] = errors
@@ -138,7 +138,7 @@ def _judged(runs: GridRuns) -> dict[Metric, list[float | None]]:
 
 
 def _note(run: Run, oddity: str) -> str:
-    """What is odd about it, why it failed, or how far it is."""
+    """What is odd about a run, why it failed, or how far it is."""
     said, far = " ".join(run.note.split()), f"{run.step:,} of {run.max_steps:,} iterations"
     if oddity:
         text = f"odd: {oddity}"
@@ -150,7 +150,7 @@ def _note(run: Run, oddity: str) -> str:
 
 
 def _looks(runs: GridRuns) -> list[dict[str, Any]]:
-    """Colour by depth, and dashes for plain nets, as in the figures."""
+    """How each run's curves are drawn: coloured by depth, and dashed for plain nets, as in the figures."""
     configs, nets = _configs(runs), {cell.name: cell.summary.net_config for cell in runs.cells}
     return [_look(nets.get(run.cell) or value_at(configs[run.cell], "model.net") or {}) for run in runs.runs]
 
@@ -159,8 +159,8 @@ def _look(net: dict[str, Any]) -> dict[str, Any]:
     from matplotlib.colors import to_hex
 
     depth = net.get("depth")
-    known = isinstance(depth, int) and depth > 0
-    return {"colour": to_hex(style.colour(depth)) if known else UNKNOWN, "plain": is_plain(net)}
+    known = depth if isinstance(depth, int) and depth > 0 else None
+    return {"colour": to_hex(style.colour(known)), "plain": is_plain(net)}
 
 
 def _words(name: str, values: list[str], *, chosen: bool = False) -> Column:

@@ -1,14 +1,13 @@
-"""Curves for the page: so few points that a page of many runs stays small."""
+"""Curves for the page, with so few points that a page of many runs stays small."""
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from lit_resnet.metrics import Metric
-from lit_resnet.report.runs import GridRuns
+from lit_resnet.report.runs import GridRuns, Run
 
 POINTS = 100_000  # of each metric on a page, or two for each run where that is more
-LONGEST = 2_000  # of a curve: a screen has no more places for them
+LONGEST = 2_000  # points of a curve: a screen is no wider in pixels
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,14 @@ class Thinned:
 
 
 def thin(runs: GridRuns, points: int = POINTS) -> Thinned:
-    """The curves of all runs, also of the unfinished, with about so many points of each metric at most.
+    """The curves of all runs, also of the unfinished, with about `points` points of each metric at most.
 
     Every run is thinned alike, so that seeds keep the same iterations and have a mean.
 
     Raises:
         InputError: A metrics.csv of a finished run is damaged.
     """
-    logged = [{metric: _logged(run.curve, metric) for metric in runs.final} for run in runs.runs]
+    logged = [{metric: _logged(run, metric) for metric in runs.final} for run in runs.runs]
     strides = {metric: _stride([len(run[metric]) for run in logged], points) for metric in runs.final}
     known: dict[tuple[int, ...], int] = {}
     curves = []
@@ -61,9 +60,8 @@ def _stride(lengths: list[int], points: int) -> int:
     return max(1, math.ceil(sum(lengths) / points), math.ceil(max(lengths) / LONGEST))
 
 
-def _logged(rows: list[dict[str, Any]], metric: Metric) -> list[tuple[int, int]]:
-    found = [(row["step"], row[metric.name]) for row in rows if row[metric.name] is not None]
-    return [(step, round(value * 10**metric.digits)) for step, value in found if math.isfinite(value)]
+def _logged(run: Run, metric: Metric) -> list[tuple[int, int]]:
+    return [(step, round(value * 10**metric.digits)) for step, value in run.logged(metric) if math.isfinite(value)]
 
 
 def _every(rows: list[tuple[int, int]], stride: int) -> list[tuple[int, int]]:

@@ -1,14 +1,15 @@
-"""The table of a grid: a row for each cell that has finished runs; and the words that other tables share with it."""
+"""The table of a grid, a row for each cell that has finished runs; and text that other tables share with it."""
 
 from typing import Any
 
 from lit_resnet import paper
+from lit_resnet.listing import numbered
 from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.table import NONE, Table
 from lit_resnet.task import Task
 
-# From so many seeds on, the table says `best (mean±std)`, as Table 6 does for ResNet-110.
+# From so many seeds on, the table has `best (mean±std)`, as Table 6 has for ResNet-110.
 SEEDS_FOR_BEST = 5
 
 
@@ -96,8 +97,9 @@ def training(runs: GridRuns) -> str:
     counts = sorted({len(cell.runs) for cell in runs.cells})
     seeds = " to ".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]]))
     how = [
-        f"{seen(runs, 'data')}, {seen(runs, 'steps')} iterations of {seen(runs, 'batch_size')} images",
-        f"n = {seeds} seed{'s' if counts[-1] > 1 else ''} a net",
+        f"{seen(runs, 'data')}, {numbered(seen(runs, 'steps'), 'iteration')} of "
+        f"{numbered(seen(runs, 'batch_size'), 'image')}",
+        f"n = {numbered(seeds, 'seed')} a net",
         *filter(None, (seen(runs, "device"), seen(runs, "precision"), dates(runs))),
     ]
     return "; ".join(how)

@@ -7,7 +7,7 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.evaluation import Testing
 from lit_resnet.grid.grid import Ensemble
-from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR, Metric
+from lit_resnet.metrics import JUDGED, TOP1_ERROR, TOP5_ERROR, Metric
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.cells import seen, spread, spreads, training
 from lit_resnet.report.tables.table import NONE, Table
@@ -49,7 +49,7 @@ class PrintedNet:
         """Raw values, under the names of the CSV."""
         record = {"net": self.printed["net"], "cell": self.cell and self.cell.name, "protocol": self.protocol}
         record |= {"data": self.cell and self.cell.summary.data, "n": len(self.cell.runs) if self.cell else 0}
-        for error in (TOP1_ERROR, TOP5_ERROR):
+        for error in JUDGED:
             ours = self.ours(error)
             record |= {f"{error.name}_mean": ours and ours.mean, f"{error.name}_std": ours and ours.std}
             record[f"paper_{error.name}"] = self.printed.get(PRINTED[error])
@@ -80,7 +80,7 @@ def table4(runs: GridRuns) -> Table:
 
 
 def _by_net(name: str, runs: GridRuns) -> Table:
-    """A row for each net of the paper's table; the nets of other papers have the paper's numbers alone."""
+    """A row for each net of the paper's table; those of other papers have no number of ours."""
     rows = _rows(name, runs)
     header = ("net", TOP1_ERROR.head, _paper("top-1", runs), TOP5_ERROR.head, _paper("top-5", runs), "n")
     counts = [str(len(row.cell.runs)) if row.cell else NONE for row in rows]
@@ -92,7 +92,7 @@ def _by_net(name: str, runs: GridRuns) -> Table:
 
 
 def table5(runs: GridRuns) -> Table:
-    """Table 5: top-5 error of ensembles. The grid's first ensemble stands beside the paper's own, others below it."""
+    """Table 5: top-5 error of ensembles. The grid's first ensemble is beside the paper's own, others are below."""
     *others, own = paper.load()["table5"]["rows"]
     first, *more = runs.grid.ensembles
     pairs: list[tuple[dict[str, Any], Ensemble | None]] = [(row, None) for row in others]
@@ -101,16 +101,19 @@ def table5(runs: GridRuns) -> Table:
 
     lines, records, sentences, missing = [], [], [], []
     for row, ensemble in pairs:
-        errors = found.get(ensemble, {})
+        errors = found[ensemble] if ensemble else {}
         models = len(errors["runs"]) if errors else None
         ours = TOP5_ERROR.text(errors.get(TOP5_ERROR.name))
         lines.append((row["net"], str(models or NONE), ours, _printed(row, TOP5_ERROR)))
         records.append(
             {"net": row["net"], "ensemble": ensemble and ensemble.name, "protocol": ensemble and ensemble.protocol}
-            | {"models": models, **{key: errors.get(key) for key in ("data", "images", "top1_error", "top5_error")}}
-            | {"paper_top5_error": row.get("top5")}
+            | {
+                "models": models,
+                **{key: errors.get(key) for key in ("data", "images", *(error.name for error in JUDGED))},
+            }
+            | {f"paper_{TOP5_ERROR.name}": row.get(PRINTED[TOP5_ERROR])}
         )
-        if errors:
+        if ensemble and errors:
             how = f"scores averaged over {AVERAGED[ensemble.protocol]}, and over {', '.join(errors['runs'])}"
             sentences.append(f"{ensemble.name}: {how}")
         elif ensemble:
@@ -147,15 +150,14 @@ def _is(cell: FinishedCell, table: str, printed: dict[str, Any]) -> bool:
 def _table(
     name: str, runs: GridRuns, header: tuple[str, ...], lines: list[tuple[str, ...]], rows: list[PrintedNet]
 ) -> Table:
-    ours = [row for row in rows if row.cell]
+    ours = [(row.cell, row.printed) for row in rows if row.cell]
     sentences = [f"Scores averaged over {AVERAGED[PROTOCOLS[name]]}"]
-    if waiting := [run for row in ours for run in row.cell.runs if PROTOCOLS[name] not in run.evaluations]:
+    if waiting := [run for cell, _ in ours for run in cell.runs if PROTOCOLS[name] not in run.evaluations]:
         folders = shlex.join(str(run.folder.path) for run in waiting)
         sentences.append(f"Not judged so yet (–): lit-resnet evaluate {folders} --protocol {PROTOCOLS[name]}")
-    taken = {row.cell.name for row in ours}
-    twins = [
-        cell.name for cell in runs.cells if cell.name not in taken and any(_is(cell, name, row.printed) for row in ours)
-    ]
+    taken = {cell.name for cell, _ in ours}
+    others = [cell for cell in runs.cells if cell.name not in taken]
+    twins = [cell.name for cell in others if any(_is(cell, name, printed) for _, printed in ours)]
     if twins:
         sentences.append(f"Not shown, as the grid has these nets twice: {', '.join(twins)}")
     if any("data" in row.printed for row in rows):

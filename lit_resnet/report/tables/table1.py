@@ -16,7 +16,7 @@ Unit = tuple["Layer", ...]  # the layers of a residual block, or one layer outsi
 
 
 def table1(nets: Sequence["Anatomy"]) -> Table:
-    """A column for each net and rows for each size of the maps; below, the multiply-adds: ours and the paper's."""
+    """A column for each net, rows for each size of the maps, and two rows of multiply-adds: ours and the paper's."""
     stages = [_stages(net) for net in nets]
     names = _names(stages)
     lines = []
@@ -83,10 +83,11 @@ def _words(unit: Unit) -> str:
         }[layer.kind]
         for layer in unit
     ]
-    if len(unit) > 1:
+    first, *others = unit
+    if others:
         return "[" + ";\n".join(layers) + "]"
-    strided = unit[0].kind in ("conv", "max pool") and unit[0].stride > 1
-    return layers[0] + (f",\nstride {unit[0].stride}" if strided else "")
+    strided = first.kind in ("conv", "max pool") and first.stride > 1
+    return layers[0] + (f",\nstride {first.stride}" if strided else "")
 
 
 def _downsampling(stages: Sequence[dict[Map, list[Unit]]], names: dict[Map, str]) -> list[str]:
