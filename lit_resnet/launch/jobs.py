@@ -14,8 +14,8 @@ MOST_TASKS = 1000  # in an array, where the cluster names no limit
 
 
 def job_name(grid: str) -> str:
-    """The name by which squeue finds the jobs of a grid."""
-    return f"lit-resnet-{grid}"
+    """The name by which squeue finds the jobs of a grid; sbatch and squeue split theirs at spaces and commas."""
+    return re.sub(r"[^\w.+=-]", "_", f"lit-resnet-{grid}", flags=re.ASCII)
 
 
 def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:

@@ -302,8 +302,8 @@ def answer_of(target: Callable, *args: Any) -> Any:
         found = answer.recv()
     except EOFError:
         raise Failure(
-            f"the process that was to {target.__name__.replace('_', ' ')} died (too little memory, most often); it says "
-            "above why; mend that, and run the same command again"
+            f"the process that was to {target.__name__.replace('_', ' ')} died (too little memory, most often); "
+            "it says above why; mend that, and run the same command again"
         ) from None
     process.join()
     if isinstance(found, InputError):

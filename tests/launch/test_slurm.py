@@ -116,6 +116,10 @@ def test_a_dry_run_needs_no_cluster(tmp_path: Path, monkeypatch):
     assert "#SBATCH --array=0-0" in text
 
 
+def test_a_grid_with_a_space_in_its_name_has_one_word_for_its_jobs():
+    assert jobs.job_name("my grid, größer") == "lit-resnet-my_grid__gr__er"
+
+
 def test_paths_that_slurm_would_read_otherwise(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     path = write_grid(tmp_path, include={"a": {}}, title="Depth\ntouch x")
