@@ -21,11 +21,11 @@ from lit_resnet.runfolder.records import SIGNALS
 from lit_resnet.runfolder.status import Status
 from lit_resnet.task import Task
 from lit_resnet.training.checkpoints import CheckpointFiles
+from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.stop import Stopped, StopRequest
 
 HEARTBEAT_SECONDS = 1.0
-CHECKPOINT_SECONDS = 5.0  # between checkpoints, or longer where saving them would cost more than 1 % of the time
 
 # Iterations after which several devices ask each other whether to save or to stop. Not after each, as the answer waits
 # for the devices; but a stop may have to be granted within 30 seconds, and a window has hundreds of iterations.
@@ -120,10 +120,19 @@ class Recorder(Callback):
 
     A checkpoint is written after the evaluation of its step, if there is one, so that a resumed run neither repeats nor
     skips it. The data need no state of their own: batch k is a function of the seed and k.
+
+    Args:
+        folder: The run's.
+        metrics: The file of its metrics.
+        disk: Where it writes.
+        stop: The request to stop, which is granted after a checkpoint.
+        clock: When a checkpoint is due.
     """
 
-    def __init__(self, folder: RunFolder, metrics: MetricsFile, disk: Disk, stop: StopRequest) -> None:
-        self.folder, self.metrics, self.disk, self.stop = folder, metrics, disk, stop
+    def __init__(
+        self, folder: RunFolder, metrics: MetricsFile, disk: Disk, stop: StopRequest, clock: CheckpointClock
+    ) -> None:
+        self.folder, self.metrics, self.disk, self.stop, self.clock = folder, metrics, disk, stop, clock
         self.files = CheckpointFiles(folder, disk, flush=self._flush)
         self.status = Status()
         self._elapsed_before = 0.0
@@ -131,8 +140,8 @@ class Recorder(Callback):
         self._stop_seen: float | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._started = self._saved = time.monotonic()
-        self._save_cost = 0.0
+        self._started = time.monotonic()
+        self.clock.start()
         self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
@@ -170,7 +179,7 @@ class Recorder(Callback):
         if self.stop.made and trainer.world_size == 1:
             self._stop_seen = self._stop_seen or time.monotonic()
             if time.monotonic() - self._stop_seen > EVALUATION_SECONDS:
-                self._say_lost()
+                self._say_lost(trainer)
                 raise Stopped
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -194,28 +203,27 @@ class Recorder(Callback):
         return self._elapsed_before + time.monotonic() - self._started
 
     def _save_if_due(self, trainer: Trainer) -> None:
-        stop = self.stop.made
-        due = stop or time.monotonic() - self._saved > max(CHECKPOINT_SECONDS, 100 * self._save_cost)
+        due, stop = self.clock.due(trainer.global_step), self.stop.made
         # All devices or none.
-        due, stop = (trainer.strategy.reduce_boolean_decision(wish, all=False) for wish in (due, stop))
+        due, stop = (trainer.strategy.reduce_boolean_decision(wish, all=False) for wish in (due or stop, stop))
         if due:
             self._save(trainer)
         if stop:
             if self.files.refused:
-                self._say_lost()
+                self._say_lost(trainer)
             raise Stopped
 
-    def _say_lost(self) -> None:
-        say(f"stopped at iteration {self.status.step}; the next attempt goes on from iteration {self.status.saved}")
+    def _say_lost(self, trainer: Trainer) -> None:
+        say(f"stopped at iteration {trainer.global_step}; the next attempt goes on from iteration {self.status.saved}")
 
     def _save(self, trainer: Trainer) -> None:
         started = time.monotonic()
         trainer.save_checkpoint(self.files.last)
-        self._saved = time.monotonic()
-        self._save_cost = self._saved - started
+        seconds = time.monotonic() - started
         if not self.files.refused:
             self.status.saved = trainer.global_step
         self._heartbeat(trainer)
+        self.clock.saved(trainer.global_step, seconds)
 
     def _flush(self) -> None:
         """Put on the disk what was measured up to here: a checkpoint without it would leave a gap for ever."""
