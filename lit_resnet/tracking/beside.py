@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,9 @@ def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> 
         say(f"W&B: {log}: {error.strerror}; {later}")
         yield beside
         return
-    reader = threading.Thread(target=_pass_on, args=(process, say), daemon=True)
+    assert process.stdin is not None  # both are pipes
+    assert process.stdout is not None
+    reader = threading.Thread(target=_pass_on, args=(process.stdout, say), daemon=True)
     reader.start()
     try:
         yield beside
@@ -65,7 +67,7 @@ def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> 
             reader.join(1)
 
 
-def _start(args: list[str], log: Path) -> subprocess.Popen:
+def _start(args: list[str], log: Path) -> subprocess.Popen[str]:
     log.parent.mkdir(exist_ok=True)
     with log.open("ab") as file:
         return subprocess.Popen(
@@ -78,6 +80,6 @@ def _start(args: list[str], log: Path) -> subprocess.Popen:
         )
 
 
-def _pass_on(process: subprocess.Popen, say: Callable[[str], None]) -> None:
-    for line in process.stdout:
+def _pass_on(lines: Iterable[str], say: Callable[[str], None]) -> None:
+    for line in lines:
         say(line.rstrip())

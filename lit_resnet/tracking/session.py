@@ -135,10 +135,12 @@ def entity() -> str:
     """Whose project it is: a team's, if the environment says so, or the user's own.
 
     Raises:
-        InputError: The user is not logged in.
+        InputError: The user is not logged in, or the key is of nobody who could have a project.
         Unreachable: The server does not answer, or does not take the key.
     """
-    return os.environ.get("WANDB_ENTITY") or reader().default_entity
+    if entity := os.environ.get("WANDB_ENTITY") or reader().default_entity:
+        return entity
+    raise InputError("W&B: does not say whose projects these are: set WANDB_ENTITY")
 
 
 def reader() -> "wandb.Api":
