@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from lit_resnet.errors import InputError
-from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets import NetConfig, ResNet, build
 from lit_resnet.nets.normalization import group_batch_norm
 from lit_resnet.training.iterations import Iterations, Speed
 from lit_resnet.training.schedule import Rate
@@ -53,12 +53,13 @@ class LitResNet(Iterations):
         signals_every: int | None = None,
     ) -> None:
         built = build(net)
-        built.recompute = speed.recompute
+        if isinstance(built, ResNet):
+            built.recompute = speed.recompute
         if bn_group is not None:
             group_batch_norm(built, bn_group)
         super().__init__(built, rate, sgd, speed, tf32, signals_every)
         self.bn_group = bn_group
-        self.eval_metrics = nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
+        self.eval_metrics = nn.ModuleDict({split: _new_metrics(net.num_classes) for split in SPLITS})
 
     @classmethod
     def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
@@ -71,7 +72,7 @@ class LitResNet(Iterations):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         if stage == "fit":
-            batch_size = self.trainer.datamodule.batch_size
+            batch_size = self.task_data.batch_size
             _check_group(self.bn_group, batch_size // self.trainer.world_size, batch_size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ class LitResNet(Iterations):
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
             logits = self(batch[0])
-        metrics = self.eval_metrics[SPLITS[dataloader_idx]]
+        metrics = self._metrics(SPLITS[dataloader_idx])
         metrics["accuracy"].update(logits, batch[1])
         # The loss of each image: MeanMetric ignores weights when its checks for nan are off.
         metrics["loss"].update(F.cross_entropy(logits, batch[1], reduction="none"))
@@ -106,13 +107,19 @@ class LitResNet(Iterations):
 
     def evaluation(self) -> dict[str, float]:
         """Loss and error of the test images, and the error of those held out where there are any."""
-        row = {}
-        for split in SPLITS[:1] if self.trainer.testing else SPLITS[: len(self.trainer.val_dataloaders)]:
-            values = self.eval_metrics[split].compute()
-            self.eval_metrics[split].reset()
+        row, loaders = {}, self.trainer.val_dataloaders
+        for split in SPLITS[:1] if self.trainer.testing or loaders is None else SPLITS[: len(loaders)]:
+            metrics = self._metrics(split)
+            values = metrics.compute()
+            metrics.reset()
             row |= {f"{split}_loss": values["loss"].item(), f"{split}_error": 100 * (1 - values["accuracy"].item())}
         row.pop("val_loss", None)  # no metric of the task
         return row
+
+    def _metrics(self, split: str) -> MetricCollection:
+        metrics = self.eval_metrics[split]
+        assert isinstance(metrics, MetricCollection)
+        return metrics
 
 
 def _check_group(group: int | None, images: int, batch_size: int) -> None:
@@ -122,7 +129,7 @@ def _check_group(group: int | None, images: int, batch_size: int) -> None:
         raise InputError(f"model.bn_group is {group}: write a divisor of {whose} ({images}), or null")
 
 
-def _metrics(num_classes: int) -> MetricCollection:
+def _new_metrics(num_classes: int) -> MetricCollection:
     return MetricCollection(
         {
             "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),

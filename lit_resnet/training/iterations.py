@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
-from lit_resnet.probes.signals import Listening
+from lit_resnet.probes.signals import Layered, Listening
 from lit_resnet.training.schedule import LearningRate, Rate
 from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.weights import net_weights
@@ -64,12 +65,15 @@ class TaskData(Protocol):
         Raises:
             InputError: With what to write instead.
         """
+        ...
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of them: tensors and plain values."""
+        ...
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
+        ...
 
 
 class Iterations(LightningModule):
@@ -118,6 +122,8 @@ class Iterations(LightningModule):
         super().__init__()
         if signals_every is not None and signals_every < 1:
             raise ValueError(f"signals_every is {signals_every}: write iterations, a whole number from 1")
+        if signals_every is not None and not isinstance(net, Layered):
+            raise ValueError(f"signals_every is {signals_every}: this net does not name its layers; leave it out")
         self.automatic_optimization = False
         self.config = net.config
         self.rate, self.sgd, self.speed = LearningRate(rate), sgd, speed
@@ -167,6 +173,11 @@ class Iterations(LightningModule):
         if speed.recompute and speed.compile:
             raise InputError("model.speed.recompute: a compiled net cannot recompute; leave out model.speed.compile")
 
+    @property
+    def task_data(self) -> TaskData:
+        """The data of the run that this module is trained in."""
+        return self.trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+
     # -- training: a window's numbers are those of the batches as they were trained
 
     def setup(self, stage: str) -> None:
@@ -186,8 +197,9 @@ class Iterations(LightningModule):
         for name, counts in (self._restored or {}).items():
             self._windows[name].restore({key: values[self.global_rank] for key, values in counts.items()})
         self._restored = None
+        callbacks = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
         self._listeners: dict[str, list[Callable[..., None]]] = {
-            hook: [getattr(callback, hook) for callback in self.trainer.callbacks if hasattr(callback, hook)]
+            hook: [getattr(callback, hook) for callback in callbacks if hasattr(callback, hook)]
             for hook in ("on_iteration_end", "on_signals")
         }
 
@@ -201,28 +213,37 @@ class Iterations(LightningModule):
     def _iterate(self, batch: Any) -> None:
         """One iteration of the paper."""
         optimizer, step = self.optimizers(), self.global_step + 1
+        assert isinstance(optimizer, LightningOptimizer)  # the one of `configure_optimizers`
         rate = self.rate.at(step)
-        for group in optimizer.param_groups:
+        for group in optimizer.optimizer.param_groups:
             group["lr"] = rate
         if self._drops:  # what is dropped is a function of seed, iteration and device, so that a resume changes nothing
             drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
             torch.manual_seed(int(drawn.generate_state(1)[0]))
-        measuring = self.signals_every is not None and step % self.signals_every == 0
-        with Listening(self.net) if measuring else nullcontext() as listening:
+        listening = self._listening(step)
+        with listening or nullcontext():
             loss, counts = self.loss(batch)
-            optimizer.zero_grad()
+            optimizer.optimizer.zero_grad()
             self.manual_backward(loss)
         optimizer.step()
-        if measuring:
+        if listening is not None:
             self._tell("on_signals", step, listening.signals())
         self._windows["log"].add(counts)
         if self.rate.warming_up:
             self._windows["warmup"].add(counts)
             if step % self.rate.rule.warmup_window == 0:
                 self.rate.observe(step, self._windows["warmup"].close(self._total)[self.WARMUP_METRIC])
-        if step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps:
+        every = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        if step % every == 0 or step == self.trainer.max_steps:
             means = self._windows["log"].close(self._total)
             self._log_row(means | {"lr": rate} | self._speed(step, counts.images), step)
+
+    def _listening(self, step: int) -> Listening | None:
+        """What measures the signals of an iteration; None where they are not to be measured."""
+        if self.signals_every is None or step % self.signals_every:
+            return None
+        assert isinstance(self.net, Layered)  # so says __init__
+        return Listening(self.net)
 
     def _tell(self, hook: str, *args: Any) -> None:
         for listener in self._listeners[hook]:
@@ -268,9 +289,10 @@ class Iterations(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["net"] = str(self.config)
-        checkpoint["data"] = self.trainer.datamodule.state()
+        checkpoint["data"] = self.task_data.state()
         checkpoint["rate"] = self.rate.state()
         counts = self.all_gather({name: window.counts() for name, window in self._windows.items()})
+        assert isinstance(counts, dict)  # as what was gathered
         checkpoint["windows"] = {
             name: {key: values.reshape(self.trainer.world_size).cpu() for key, values in of_window.items()}
             for name, of_window in counts.items()
@@ -281,7 +303,7 @@ class Iterations(LightningModule):
         if "data" not in checkpoint:
             raise InputError("the checkpoint is of an earlier version; give another folder, or move this one away")
         self.rate.restore(checkpoint["rate"])
-        self.trainer.datamodule.restore(checkpoint["data"])
+        self.task_data.restore(checkpoint["data"])
         self._restored = checkpoint["windows"]
 
 

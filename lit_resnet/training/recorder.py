@@ -41,8 +41,6 @@ class MetricsFile(Logger):
     Its columns are the metrics of the task. While the disk is full, rows wait.
     """
 
-    name, version = "metrics", ""
-
     def __init__(self, folder: RunFolder, disk: Disk, task: Task) -> None:
         self.folder, self.disk, self.task, self.record = folder, disk, task, records.metrics(task)
         self.file = str(self.record.file(folder.path))
@@ -50,6 +48,16 @@ class MetricsFile(Logger):
         self._row: dict[str, float] = {}
         self._kept: list[dict[str, float]] = []  # what the file held at a resume, until a row of a later step
         self._waiting: list[dict[str, float]] = []  # complete rows that are not in the file yet
+
+    @property
+    def name(self) -> str:
+        """The name by which Lightning tells its loggers apart."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """None: a run folder has one file of metrics, which all attempts continue."""
+        return ""
 
     @property
     def newest(self) -> dict[str, float]:
@@ -65,6 +73,7 @@ class MetricsFile(Logger):
         Raises:
             InputError: One of them is no metric of the task.
         """
+        assert step is not None  # `Iterations` and Lightning always say it
         if self._row and self._row["step"] != step:
             self.write_row()
         row = {name: value for name, value in metrics.items() if name != "epoch"}  # which Lightning adds
@@ -275,15 +284,17 @@ class ProgressBar(Callback):
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 
-    def on_iteration_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        """After each iteration; Lightning calls it under another name after the last one of a block."""
+    def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """After each iteration but the last of a stretch."""
         if not self.bar.finished:
             self.bar.update(self.task, completed=trainer.global_step, description=self._words())
-        window_ended = trainer.global_step % trainer.log_every_n_steps == 0
-        if window_ended and trainer.is_global_zero and not self.console.is_terminal:
+        every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        if trainer.global_step % every == 0 and trainer.is_global_zero and not self.console.is_terminal:
             print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", file=sys.stderr)
 
-    on_train_batch_end = on_iteration_end
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        """After the last iteration of a stretch, which is a training step of Lightning."""
+        self.on_iteration_end(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.bar.stop()
