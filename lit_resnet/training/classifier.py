@@ -63,6 +63,11 @@ class LitResNet(Iterations):
 
     @classmethod
     def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
+        """Refuse what VGG nets cannot do, and a `bn_group` that does not divide a device's images.
+
+        Raises:
+            InputError: With what to write instead.
+        """
         super().check(config, values, images)
         for name in ("speed.recompute", "bn_group", "signals_every"):
             if values["net"].family == "vgg" and config.model[name]:
@@ -70,6 +75,11 @@ class LitResNet(Iterations):
         _check_group(values["bn_group"], images, config.data.batch_size)
 
     def setup(self, stage: str) -> None:
+        """Check `bn_group` once more, now that Lightning knows the number of devices.
+
+        Raises:
+            InputError: It does not divide a device's images.
+        """
         super().setup(stage)
         if stage == "fit":
             batch_size = self.task_data.batch_size
@@ -95,6 +105,7 @@ class LitResNet(Iterations):
         return torch.randn(images, *image_shape, device=self.device), labels
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count a batch of test images (loader 0) or of held-out images (loader 1)."""
         with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
             logits = self(batch[0])
         metrics = self._metrics(SPLITS[dataloader_idx])
@@ -103,6 +114,7 @@ class LitResNet(Iterations):
         metrics["loss"].update(F.cross_entropy(logits, batch[1], reduction="none"))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch of test images."""
         self.validation_step(batch, batch_idx)
 
     def evaluation(self) -> dict[str, float]:

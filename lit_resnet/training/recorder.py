@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: metrics, progress, checkpoints from which it resumes exactly."""
+"""What a run writes while it trains: metrics, progress, checkpoints from which it resumes exactly."""
 
 import sys
 import time
@@ -30,15 +30,15 @@ HEARTBEAT_SECONDS = 1.0
 # Iterations after which several devices ask each other whether to save or to stop. Not after each, as the answer waits
 # for the devices; but a stop may have to be granted within 30 seconds, and a window has hundreds of iterations.
 ASK_EVERY = 10
-# How long a stop waits for the end of an evaluation, and nothing is lost. The next attempt repeats a longer one, and
-# the iterations since the last checkpoint: of these there are few.
+# How long a stop waits for the end of an evaluation, after which nothing is lost. If the evaluation takes longer, the
+# next attempt repeats it, and the few iterations since the last checkpoint.
 EVALUATION_SECONDS = 5.0
 
 
 class MetricsFile(Logger):
-    """Lightning's logger for metrics.csv: one row a step, whatever was measured at it side by side.
+    """Lightning's logger for metrics.csv: a row for each step at which something was measured.
 
-    Its columns are the metrics of the task. While the disk is full, rows wait.
+    Its columns are the metrics of the task. While the disk is full, rows wait in memory.
     """
 
     def __init__(self, folder: RunFolder, disk: Disk, task: Task) -> None:
@@ -56,7 +56,7 @@ class MetricsFile(Logger):
 
     @property
     def version(self) -> str:
-        """None: a run folder has one file of metrics, which all attempts continue."""
+        """Empty: all attempts at a run continue one file."""
         return ""
 
     @property
@@ -65,7 +65,7 @@ class MetricsFile(Logger):
         return {metric.name: self.last[metric.name] for metric in self.task.final if metric.name in self.last}
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml has them."""
+        """Do nothing: config.yaml has them."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Take what was measured at a step.
@@ -100,7 +100,7 @@ class MetricsFile(Logger):
         """Write the rows that wait.
 
         Raises:
-            OSError: The disk is full; they wait on.
+            OSError: The disk is full; the rows go on waiting.
         """
         while self._waiting:
             row = self._waiting[0]
@@ -115,7 +115,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def resume(self, step: int) -> None:
-        """Keep the rows up to `step`; those after it will come again."""
+        """Keep the rows up to `step`, drop the others: training measures them again."""
         known = [row for row in self.record.read(self.folder.path) if row["step"] <= step]
         rows = [{name: value for name, value in row.items() if value is not None} for row in known]
         for row in rows:
@@ -131,9 +131,9 @@ class Recorder(Callback):
     skips it. The data need no state of their own: batch k is a function of the seed and k.
 
     Args:
-        folder: The run's.
+        folder: The run's folder.
         metrics: The file of its metrics.
-        disk: Where it writes.
+        disk: The disk that it writes to.
         stop: The request to stop, which is granted after a checkpoint.
         clock: When a checkpoint is due.
     """
@@ -149,6 +149,7 @@ class Recorder(Callback):
         self._stop_seen: float | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Drop the rows after the checkpoint that the run goes on from, and heed requests to stop from here on."""
         self._started = time.monotonic()
         self.clock.start()
         self._signal_rows: list[dict[str, Any]] = []
@@ -162,7 +163,7 @@ class Recorder(Callback):
 
     @rank_zero_only
     def on_signals(self, trainer: Trainer, module: LightningModule, step: int, signals: list[Signal]) -> None:
-        """With the signals of an iteration; those of the first device are kept."""
+        """Write the signals of an iteration; only those of the first device."""
         self._signal_rows += [
             {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
         ]
@@ -175,13 +176,13 @@ class Recorder(Callback):
             self._signal_rows = []
 
     def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """After each iteration that no evaluation follows."""
+        """Save or stop if it is time; called after each iteration that no evaluation follows."""
         self._heartbeat_if_due(trainer)
         if trainer.world_size == 1 or trainer.global_step % ASK_EVERY == 0:  # asking others takes time
             self._save_if_due(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Where one device evaluates it may be stopped here; several have no common moment before the end."""
+        """Stop if it is time, on one device alone: several have no common moment before the end of an evaluation."""
         if trainer.state.fn != "fit":
             return
         self._heartbeat_if_due(trainer)
@@ -192,18 +193,22 @@ class Recorder(Callback):
                 raise Stopped
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save or stop if it is time."""
         if trainer.state.fn == "fit":
             self._save_if_due(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save the last checkpoint, however long the disk is full."""
         self.files.insisting = True
         self._save(trainer)
         self.stop.training_ends()
 
     def state_dict(self) -> dict[str, float]:
+        """Seconds of training so far, for a checkpoint."""
         return {"elapsed": self.elapsed}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Count on from the seconds of a checkpoint."""
         self._elapsed_before = state_dict["elapsed"]
 
     @property
@@ -254,7 +259,7 @@ class Recorder(Callback):
         self.write_status()
 
     def note_memory(self, device: torch.device) -> None:
-        """Remember the most that any attempt has needed."""
+        """Keep the peak memory of all attempts, in bytes, in the status."""
         self.status.peak_memory_bytes = max(self.status.peak_memory_bytes or 0, peak_memory(device))
 
     @rank_zero_only
@@ -281,6 +286,7 @@ class ProgressBar(Callback):
         )
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show the bar; that of a resumed run begins at its checkpoint."""
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 
@@ -297,9 +303,11 @@ class ProgressBar(Callback):
         self.on_iteration_end(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Leave the bar as it is on the terminal, for other output to follow."""
         self.bar.stop()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Leave the bar, for the error to follow."""
         self.bar.stop()
 
     def _words(self) -> str:
@@ -311,7 +319,7 @@ class ProgressBar(Callback):
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak bytes: those of a GPU that nobody else could have, or those resident in this process on a CPU."""
+    """Peak memory of this process in bytes: what PyTorch reserved on the GPU, or resident memory where it has none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     import resource

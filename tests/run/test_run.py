@@ -355,7 +355,7 @@ def test_a_full_disk_does_not_end_a_run(whole: RunFolder, tmp_path: Path, monkey
     assert folder.status().attempts == 1
     said = capsys.readouterr().err
     assert said.count("No space left on device; the run goes on and tries again") == 1
-    assert said.count("the disk takes all again") == 1
+    assert said.count("the disk is no longer full: everything is written again") == 1
     assert not [path for path in folder.path.rglob("*") if "tmp" in path.name or "new" in path.name]
     assert_same(whole, folder)
 
