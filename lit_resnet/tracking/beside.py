@@ -1,4 +1,4 @@
-"""What accompanies a launch for W&B: starts the process that follows its runs, and ends it. Imports nothing of W&B."""
+"""Starts the process that tells W&B of a launch's runs, and ends it with the launch. Imports nothing of W&B."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lit_resnet.grid.asked import Asked
 
-PATIENCE, HURRY = 50.0, 5.0  # seconds that W&B has at the end; and where the launch was stopped
+PATIENCE, HURRY = 50.0, 5.0  # seconds that W&B has at the end of a launch, and of one that was stopped
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Beside:
 def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> Iterator[Beside]:
     """While it lasts, W&B is told of some of a grid's runs.
 
-    What goes wrong with W&B is said in a line, and that is all.
+    What goes wrong with W&B is said in a line, and does not end the launch.
 
     Args:
         asked: The grid.
@@ -60,7 +60,7 @@ def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> 
             if process.wait(beside.patience):
                 say(f"W&B: was not told of everything ({log} says why); {later}")
         except subprocess.TimeoutExpired:
-            say(f"W&B: takes too long, and is left; {later}")
+            say(f"W&B: takes too long, and is not waited for; {later}")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

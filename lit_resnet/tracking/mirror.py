@@ -192,11 +192,11 @@ class Mirror:
 
 
 def tell_ensemble(asked: Asked, ensemble: Ensemble, session: Session, known: Container[str] = ()) -> str | None:
-    """Tell W&B what an ensemble errs.
+    """Tell W&B the errors of an ensemble.
 
     Args:
         asked: Its grid.
-        ensemble: It.
+        ensemble: The ensemble.
         session: How to reach W&B.
         known: Ids of the runs that W&B has.
 

@@ -64,7 +64,7 @@ def restore(asked: Asked, source: str) -> Asked:
 
 
 def _chosen(grid: Grid, cell: Cell, runs: list["Run"]) -> "Run | None":
-    """The run of a cell; of several with other configs the one that the grid speaks of, or else the newest."""
+    """The run of a cell; of several with different configs the one with the grid's config, or else the newest."""
     fitting = [run for run in runs if (run.config.get("cell"), run.config.get("seed")) == (cell.name, cell.seed)]
     exact = [run for run in fitting if run.id == entry.run_id(grid, cell, grid.config(cell))]
     return max(exact or fitting, key=lambda run: run.created_at, default=None)

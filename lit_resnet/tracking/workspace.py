@@ -1,5 +1,7 @@
 """The W&B report of a grid: our tables beside the paper's in the text, and W&B's own panels over the mirrored runs.
 
+::
+
     found = runs.read(Asked("fig6"))
     url = publish(build(found, "my-team", "lit-resnet", "lit-resnet launch fig6"))
 
