@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -51,7 +52,7 @@ class Judged:
         """The file of its scores in this view."""
         origin = {
             "checkpoint": self.checkpoint,
-            "mean": hashlib.sha256(self.mean.cpu().contiguous().numpy()).hexdigest(),
+            "mean": hashlib.sha256(self.mean.cpu().contiguous().numpy().tobytes()).hexdigest(),
             "data": self.images.name,
             "images": self.images.digest,
             "view": asdict(view),
@@ -114,20 +115,27 @@ def errors(labels: Tensor, caches: Sequence[Sequence[ScoresFile]], weights: Sequ
         top1_error and top5_error in percent (the latter None if there are fewer than five classes), and images, the
         number of images that could be read.
     """
-    files = [[cache.read() for cache in of_net] for of_net in caches]
+    files = [[_whole(cache) for cache in of_net] for of_net in caches]
     classes = caches[0][0].shape[1]
     top = {k: TopError(classes, k) for k in (1, 5) if k <= classes}
     images = 0
     for start in range(0, len(labels), CHUNK):
         rows = slice(start, start + CHUNK)
         of_nets = [torch.stack([torch.tensor(file[rows]).double() for file in of_net]) for of_net in files]
-        mean = sum(weight * views.mean(0) for weight, views in zip(weights, of_nets, strict=True))
+        weighted = (weight * views.mean(0) for weight, views in zip(weights, of_nets, strict=True))
+        mean = sum(weighted, torch.zeros(()))
         read = ~torch.cat([views[:, :, 0] for views in of_nets]).lt(0).any(0)
         images += int(read.sum())
         for error in top.values():
             error.update(mean[read], labels[rows][read])
     percent = {k: round(error.compute().item(), 4) for k, error in top.items()}
     return {"top1_error": percent[1], "top5_error": percent.get(5), "images": images}
+
+
+def _whole(cache: ScoresFile) -> np.ndarray:
+    found = cache.read()
+    assert found is not None, f"{cache.path} was whole a moment ago"
+    return found
 
 
 def _keep(net: Judged, protocol: Testing, entry: Errors) -> None:
@@ -155,7 +163,10 @@ def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size:
     torch.set_float32_matmul_precision("highest")
     means = {net: net.mean.to(device) for net, _ in jobs}
     for net in means:
-        net.net.to(device, memory_format=torch.channels_last).eval()
+        net.net.to(
+            device,
+            memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue] (missing in its stub)
+        ).eval()
     caches = [net.cache(view) for net, view in jobs]
     for cache in caches:
         cache.begin()
@@ -164,12 +175,12 @@ def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size:
     words = f"{len(means)} net{'s' * (len(means) > 1)}: {', '.join(dict.fromkeys(str(view) for _, view in jobs))}"
     with progress(words, len(images.labels), start) as advance:
         for portion in images.portions({view.short_side for _, view in jobs}, start, workers):
-            read = [i for i, sides in enumerate(portion) if sides is not None]
+            read = {i: sides for i, sides in enumerate(portion) if sides is not None}
             for (net, view), cache in zip(jobs, caches, strict=True):
                 if cache.rows == start:  # else a stopped evaluation has written this portion
                     rows = torch.full((len(portion), cache.shape[1]), -1.0)
-                    seen = [portion[i][view.short_side] for i in read]
-                    rows[read] = scores(net.net, means[net], view, seen, batch_size)
+                    seen = [sides[view.short_side] for sides in read.values()]
+                    rows[list(read)] = scores(net.net, means[net], view, seen, batch_size)
                     cache.append(rows)
             start += len(portion)
             advance(len(portion))

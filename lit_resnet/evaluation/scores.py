@@ -48,7 +48,7 @@ def _scores(net: Net, mean: Tensor, view: View, seen: Tensor) -> Tensor:
     if view.mirrored:
         x = torch.cat([x, x.flip(-1)])
     x = x.contiguous(memory_format=torch.channels_last)
-    logits = net.dense(x, window(net.config, view.crop)) if view.kind == "dense" else net(x)[:, :, None, None]
+    logits = net.dense(x, window(net.config, view.trained_crop)) if view.kind == "dense" else net(x)[:, :, None, None]
     of_positions = logits.softmax(1).double().mean((2, 3))
     return of_positions.unflatten(0, (-1, n, views)).mean((0, 2)).float()
 
@@ -63,5 +63,5 @@ def window(config: NetConfig, crop: int) -> int:
 def _crops(view: View, height: int, width: int) -> int:
     """How many crops have as many pixels as the parts of one image that are shown to the net."""
     if view.kind == "dense":
-        return 2 * -(-height * width // view.crop**2)
+        return 2 * -(-height * width // view.trained_crop**2)
     return 10 if view.kind == "ten-crop" else 1

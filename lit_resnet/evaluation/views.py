@@ -38,6 +38,12 @@ class View:
         """Whether mirror images are shown, too."""
         return self.kind != "center"
 
+    @property
+    def trained_crop(self) -> int:
+        """The side of the training crops, for a view that has them: every dense view does."""
+        assert self.crop is not None
+        return self.crop
+
     def cut(self, images: Sequence[Tensor]) -> Tensor:
         """Cut the crops, without mirror images, out of N images: uint8 [C, h, w] each -> [N, crops, C, height, width].
 

@@ -1,12 +1,11 @@
 """Signals in the layers while a net trains (Sec. 4.1): whether responses or gradients vanish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-
-from lit_resnet.nets import Net
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,15 @@ class Signal:
     gradient: float
 
 
+@runtime_checkable
+class Layered(Protocol):
+    """A net that names its layers."""
+
+    def layers(self) -> Iterable[tuple[str, nn.Module]]:
+        """The name of each layer, and the module whose output is the layer's response."""
+        ...
+
+
 class Listening:
     """A context that measures the signals of one forward and backward pass of `net`. Outside of it there is no cost.
 
@@ -34,7 +42,7 @@ class Listening:
         listening.signals()
     """
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Layered) -> None:
         self.net = net
         self.variances: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}

@@ -43,6 +43,7 @@ from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
+from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
@@ -55,13 +56,16 @@ PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
 # -- one run
 
 
-def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bool:
+def train(
+    cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None, clock: CheckpointClock | None = None
+) -> bool:
     """Train the run of `cli` to its end in `folder`, from where an earlier attempt stopped if there was one.
 
     Args:
         cli: Its config.
         folder: Its folder.
         stop: For who wants to know which signal stopped it.
+        clock: When a checkpoint is due; None for the usual clock.
 
     Returns:
         Whether it is done; False where it was asked to stop, to be continued by another call.
@@ -75,7 +79,7 @@ def train(cli: RunCLI, folder: RunFolder, stop: StopRequest | None = None) -> bo
     stop = stop or StopRequest()
     disk = Disk(stop)
     metrics = MetricsFile(folder, disk, cli.task)
-    recorder = Recorder(folder, metrics, disk, stop)
+    recorder = Recorder(folder, metrics, disk, stop, clock or CheckpointClock())
     # Before the folder is touched: a value out of range is refused here.
     cli.instantiate(
         default_root_dir=folder.path,

@@ -1,18 +1,18 @@
-"""What accompanies a launch for W&B: starts the process that follows its runs, and ends it. Imports nothing of W&B."""
+"""Starts the process that tells W&B of a launch's runs, and ends it with the launch. Imports nothing of W&B."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lit_resnet.grid.asked import Asked
 
-PATIENCE, HURRY = 50.0, 5.0  # seconds that W&B has at the end; and where the launch was stopped
+PATIENCE, HURRY = 50.0, 5.0  # seconds that W&B has at the end of a launch, and of one that was stopped
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Beside:
 def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> Iterator[Beside]:
     """While it lasts, W&B is told of some of a grid's runs.
 
-    What goes wrong with W&B is said in a line, and that is all.
+    What goes wrong with W&B is said in a line, and does not end the launch.
 
     Args:
         asked: The grid.
@@ -48,7 +48,9 @@ def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> 
         say(f"W&B: {log}: {error.strerror}; {later}")
         yield beside
         return
-    reader = threading.Thread(target=_pass_on, args=(process, say), daemon=True)
+    assert process.stdin is not None  # both are pipes
+    assert process.stdout is not None
+    reader = threading.Thread(target=_pass_on, args=(process.stdout, say), daemon=True)
     reader.start()
     try:
         yield beside
@@ -58,14 +60,14 @@ def mirrored(asked: Asked, cells: Sequence[str], say: Callable[[str], None]) -> 
             if process.wait(beside.patience):
                 say(f"W&B: was not told of everything ({log} says why); {later}")
         except subprocess.TimeoutExpired:
-            say(f"W&B: takes too long, and is left; {later}")
+            say(f"W&B: takes too long, and is not waited for; {later}")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             reader.join(1)
 
 
-def _start(args: list[str], log: Path) -> subprocess.Popen:
+def _start(args: list[str], log: Path) -> subprocess.Popen[str]:
     log.parent.mkdir(exist_ok=True)
     with log.open("ab") as file:
         return subprocess.Popen(
@@ -78,6 +80,6 @@ def _start(args: list[str], log: Path) -> subprocess.Popen:
         )
 
 
-def _pass_on(process: subprocess.Popen, say: Callable[[str], None]) -> None:
-    for line in process.stdout:
+def _pass_on(lines: Iterable[str], say: Callable[[str], None]) -> None:
+    for line in lines:
         say(line.rstrip())

@@ -17,7 +17,7 @@ LONGEST_ID, LONGEST_TAG = 64, 64  # characters that W&B takes
 
 @dataclass(frozen=True)
 class Entry:
-    """A run as W&B is told of it.
+    """What W&B is told of a run when it starts.
 
     Args:
         id: The same for every attempt at the run, and for nothing else in the project.

@@ -1,9 +1,11 @@
 """The process beside a launch: looks at run folders, and tells W&B what is new in them.
 
+::
+
     python -m lit_resnet.tracking.follow GRID CELL... --root DIR [--set KEY=VALUE] [--seeds N ...]
 
 CELL is the name of a run folder; these are the words of `Asked.words`. It ends when its stdin does, after a last look.
-On stdout it has words for the user, on stderr those of W&B's client.
+It prints lines for the user to stdout; on stderr are those of W&B's client.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from lit_resnet.tracking.mirror import Mirror, tell_ensemble
 from lit_resnet.tracking.session import Session
 
 LOOK_SECONDS = 2.0
-SHARE = 0.02  # of its time that the process may spend looking: there may be thousands of folders
+SHARE = 0.02  # of its time, which the process may spend looking: there may be thousands of folders
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from lit_resnet.grid.grid import Ensemble
 from lit_resnet.metrics import listed
 from lit_resnet.report.runs import FinishedRun, Run
 from lit_resnet.runfolder.lock import InUse, Lock
-from lit_resnet.runfolder.records import ANALYSES, metrics
+from lit_resnet.runfolder.records import ANALYSES, Row, metrics
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.tracking import entry
 from lit_resnet.tracking.session import STEP, Session, reaching
@@ -55,8 +55,8 @@ class Mirror:
         """
         with reaching():
             if state in UNDER_WAY:
-                if self.run or self._open():
-                    self._rows(whole=False)
+                if run := self.run or self._open():
+                    self._rows(run, whole=False)
             elif state in OVER:
                 self._tell_end(state)
             else:
@@ -70,10 +70,10 @@ class Mirror:
         """
         with reaching():
             if self.run:
-                self._rows(whole=False)
+                self._rows(self.run, whole=False)
                 self.run.summary["state"] = state
                 self.run.mark_preempting()
-                self._close(1)
+                self._close(self.run, 1)
 
     def drop(self) -> None:
         """Forget a run of W&B that is dead; the next look starts another."""
@@ -95,15 +95,15 @@ class Mirror:
         """
         return entry.of_run(self.grid, self.cell, self.folder).id
 
-    def _open(self) -> bool:
-        """Start the run in W&B; returns whether this process mirrors it."""
+    def _open(self) -> "wandb.Run | None":
+        """Start the run in W&B; None where it is too early, or another process mirrors it."""
         if not (self.folder.config_file.exists() and self.folder.cell_file.exists()):  # it is just beginning
-            return False
+            return None
         self._held = ExitStack()
         try:
             self._held.enter_context(Lock(self.folder.path / ".wandb.lock").held(timeout=0))
         except InUse:  # the process beside another launch mirrors it
-            return False
+            return None
         try:
             known = entry.of_run(self.grid, self.cell, self.folder)
             run = self.session.start(known, self.folder.path)
@@ -120,9 +120,9 @@ class Mirror:
         run.summary["state"] = "running"
         self.run, self.url = run, run.url if self.session.online else None
         self._sent, self._seen = run.starting_step - 1, None
-        return True
+        return run
 
-    def _rows(self, whole: bool, media: Callable[[], dict[str, Any]] = dict) -> None:
+    def _rows(self, run: "wandb.Run", whole: bool, media: Callable[[], dict[str, Any]] = dict) -> None:
         """Send the new rows: if the run is over (`whole`) all, the last with `media`; otherwise all but the last."""
         try:
             found = self.record.file(self.folder.path).stat()
@@ -134,25 +134,25 @@ class Mirror:
         self._seen = seen
         *rows, last = self.record.read(self.folder.path) or [{"step": 0}]
         for row in rows:
-            self._row(row)
+            self._row(run, row)
         if whole:
-            self._row(last, media())
+            self._row(run, last, media())
 
-    def _row(self, row: dict[str, float | None], media: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def _row(self, run: "wandb.Run", row: Row, media: Mapping[str, Any] = MappingProxyType({})) -> None:
         values = {name: value for name, value in row.items() if value is not None and name != "step"}
         values = {STEP: row["step"], **values} if row["step"] > self._sent else {}
         if values or media:
             self._sent = max(row["step"], self._sent + (not values))
-            self.run.log({**values, **media}, step=self._sent, commit=True)
+            run.log({**values, **media}, step=self._sent, commit=True)
 
     def _tell_end(self, state: str) -> None:
         digest = self.digest(state)
-        if self.told == digest or not (self.run or self._open()):
+        if self.told == digest or not (run := self.run or self._open()):
             return
-        if (known := self.run.summary.get("mirror") or "") != digest:
-            self._rows(whole=state == "done", media=dict if known.startswith("done") else self._media)
-            self.run.summary.update(self._summary(state) | {"mirror": digest})
-        self._close(0 if state == "done" else 1)
+        if (known := run.summary.get("mirror") or "") != digest:
+            self._rows(run, whole=state == "done", media=dict if known.startswith("done") else self._media)
+            run.summary.update(self._summary(state) | {"mirror": digest})
+        self._close(run, 0 if state == "done" else 1)
         self.told = digest
 
     def _summary(self, state: str) -> dict[str, Any]:
@@ -185,21 +185,21 @@ class Mirror:
             media[drawing.name] = wandb.Image(picture, caption=f"{self.folder.path.name}: {drawing.title}")
         for record in ANALYSES:
             if rows := record.read(self.folder.path):
-                data = [[row[column] for column in record.columns] for row in rows]
+                data: list[Iterable[Any]] = [[row[column] for column in record.columns] for row in rows]
                 media[record.name] = wandb.Table(columns=list(record.columns), data=data)
         return media
 
-    def _close(self, code: int) -> None:
-        self.run.finish(exit_code=code)
+    def _close(self, run: "wandb.Run", code: int) -> None:
+        run.finish(exit_code=code)
         self.drop()
 
 
 def tell_ensemble(asked: Asked, ensemble: Ensemble, session: Session, known: Container[str] = ()) -> str | None:
-    """Tell W&B what an ensemble errs.
+    """Tell W&B the errors of an ensemble.
 
     Args:
         asked: Its grid.
-        ensemble: It.
+        ensemble: The ensemble.
         session: How to reach W&B.
         known: Ids of the runs that W&B has.
 

@@ -27,7 +27,7 @@ from lit_resnet.tracking import entry, session
 from lit_resnet.tracking.session import STEP
 
 if TYPE_CHECKING:
-    import wandb
+    from wandb.apis.public import Run
 
 AT_A_TIME = 8  # downloads
 
@@ -64,14 +64,14 @@ def restore(asked: Asked, source: str) -> Asked:
     return replace(asked, root=below)
 
 
-def _chosen(grid: Grid, cell: Cell, runs: list["wandb.Run"]) -> "wandb.Run | None":
-    """The run of a cell; of several with other configs the one that the grid speaks of, or else the newest."""
+def _chosen(grid: Grid, cell: Cell, runs: list["Run"]) -> "Run | None":
+    """The run of a cell; of several with different configs the one with the grid's config, or else the newest."""
     fitting = [run for run in runs if (run.config.get("cell"), run.config.get("seed")) == (cell.name, cell.seed)]
     exact = [run for run in fitting if run.id == entry.run_id(grid, cell, grid.config(cell))]
     return max(exact or fitting, key=lambda run: run.created_at, default=None)
 
 
-def _make(run: "wandb.Run | None", folder: RunFolder, task: Task) -> None:
+def _make(run: "Run | None", folder: RunFolder, task: Task) -> None:
     """The folder of a run, as training would have left it, as far as a report reads it.
 
     Raises:
@@ -118,14 +118,14 @@ def _make(run: "wandb.Run | None", folder: RunFolder, task: Task) -> None:
     write_whole(mark, now)
 
 
-def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["wandb.Run"], root: Path) -> None:
+def _make_ensemble(grid: Grid, ensemble: Ensemble, runs: list["Run"], root: Path) -> None:
     """Write the errors of the newest ensemble of that name; a report takes them if the grid still has its runs."""
     fitting = [run for run in runs if run.config.get("ensemble") == ensemble.name]
     if newest := max(fitting, key=lambda run: run.created_at, default=None):
         ensembles.write(grid, ensemble, root, _summary(newest))
 
 
-def _summary(run: "wandb.Run") -> dict[str, Any]:
+def _summary(run: "Run") -> dict[str, Any]:
     """A run's summary without what W&B's client adds of its own."""
     return {key: value for key, value in run.summary_metrics.items() if not key.startswith("_")}
 
@@ -136,7 +136,7 @@ def _row(record: Record, row: dict[str, Any]) -> dict[str, float]:
     return {**values, "step": int(row[STEP])}
 
 
-def _table(run: "wandb.Run", said: Any) -> list[dict[str, Any]]:
+def _table(run: "Run", said: Any) -> list[dict[str, Any]]:
     """The rows of a logged table; none if there is no such table."""
     if not isinstance(said, dict) or not re.fullmatch(r"media/table/[\w.-]+\.json", str(said.get("path"))):
         return []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROJECT = "lit-resnet"
 STEP = "trainer/global_step"  # what metrics are drawn against: the iteration, by Lightning's name
-# Seconds. At the end of a launch whose server is away a person waits for less than a minute: `follower.PATIENCE`.
+# Seconds. At the end of a launch whose server is away a person waits for less than a minute: `beside.PATIENCE`.
 INIT_TIMEOUT, FINISH_TIMEOUT = 15.0, 20.0
 ANSWER_TIMEOUT, ANSWER_RETRIES = 10.0, 1
 
@@ -69,7 +69,7 @@ class Session:
         import wandb
 
         self.online = False
-        wandb.teardown(exit_code=1)  # else it would not take their names again
+        wandb.teardown(exit_code=1)  # without this, the client refuses to start runs with their ids
 
     def _settings(self) -> "wandb.Settings":
         """Bounded waits, no output, and no facts about this process, which does not train."""
@@ -112,7 +112,7 @@ def wanted() -> Literal["online", "offline", "disabled"]:
     """What the environment says (WANDB_MODE, as W&B reads it), or else whether the user is logged in.
 
     Raises:
-        Unreachable: The key cannot be one.
+        Unreachable: The key is not of the form of a key.
     """
     import wandb
 
@@ -135,10 +135,12 @@ def entity() -> str:
     """Whose project it is: a team's, if the environment says so, or the user's own.
 
     Raises:
-        InputError: The user is not logged in.
+        InputError: The user is not logged in, or W&B knows no default team or user for the key.
         Unreachable: The server does not answer, or does not take the key.
     """
-    return os.environ.get("WANDB_ENTITY") or reader().default_entity
+    if entity := os.environ.get("WANDB_ENTITY") or reader().default_entity:
+        return entity
+    raise InputError("W&B: the key has no default team or user: set WANDB_ENTITY")
 
 
 def reader() -> "wandb.Api":

@@ -1,5 +1,7 @@
 """The W&B report of a grid: our tables beside the paper's in the text, and W&B's own panels over the mirrored runs.
 
+::
+
     found = runs.read(Asked("fig6"))
     url = publish(build(found, "my-team", "lit-resnet", "lit-resnet launch fig6"))
 
@@ -13,6 +15,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure
+
 from lit_resnet.errors import InputError
 from lit_resnet.grid import exhibits
 from lit_resnet.metrics import TEST_ERROR
@@ -25,7 +29,7 @@ from lit_resnet.tracking import session
 from lit_resnet.tracking.session import STEP
 
 if TYPE_CHECKING:
-    import wandb_workspaces.reports.v2 as wr
+    import wandb_workspaces.reports.v2.interface as wr
 
 LONGEST_TITLE = 128
 WIDTH = 24  # of a grid of panels, in W&B's units
@@ -135,7 +139,7 @@ class _Blocks:
             words = p(f"An image of each run: {entry.about}.")
             return [self.wr.PanelGrid(run_sets, panels=[panel]), words]
         cells = [cell for cells in groups.values() for cell in cells]
-        return [self.wr.PanelGrid(run_sets, panels=self._curves(drawing)), p(LINES), p(self._errors(cells))]
+        return [self.wr.PanelGrid(run_sets, panels=self._curves(drawing.figure)), p(LINES), p(self._errors(cells))]
 
     def list_of_runs(self) -> "wr.PanelGrid":
         """Every run of the grid that W&B has, by name."""
@@ -144,9 +148,9 @@ class _Blocks:
         shown = {"pinned_columns": [first], "visible_columns": others, "lock_columns": True}
         return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
 
-    def _curves(self, drawing: Drawing) -> "list[wr.LinePlot]":
+    def _curves(self, figure: Figure) -> "list[wr.LinePlot]":
         """Training and test error on the scale of the drawn figure, on which every net's end can be read."""
-        axes = drawing.figure.axes[0]
+        axes = figure.axes[0]
         linear = axes.get_yscale() == "linear"
         scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
         names = {metric.name: metric.label for metric in self.found.final}

@@ -1,1 +1,1 @@
-"""How it is trained: the LightningModule, the run and its checkpoints. Brings nets, data and probes together."""
+"""Training: the LightningModule, its callbacks, its checkpoints. Brings nets, data and probes together."""

@@ -17,29 +17,29 @@ from lit_resnet.training.disk import Disk
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Lightning's way to write: here to last.ckpt, what was there before to previous.ckpt.
+    """Writes Lightning's checkpoints to last.ckpt; the checkpoint that was there before becomes previous.ckpt.
 
-    Of several devices it is the first one that writes, alone, while the others wait for it: a full disk must not raise
-    an error here that they do not know of.
+    Of several devices the first one writes, while the others wait for it: a full disk must not raise an error on one
+    device that the others do not know of.
 
     Args:
-        folder: The run's.
-        disk: What is tried again while it is full.
-        flush: Writes what must be on the disk before a checkpoint is, for a resume to be without gaps.
+        folder: The run's folder.
+        disk: The disk of the run. A checkpoint that does not fit on it is left out, and training goes on.
+        flush: Writes what was measured so far; called before each checkpoint, as a resume would not measure it again.
     """
 
     def __init__(self, folder: RunFolder, disk: Disk, flush: Callable[[], None]) -> None:
         self.last, self.previous = (folder.checkpoints / f"{name}.ckpt" for name in ("last", "previous"))
         self.disk, self.flush = disk, flush
-        self.insisting = False  # whether there is no next time
+        self.insisting = False  # whether to try until it is written: for the last checkpoint of a run
 
     @property
     def refused(self) -> bool:
-        """Whether the newest one could not be written."""
+        """Whether the newest checkpoint could not be written."""
         return str(self.last) in self.disk.refused
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write and rename; the path is known."""
+        """Write a checkpoint, when Lightning asks for one. `path` is always that of last.ckpt."""
         if self.insisting:
             self.disk.insist(str(self.last), partial(self._write, checkpoint))
             return
@@ -49,13 +49,13 @@ class CheckpointFiles(TorchCheckpointIO):
     def _write(self, checkpoint: dict[str, Any]) -> None:
         self.flush()
         new = self.last.with_name("new.ckpt")
-        content = io.BytesIO()  # torch.save to a file tells of a full disk in words of its own
+        content = io.BytesIO()  # if the disk is full, torch.save to a file raises another error than OSError
         torch.save(checkpoint, content)
         try:
             with new.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
-                os.fsync(file.fileno())  # else it may be empty after its renaming, if the power fails
+                os.fsync(file.fileno())  # without this, the renamed file may be empty after a power failure
         except OSError:
             new.unlink(missing_ok=True)
             raise

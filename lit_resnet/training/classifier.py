@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from lit_resnet.errors import InputError
-from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets import NetConfig, ResNet, build
 from lit_resnet.nets.normalization import group_batch_norm
 from lit_resnet.training.iterations import Iterations, Speed
 from lit_resnet.training.schedule import Rate
@@ -53,15 +53,21 @@ class LitResNet(Iterations):
         signals_every: int | None = None,
     ) -> None:
         built = build(net)
-        built.recompute = speed.recompute
+        if isinstance(built, ResNet):
+            built.recompute = speed.recompute
         if bn_group is not None:
             group_batch_norm(built, bn_group)
         super().__init__(built, rate, sgd, speed, tf32, signals_every)
         self.bn_group = bn_group
-        self.eval_metrics = nn.ModuleDict({split: _metrics(net.num_classes) for split in SPLITS})
+        self.eval_metrics = nn.ModuleDict({split: _new_metrics(net.num_classes) for split in SPLITS})
 
     @classmethod
     def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
+        """Refuse what VGG nets cannot do, and a `bn_group` that does not divide a device's images.
+
+        Raises:
+            InputError: With what to write instead.
+        """
         super().check(config, values, images)
         for name in ("speed.recompute", "bn_group", "signals_every"):
             if values["net"].family == "vgg" and config.model[name]:
@@ -69,9 +75,14 @@ class LitResNet(Iterations):
         _check_group(values["bn_group"], images, config.data.batch_size)
 
     def setup(self, stage: str) -> None:
+        """Check `bn_group` once more, now that Lightning knows the number of devices.
+
+        Raises:
+            InputError: It does not divide a device's images.
+        """
         super().setup(stage)
         if stage == "fit":
-            batch_size = self.trainer.datamodule.batch_size
+            batch_size = self.task_data.batch_size
             _check_group(self.bn_group, batch_size // self.trainer.world_size, batch_size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,25 +105,33 @@ class LitResNet(Iterations):
         return torch.randn(images, *image_shape, device=self.device), labels
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count a batch of test images (loader 0) or of held-out images (loader 1)."""
         with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
             logits = self(batch[0])
-        metrics = self.eval_metrics[SPLITS[dataloader_idx]]
+        metrics = self._metrics(SPLITS[dataloader_idx])
         metrics["accuracy"].update(logits, batch[1])
         # The loss of each image: MeanMetric ignores weights when its checks for nan are off.
         metrics["loss"].update(F.cross_entropy(logits, batch[1], reduction="none"))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch of test images."""
         self.validation_step(batch, batch_idx)
 
     def evaluation(self) -> dict[str, float]:
         """Loss and error of the test images, and the error of those held out where there are any."""
-        row = {}
-        for split in SPLITS[:1] if self.trainer.testing else SPLITS[: len(self.trainer.val_dataloaders)]:
-            values = self.eval_metrics[split].compute()
-            self.eval_metrics[split].reset()
+        row, loaders = {}, self.trainer.val_dataloaders
+        for split in SPLITS[:1] if self.trainer.testing or loaders is None else SPLITS[: len(loaders)]:
+            metrics = self._metrics(split)
+            values = metrics.compute()
+            metrics.reset()
             row |= {f"{split}_loss": values["loss"].item(), f"{split}_error": 100 * (1 - values["accuracy"].item())}
         row.pop("val_loss", None)  # no metric of the task
         return row
+
+    def _metrics(self, split: str) -> MetricCollection:
+        metrics = self.eval_metrics[split]
+        assert isinstance(metrics, MetricCollection)
+        return metrics
 
 
 def _check_group(group: int | None, images: int, batch_size: int) -> None:
@@ -122,7 +141,7 @@ def _check_group(group: int | None, images: int, batch_size: int) -> None:
         raise InputError(f"model.bn_group is {group}: write a divisor of {whose} ({images}), or null")
 
 
-def _metrics(num_classes: int) -> MetricCollection:
+def _new_metrics(num_classes: int) -> MetricCollection:
     return MetricCollection(
         {
             "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),

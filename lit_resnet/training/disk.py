@@ -8,17 +8,17 @@ from contextlib import contextmanager, suppress
 from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.training.stop import Stopped, StopRequest
 
-# Where nothing is left to do but to write: how long it is tried, and how often.
+# For what a run cannot end without writing: seconds until it gives up, and seconds between two tries.
 INSIST_SECONDS, RETRY_SECONDS = 600.0, 5.0
 
 
 class Disk:
-    """Where a run writes. Says once that it refuses, and once that it takes all again.
+    """The disk that a run writes to. One line on stderr says that it is full, and one that everything is written again.
 
-    A network's file system that is away for a while counts as full.
+    A network file system that does not answer for a while counts as full.
 
     Attributes:
-        refused: What could not be written the last time.
+        refused: Names of what could not be written the last time.
     """
 
     def __init__(self, stop: StopRequest) -> None:
@@ -27,7 +27,7 @@ class Disk:
 
     @contextmanager
     def patient(self, what: str) -> Iterator[None]:
-        """Pass over that it is full; who writes here tries again later."""
+        """While it lasts, a full disk raises no error: the caller tries to write `what` again later."""
         try:
             yield
         except OSError as error:
@@ -36,7 +36,7 @@ class Disk:
             self._take(what)
 
     def insist(self, what: str, write: Callable[[], None]) -> None:
-        """Write again and again, until it is done.
+        """Call `write` again and again, until `what` is written.
 
         Raises:
             OSError: The disk was full for `INSIST_SECONDS`.
@@ -66,11 +66,11 @@ class Disk:
 
     def _take(self, what: str) -> None:
         if self.refused == {what}:
-            say("the disk takes all again")
+            say("the disk is no longer full: everything is written again")
         self.refused.discard(what)
 
 
 def say(text: str) -> None:
-    """A line on stderr, which may be a file on the same disk."""
+    """Print a line to stderr, which may be a file on the same disk: then the line is lost."""
     with suppress(OSError):
         print(text, file=sys.stderr)

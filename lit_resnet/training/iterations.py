@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
-from lit_resnet.probes.signals import Listening
+from lit_resnet.probes.signals import Layered, Listening
 from lit_resnet.training.schedule import LearningRate, Rate
 from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.weights import net_weights
@@ -43,8 +44,8 @@ class Speed:
 class TaskData(Protocol):
     """What a run asks of its LightningDataModule, whatever the task.
 
-    It is made with `stretch`, the iterations of a training step, and its training batches come in as many
-    (`data.stream.Stretches`).
+    It is made with `stretch`, the number of iterations of a training step, and its training loader yields stretches of
+    so many batches (`data.stream.Stretches`).
 
     Attributes:
         name: The data set, in words.
@@ -64,12 +65,15 @@ class TaskData(Protocol):
         Raises:
             InputError: With what to write instead.
         """
+        ...
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of them: tensors and plain values."""
+        ...
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
+        ...
 
 
 class Iterations(LightningModule):
@@ -79,8 +83,8 @@ class Iterations(LightningModule):
     trains (`validation_step`, `evaluation`), and which of its metrics the learning rate goes by.
 
     One `training_step` is a stretch of iterations of the paper, all those between two evaluations: what a Trainer does
-    for each step would take as long as an iteration of a small net on a GPU. An iteration does not wait for the device:
-    only the end of a window does, that of the log (`trainer.log_every_n_steps`) or of the warm-up, a checkpoint, and an
+    for each step would take as long as an iteration of a small net on a GPU. Python waits for the device only at the
+    end of a window, that of the log (`trainer.log_every_n_steps`) or of the warm-up, at a checkpoint, and after an
     iteration whose signals are measured.
 
     Callbacks may have two hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after each
@@ -91,7 +95,7 @@ class Iterations(LightningModule):
         net: What is trained. Its attribute `config` is a frozen dataclass that describes it; `str(config)` is its name.
         rate: The rule of the learning rate.
         sgd: SGD's values.
-        speed: What takes less time or memory. `recompute` is the net's own affair: a child sees to it.
+        speed: What takes less time or memory. A child has to pass `recompute` on to its net.
         tf32: Let convolutions and matrix products of a GPU round their inputs to TF32.
         signals_every: Measure the signals of the net's layers at every so many iterations; None for never.
 
@@ -118,6 +122,8 @@ class Iterations(LightningModule):
         super().__init__()
         if signals_every is not None and signals_every < 1:
             raise ValueError(f"signals_every is {signals_every}: write iterations, a whole number from 1")
+        if signals_every is not None and not isinstance(net, Layered):
+            raise ValueError(f"signals_every is {signals_every}: this net does not name its layers; leave it out")
         self.automatic_optimization = False
         self.config = net.config
         self.rate, self.sgd, self.speed = LearningRate(rate), sgd, speed
@@ -127,7 +133,9 @@ class Iterations(LightningModule):
             self.net.to(memory_format=torch.channels_last)
         self._drops = any(isinstance(module, nn.Dropout) for module in self.net.modules())  # VGG
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
-        self._restored: dict[str, dict[str, Tensor]] | None = None  # what a checkpoint had of them, a value a device
+        self._restored: dict[str, dict[str, Tensor]] | None = (
+            None  # their state in a checkpoint, with a value for each device
+        )
         self._measured: tuple[int, float] | None = None  # step and time at the end of the last window
 
     # -- what a child says
@@ -141,7 +149,7 @@ class Iterations(LightningModule):
         raise NotImplementedError
 
     def evaluation(self) -> dict[str, float]:
-        """What the evaluation that has just ended found, by metric; the next one begins."""
+        """The results of the evaluation that has just ended, by metric; also resets them for the next one."""
         raise NotImplementedError
 
     @classmethod
@@ -167,9 +175,15 @@ class Iterations(LightningModule):
         if speed.recompute and speed.compile:
             raise InputError("model.speed.recompute: a compiled net cannot recompute; leave out model.speed.compile")
 
+    @property
+    def task_data(self) -> TaskData:
+        """The data of the run that this module is trained in."""
+        return self.trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+
     # -- training: a window's numbers are those of the batches as they were trained
 
     def setup(self, stage: str) -> None:
+        """Set TF32 for this process, and compile the net before a training."""
         if self.speed.compile and stage == "fit":
             on_gpu = self.trainer.strategy.root_device.type == "cuda"
             self.net.compile(mode="reduce-overhead" if on_gpu else "default")
@@ -177,21 +191,25 @@ class Iterations(LightningModule):
         torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        """SGD over the net's weights; each iteration sets its learning rate."""
         return self.sgd.optimizer(self.net, self.rate.rule.lr)
 
     def on_train_start(self) -> None:
+        """Begin the windows, those of a checkpoint where it left them, and look for callbacks with the two hooks."""
         self._measured = None
         self._seed = torch.initial_seed()
         self._windows = {name: Window(self.device) for name in ("log", "warmup")}
         for name, counts in (self._restored or {}).items():
             self._windows[name].restore({key: values[self.global_rank] for key, values in counts.items()})
         self._restored = None
+        callbacks = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
         self._listeners: dict[str, list[Callable[..., None]]] = {
-            hook: [getattr(callback, hook) for callback in self.trainer.callbacks if hasattr(callback, hook)]
+            hook: [getattr(callback, hook) for callback in callbacks if hasattr(callback, hook)]
             for hook in ("on_iteration_end", "on_signals")
         }
 
     def training_step(self, stretch: Stretch, batch_idx: int) -> None:
+        """Train on the batches of a stretch, but not beyond the last iteration of the run."""
         left = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else None
         for batch in islice(stretch, left):
             self._iterate(batch)
@@ -201,28 +219,37 @@ class Iterations(LightningModule):
     def _iterate(self, batch: Any) -> None:
         """One iteration of the paper."""
         optimizer, step = self.optimizers(), self.global_step + 1
+        assert isinstance(optimizer, LightningOptimizer)  # the one of `configure_optimizers`
         rate = self.rate.at(step)
-        for group in optimizer.param_groups:
+        for group in optimizer.optimizer.param_groups:
             group["lr"] = rate
-        if self._drops:  # what is dropped is a function of seed, iteration and device, so that a resume changes nothing
+        if self._drops:  # dropout depends on seed, iteration and device alone, so that a resume changes nothing
             drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
             torch.manual_seed(int(drawn.generate_state(1)[0]))
-        measuring = self.signals_every is not None and step % self.signals_every == 0
-        with Listening(self.net) if measuring else nullcontext() as listening:
+        listening = self._listening(step)
+        with listening or nullcontext():
             loss, counts = self.loss(batch)
-            optimizer.zero_grad()
+            optimizer.optimizer.zero_grad()
             self.manual_backward(loss)
         optimizer.step()
-        if measuring:
+        if listening is not None:
             self._tell("on_signals", step, listening.signals())
         self._windows["log"].add(counts)
         if self.rate.warming_up:
             self._windows["warmup"].add(counts)
             if step % self.rate.rule.warmup_window == 0:
                 self.rate.observe(step, self._windows["warmup"].close(self._total)[self.WARMUP_METRIC])
-        if step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps:
+        every = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        if step % every == 0 or step == self.trainer.max_steps:
             means = self._windows["log"].close(self._total)
             self._log_row(means | {"lr": rate} | self._speed(step, counts.images), step)
+
+    def _listening(self, step: int) -> Listening | None:
+        """What measures the signals of an iteration; None where they are not to be measured."""
+        if self.signals_every is None or step % self.signals_every:
+            return None
+        assert isinstance(self.net, Layered)  # so says __init__
+        return Listening(self.net)
 
     def _tell(self, hook: str, *args: Any) -> None:
         for listener in self._listeners[hook]:
@@ -232,7 +259,7 @@ class Iterations(LightningModule):
         return self.trainer.strategy.reduce(count, reduce_op="sum")
 
     def _speed(self, step: int, batch_size: int) -> dict[str, float]:
-        """Images/s since the last measure, over all devices; nothing where an evaluation or a resume lies between."""
+        """Images/s of all devices since the last window or evaluation; nothing in the first window of an attempt."""
         before, now = self._measured, (step, time.perf_counter())
         self._measured = now
         if before is None:
@@ -243,11 +270,13 @@ class Iterations(LightningModule):
     # -- evaluation
 
     def on_validation_start(self) -> None:
+        """Give all devices the same net: batches differ from device to device, and so do BN's running statistics."""
         if self.trainer.world_size > 1:  # BN's running statistics of the first device, which a checkpoint has
             for buffer in self.net.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def on_validation_epoch_end(self) -> None:
+        """Log the results; an evaluation during training may also find a plateau."""
         row = self.evaluation()
         if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
             self.rate.evaluated(self.global_step, next(row[name] for name in self.PLATEAU_METRICS if name in row))
@@ -255,10 +284,11 @@ class Iterations(LightningModule):
         self._measured = (self.global_step, time.perf_counter())  # the time of this evaluation is no training time
 
     def on_test_epoch_end(self) -> None:
+        """Log the results."""
         self._log_row(self.evaluation(), self.global_step)
 
     def _log_row(self, row: dict[str, float], step: int) -> None:
-        """To the loggers at once, with the paper's count of iterations, and to Lightning for its bar and callbacks."""
+        """Give values to the loggers at once, by iteration of the paper, and to Lightning for its bar and callbacks."""
         row = {name: _percent(value) if name.endswith("_error") else value for name, value in row.items()}
         for logger in self.loggers:
             logger.log_metrics(row, step)
@@ -267,24 +297,31 @@ class Iterations(LightningModule):
     # -- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the net's name, and the state of the data, the learning rate and the windows of all devices."""
         checkpoint["net"] = str(self.config)
-        checkpoint["data"] = self.trainer.datamodule.state()
+        checkpoint["data"] = self.task_data.state()
         checkpoint["rate"] = self.rate.state()
         counts = self.all_gather({name: window.counts() for name, window in self._windows.items()})
+        assert isinstance(counts, dict)  # as what was gathered
         checkpoint["windows"] = {
             name: {key: values.reshape(self.trainer.world_size).cpu() for key, values in of_window.items()}
             for name, of_window in counts.items()
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what `on_save_checkpoint` added; Lightning restores the weights.
+
+        Raises:
+            InputError: The checkpoint is of another net, or of an earlier version of this package.
+        """
         net_weights(self.net, checkpoint)
         if "data" not in checkpoint:
             raise InputError("the checkpoint is of an earlier version; give another folder, or move this one away")
         self.rate.restore(checkpoint["rate"])
-        self.trainer.datamodule.restore(checkpoint["data"])
+        self.task_data.restore(checkpoint["data"])
         self._restored = checkpoint["windows"]
 
 
 def _percent(error: float) -> float:
-    """An error with as many digits as tell one image in a million; the rest is rounding noise."""
+    """Round an error in percent to 4 decimals, which tell one image in a million; the rest is rounding noise."""
     return round(error, 4)

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: metrics, progress, checkpoints from which it resumes exactly."""
+"""What a run writes while it trains: metrics, progress, checkpoints from which it resumes exactly."""
 
 import sys
 import time
@@ -21,27 +21,25 @@ from lit_resnet.runfolder.records import SIGNALS
 from lit_resnet.runfolder.status import Status
 from lit_resnet.task import Task
 from lit_resnet.training.checkpoints import CheckpointFiles
+from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.stop import Stopped, StopRequest
 
 HEARTBEAT_SECONDS = 1.0
-CHECKPOINT_SECONDS = 5.0  # between checkpoints, or longer where saving them would cost more than 1 % of the time
 
 # Iterations after which several devices ask each other whether to save or to stop. Not after each, as the answer waits
 # for the devices; but a stop may have to be granted within 30 seconds, and a window has hundreds of iterations.
 ASK_EVERY = 10
-# How long a stop waits for the end of an evaluation, and nothing is lost. The next attempt repeats a longer one, and
-# the iterations since the last checkpoint: of these there are few.
+# How long a stop waits for the end of an evaluation, after which nothing is lost. If the evaluation takes longer, the
+# next attempt repeats it, and the few iterations since the last checkpoint.
 EVALUATION_SECONDS = 5.0
 
 
 class MetricsFile(Logger):
-    """Lightning's logger for metrics.csv: one row a step, whatever was measured at it side by side.
+    """Lightning's logger for metrics.csv: a row for each step at which something was measured.
 
-    Its columns are the metrics of the task. While the disk is full, rows wait.
+    Its columns are the metrics of the task. While the disk is full, rows wait in memory.
     """
-
-    name, version = "metrics", ""
 
     def __init__(self, folder: RunFolder, disk: Disk, task: Task) -> None:
         self.folder, self.disk, self.task, self.record = folder, disk, task, records.metrics(task)
@@ -52,12 +50,22 @@ class MetricsFile(Logger):
         self._waiting: list[dict[str, float]] = []  # complete rows that are not in the file yet
 
     @property
+    def name(self) -> str:
+        """The name by which Lightning tells its loggers apart."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Empty: all attempts at a run continue one file."""
+        return ""
+
+    @property
     def newest(self) -> dict[str, float]:
         """The newest values of the task's final metrics, by name, as far as they are known."""
         return {metric.name: self.last[metric.name] for metric in self.task.final if metric.name in self.last}
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml has them."""
+        """Do nothing: config.yaml has them."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Take what was measured at a step.
@@ -65,6 +73,7 @@ class MetricsFile(Logger):
         Raises:
             InputError: One of them is no metric of the task.
         """
+        assert step is not None  # `Iterations` and Lightning always say it
         if self._row and self._row["step"] != step:
             self.write_row()
         row = {name: value for name, value in metrics.items() if name != "epoch"}  # which Lightning adds
@@ -91,7 +100,7 @@ class MetricsFile(Logger):
         """Write the rows that wait.
 
         Raises:
-            OSError: The disk is full; they wait on.
+            OSError: The disk is full; the rows go on waiting.
         """
         while self._waiting:
             row = self._waiting[0]
@@ -106,7 +115,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def resume(self, step: int) -> None:
-        """Keep the rows up to `step`; those after it will come again."""
+        """Keep the rows up to `step`, drop the others: training measures them again."""
         known = [row for row in self.record.read(self.folder.path) if row["step"] <= step]
         rows = [{name: value for name, value in row.items() if value is not None} for row in known]
         for row in rows:
@@ -120,10 +129,19 @@ class Recorder(Callback):
 
     A checkpoint is written after the evaluation of its step, if there is one, so that a resumed run neither repeats nor
     skips it. The data need no state of their own: batch k is a function of the seed and k.
+
+    Args:
+        folder: The run's folder.
+        metrics: The file of its metrics.
+        disk: The disk that it writes to.
+        stop: The request to stop, which is granted after a checkpoint.
+        clock: When a checkpoint is due.
     """
 
-    def __init__(self, folder: RunFolder, metrics: MetricsFile, disk: Disk, stop: StopRequest) -> None:
-        self.folder, self.metrics, self.disk, self.stop = folder, metrics, disk, stop
+    def __init__(
+        self, folder: RunFolder, metrics: MetricsFile, disk: Disk, stop: StopRequest, clock: CheckpointClock
+    ) -> None:
+        self.folder, self.metrics, self.disk, self.stop, self.clock = folder, metrics, disk, stop, clock
         self.files = CheckpointFiles(folder, disk, flush=self._flush)
         self.status = Status()
         self._elapsed_before = 0.0
@@ -131,8 +149,9 @@ class Recorder(Callback):
         self._stop_seen: float | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._started = self._saved = time.monotonic()
-        self._save_cost = 0.0
+        """Drop the rows after the checkpoint that the run goes on from, and heed requests to stop from here on."""
+        self._started = time.monotonic()
+        self.clock.start()
         self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
@@ -144,7 +163,7 @@ class Recorder(Callback):
 
     @rank_zero_only
     def on_signals(self, trainer: Trainer, module: LightningModule, step: int, signals: list[Signal]) -> None:
-        """With the signals of an iteration; those of the first device are kept."""
+        """Write the signals of an iteration; only those of the first device."""
         self._signal_rows += [
             {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
         ]
@@ -157,35 +176,39 @@ class Recorder(Callback):
             self._signal_rows = []
 
     def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """After each iteration that no evaluation follows."""
+        """Save or stop if it is time; called after each iteration that no evaluation follows."""
         self._heartbeat_if_due(trainer)
         if trainer.world_size == 1 or trainer.global_step % ASK_EVERY == 0:  # asking others takes time
             self._save_if_due(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Where one device evaluates it may be stopped here; several have no common moment before the end."""
+        """Stop if it is time, on one device alone: several have no common moment before the end of an evaluation."""
         if trainer.state.fn != "fit":
             return
         self._heartbeat_if_due(trainer)
         if self.stop.made and trainer.world_size == 1:
             self._stop_seen = self._stop_seen or time.monotonic()
             if time.monotonic() - self._stop_seen > EVALUATION_SECONDS:
-                self._say_lost()
+                self._say_lost(trainer)
                 raise Stopped
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save or stop if it is time."""
         if trainer.state.fn == "fit":
             self._save_if_due(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save the last checkpoint, however long the disk is full."""
         self.files.insisting = True
         self._save(trainer)
         self.stop.training_ends()
 
     def state_dict(self) -> dict[str, float]:
+        """Seconds of training so far, for a checkpoint."""
         return {"elapsed": self.elapsed}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Count on from the seconds of a checkpoint."""
         self._elapsed_before = state_dict["elapsed"]
 
     @property
@@ -194,28 +217,27 @@ class Recorder(Callback):
         return self._elapsed_before + time.monotonic() - self._started
 
     def _save_if_due(self, trainer: Trainer) -> None:
-        stop = self.stop.made
-        due = stop or time.monotonic() - self._saved > max(CHECKPOINT_SECONDS, 100 * self._save_cost)
+        due, stop = self.clock.due(trainer.global_step), self.stop.made
         # All devices or none.
-        due, stop = (trainer.strategy.reduce_boolean_decision(wish, all=False) for wish in (due, stop))
+        due, stop = (trainer.strategy.reduce_boolean_decision(wish, all=False) for wish in (due or stop, stop))
         if due:
             self._save(trainer)
         if stop:
             if self.files.refused:
-                self._say_lost()
+                self._say_lost(trainer)
             raise Stopped
 
-    def _say_lost(self) -> None:
-        say(f"stopped at iteration {self.status.step}; the next attempt goes on from iteration {self.status.saved}")
+    def _say_lost(self, trainer: Trainer) -> None:
+        say(f"stopped at iteration {trainer.global_step}; the next attempt goes on from iteration {self.status.saved}")
 
     def _save(self, trainer: Trainer) -> None:
         started = time.monotonic()
         trainer.save_checkpoint(self.files.last)
-        self._saved = time.monotonic()
-        self._save_cost = self._saved - started
+        seconds = time.monotonic() - started
         if not self.files.refused:
             self.status.saved = trainer.global_step
         self._heartbeat(trainer)
+        self.clock.saved(trainer.global_step, seconds)
 
     def _flush(self) -> None:
         """Put on the disk what was measured up to here: a checkpoint without it would leave a gap for ever."""
@@ -237,7 +259,7 @@ class Recorder(Callback):
         self.write_status()
 
     def note_memory(self, device: torch.device) -> None:
-        """Remember the most that any attempt has needed."""
+        """Keep the peak memory of all attempts, in bytes, in the status."""
         self.status.peak_memory_bytes = max(self.status.peak_memory_bytes or 0, peak_memory(device))
 
     @rank_zero_only
@@ -264,23 +286,28 @@ class ProgressBar(Callback):
         )
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show the bar; that of a resumed run begins at its checkpoint."""
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 
-    def on_iteration_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        """After each iteration; Lightning calls it under another name after the last one of a block."""
+    def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """After each iteration but the last of a stretch."""
         if not self.bar.finished:
             self.bar.update(self.task, completed=trainer.global_step, description=self._words())
-        window_ended = trainer.global_step % trainer.log_every_n_steps == 0
-        if window_ended and trainer.is_global_zero and not self.console.is_terminal:
+        every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        if trainer.global_step % every == 0 and trainer.is_global_zero and not self.console.is_terminal:
             print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", file=sys.stderr)
 
-    on_train_batch_end = on_iteration_end
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        """After the last iteration of a stretch, which is a training step of Lightning."""
+        self.on_iteration_end(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Leave the bar as it is on the terminal, for other output to follow."""
         self.bar.stop()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Leave the bar, for the error to follow."""
         self.bar.stop()
 
     def _words(self) -> str:
@@ -292,7 +319,7 @@ class ProgressBar(Callback):
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak bytes: those of a GPU that nobody else could have, or those resident in this process on a CPU."""
+    """Peak memory of this process in bytes: what PyTorch reserved on the GPU, or resident memory where it has none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     import resource

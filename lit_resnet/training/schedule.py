@@ -65,15 +65,15 @@ class LearningRate:
     `warmup_lr` is the most that it gets. Milestones are counted from the start of the training, warm-up or not.
 
     Args:
-        rule: The rule, which never changes; all else here is its state.
+        rule: The rule, which never changes; the other attributes are the state.
     """
 
     def __init__(self, rule: Rate) -> None:
         self.rule = rule
         # What `observe` and `evaluated` have made of the errors.
         self.warmup_steps: int | None = None  # iterations after which warm-up ended
-        self.drops: list[int] = []  # iterations after which a plateau was there
-        self.lowest = math.inf  # error that counted as better
+        self.drops: list[int] = []  # iterations after which a plateau made the rate fall
+        self.lowest = math.inf  # the last error that counted as better
         self.stale = 0  # evaluations since then, or since the last drop
 
     @property
@@ -103,7 +103,7 @@ class LearningRate:
             self.drops, self.stale = [*self.drops, iteration], 0
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """What a checkpoint keeps: everything but the rule."""
         return {name: getattr(self, name) for name in ("warmup_steps", "drops", "lowest", "stale")}
 
     def restore(self, state: dict[str, Any]) -> None:

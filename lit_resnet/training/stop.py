@@ -1,4 +1,4 @@
-"""A wish that a run stop: Ctrl-C, SIGTERM, Slurm's warning, or the file that `lit-resnet cancel` makes."""
+"""A request that a run stop: Ctrl-C, SIGTERM, Slurm's warning, or the file that `lit-resnet cancel` makes."""
 
 import signal
 from collections.abc import Iterator
@@ -10,31 +10,31 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Stopped(BaseException):
-    """The run was asked to stop. It has saved where it was, if there was anything to save."""
+    """The run was asked to stop. It has saved a checkpoint, if there was anything to save."""
 
 
 class StopRequest:
-    """A wish that training grants at the end of an iteration; at once, if there is nothing to save.
+    """A request to stop. Training saves and stops at the end of an iteration; before and after it a run stops at once.
 
-    Several devices grant it together. A second Ctrl-C is an order; other signals may come twice, as Slurm sends them to
-    a launcher and to its runs.
+    Several devices stop at the same iteration. A second Ctrl-C stops a run at once, without a checkpoint; other signals
+    may come twice, as Slurm sends them to a launcher and to its runs.
 
     Attributes:
-        made: Whether it was made.
-        signal: The first signal that made it, if one did.
+        made: Whether somebody has asked.
+        signal: The first signal that asked, if it was one.
     """
 
     def __init__(self) -> None:
         self.made = False
         self.signal: int | None = None
         self.training = False
-        self._granted = False
+        self._raised = False
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """While it lasts, the signals mean this, and what is stopped ends here.
+        """While it lasts, the signals make this request, and `Stopped` leaves the block without an error.
 
-        An ignored signal stays ignored: the launcher heeds Ctrl-C for its runs.
+        A signal that this process ignores stays ignored: the launcher handles Ctrl-C for its runs.
         """
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self._listen()
@@ -47,19 +47,19 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def training_begins(self) -> None:
-        """From here on there is something to save."""
+        """Wait for the end of an iteration from now on: there is something to save."""
         self.training = True
-        self._listen()  # anew: Lightning has put handlers before this one that end the run without a checkpoint
+        self._listen()  # again: Lightning has put its own handlers there, which end a run without a checkpoint
 
     def training_ends(self) -> None:
-        """All is saved.
+        """Wait no more: the last checkpoint is saved.
 
         Raises:
-            Stopped: The wish was made after the last iteration had looked for it.
+            Stopped: The request was made after the last iteration had looked for it.
         """
         self.training = False
         if self.made:
-            self._grant()
+            self._raise()
 
     def _listen(self) -> None:
         for number in SIGNALS:
@@ -70,10 +70,10 @@ class StopRequest:
         ordered = number == signal.SIGINT == self.signal
         self.made, self.signal = True, self.signal or number
         if ordered or not self.training:
-            self._grant()
+            self._raise()
 
-    def _grant(self) -> None:
-        """Once: what is being stopped must not be stopped again while it puts its things in order."""
-        if not self._granted:
-            self._granted = True
+    def _raise(self) -> None:
+        """Raise `Stopped`, but only once: a run that is stopping must be able to clean up."""
+        if not self._raised:
+            self._raised = True
             raise Stopped

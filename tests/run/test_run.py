@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from clocks import Calls, Killed, Saves
 from lab import METRICS
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
@@ -33,6 +34,7 @@ from lit_resnet.runfolder.status import Status
 from lit_resnet.task import CLASSIFICATION
 from lit_resnet.training import disk, recorder
 from lit_resnet.training.classifier import LitResNet
+from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.schedule import Rate
 from lit_resnet.training.stop import StopRequest
 from lit_resnet.training.weights import load_weights
@@ -205,52 +207,34 @@ def test_a_laptop_of_apple_trains_on_its_cpu(monkeypatch):
     assert isinstance(cli.trainer.accelerator, CPUAccelerator)
 
 
-class Killed(BaseException):
-    pass
-
-
-def train_and_kill(folder: RunFolder, monkeypatch, saved: tuple[int, ...], killed: int) -> None:
-    """One attempt that saves at these steps alone and dies at the end of step `killed`."""
-
-    def die(self, trainer) -> None:
-        if trainer.global_step in saved:
-            self._save(trainer)
-        if trainer.global_step == killed:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", die)
-        with pytest.raises(Killed):
-            train(RunCLI(config()), folder)
+def train_and_kill(folder: RunFolder, clock: CheckpointClock) -> None:
+    """One attempt that the clock ends."""
+    with pytest.raises(Killed):
+        train(RunCLI(config()), folder, clock=clock)
 
 
 @pytest.mark.parametrize(("saved", "killed"), [(3, 3), (6, 7), (7, 8), (8, 8), (8, 12), (15, 17), (16, 16), (23, 23)])
-def test_a_killed_run_ends_like_the_undisturbed_one(
-    whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
-):
+def test_a_killed_run_ends_like_the_undisturbed_one(whole: RunFolder, tmp_path: Path, saved: int, killed: int):
     folder = RunFolder(tmp_path / "run")
-    train_and_kill(folder, monkeypatch, saved=(saved,), killed=killed)
+    train_and_kill(folder, Saves(saved, killed=killed))
     assert folder.summary() is None
     assert train(RunCLI(config()), folder)
     assert folder.status().attempts == 2
     assert_same(whole, folder)
 
 
-def test_killed_again_right_after_a_resume(whole: RunFolder, tmp_path: Path, monkeypatch):
+def test_killed_again_right_after_a_resume(whole: RunFolder, tmp_path: Path):
     folder = RunFolder(tmp_path / "run")
-    train_and_kill(folder, monkeypatch, saved=(LOG,), killed=LOG)  # at a step that has a row
-    train_and_kill(folder, monkeypatch, saved=(), killed=LOG + 1)
+    train_and_kill(folder, Saves(LOG, killed=LOG))  # at a step that has a row
+    train_and_kill(folder, Saves(killed=LOG + 1))
     assert train(RunCLI(config()), folder)
     assert folder.status().attempts == 3
     assert_same(whole, folder)
 
 
-def test_killed_before_the_first_checkpoint(whole: RunFolder, tmp_path: Path, monkeypatch):
+def test_killed_before_the_first_checkpoint(whole: RunFolder, tmp_path: Path):
     folder = RunFolder(tmp_path / "run")
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", lambda *_: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            train(RunCLI(config()), folder)
+    train_and_kill(folder, Saves(killed=1))
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
 
@@ -279,22 +263,28 @@ def test_a_stopped_run_saves_and_the_next_call_continues(
     whole: RunFolder, tmp_path: Path, monkeypatch, number: signal.Signals, when: str, step: int, saved: int
 ):
     """The signal comes before or after the moment at which a step looks for it; 8 is evaluated, 24 is the last one."""
-    folder = RunFolder(tmp_path / "run")
-    original = recorder.Recorder._save_if_due
+    folder, original = RunFolder(tmp_path / "run"), LitResNet.loss
 
-    def signalled(self, trainer) -> None:
-        due = trainer.global_step == step and not self.stop.made
-        if due and when == "before":
+    class Signals(CheckpointClock):
+        def due(self, ended: int) -> bool:
+            if (when, ended) == ("before", step):
+                os.kill(os.getpid(), number)
+                if number != signal.SIGINT:  # Slurm sends it to the launcher, which sends one of its own
+                    os.kill(os.getpid(), signal.SIGTERM)
+            return False
+
+        def saved(self, ended: int, seconds: float) -> None:
+            if when == "after" and ended == step == STEPS:  # at the end of the training
+                os.kill(os.getpid(), number)
+
+    def loss(self, batch) -> tuple:
+        if when == "after" and self.global_step == step:  # in the next iteration
             os.kill(os.getpid(), number)
-            if number != signal.SIGINT:  # Slurm sends it to the launcher, which sends one of its own
-                os.kill(os.getpid(), signal.SIGTERM)
-        original(self, trainer)
-        if due and when == "after":
-            os.kill(os.getpid(), number)
+        return original(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", signalled)
-        assert not train(RunCLI(config()), folder)
+        patch.setattr(LitResNet, "loss", loss)
+        assert not train(RunCLI(config()), folder, clock=Signals())
     assert (folder.status().state, folder.status().step) == ("queued", saved)
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
@@ -302,17 +292,13 @@ def test_a_stopped_run_saves_and_the_next_call_continues(
 
 def test_a_cancelled_run_saves_and_is_continued_when_it_is_allowed(whole: RunFolder, tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
-    original = recorder.Recorder._save_if_due
 
-    def cancelled(self, trainer) -> None:
-        if trainer.global_step == 9:
+    def cancel(step: int) -> None:
+        if step == 9:
             folder.ask_to_stop()
-        original(self, trainer)
 
     monkeypatch.setattr(recorder, "HEARTBEAT_SECONDS", 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", cancelled)
-        assert not train(RunCLI(config()), folder)
+    assert not train(RunCLI(config()), folder, clock=Calls(cancel))
     assert (folder.status().state, folder.status().step) == ("queued", 10)
     folder.allow()
     assert train(RunCLI(config()), folder)
@@ -332,12 +318,8 @@ def test_a_stop_does_not_wait_for_the_end_of_a_long_evaluation(whole: RunFolder,
     with monkeypatch.context() as patch:
         patch.setattr(recorder, "EVALUATION_SECONDS", -1)
         patch.setattr(LitResNet, "validation_step", signalled)
-        patch.setattr(recorder, "CHECKPOINT_SECONDS", 1e9)
-        patch.setattr(
-            recorder.Recorder, "on_iteration_end", lambda r, t, _: r._save(t) if t.global_step == 13 else None
-        )
-        assert not train(RunCLI(config()), folder)
-    assert "stopped at iteration 13; the next attempt goes on from iteration 13" in capsys.readouterr().err
+        assert not train(RunCLI(config()), folder, clock=Saves(13))
+    assert "stopped at iteration 16; the next attempt goes on from iteration 13" in capsys.readouterr().err
     assert [row["step"] for row in METRICS.read(folder.path)] == [6, 8, 12]
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
@@ -365,16 +347,15 @@ class FullDisk:
 def test_a_full_disk_does_not_end_a_run(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
     folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
 
-    def filling(self, trainer) -> None:
-        full.full = 5 <= trainer.global_step < 20
-        self._save(trainer)
+    def fill(step: int) -> bool:
+        full.full = 5 <= step < 20
+        return True
 
-    monkeypatch.setattr(recorder.Recorder, "_save_if_due", filling)
-    assert train(RunCLI(config()), folder)
+    assert train(RunCLI(config()), folder, clock=Calls(fill))
     assert folder.status().attempts == 1
     said = capsys.readouterr().err
     assert said.count("No space left on device; the run goes on and tries again") == 1
-    assert said.count("the disk takes all again") == 1
+    assert said.count("the disk is no longer full: everything is written again") == 1
     assert not [path for path in folder.path.rglob("*") if "tmp" in path.name or "new" in path.name]
     assert_same(whole, folder)
 
@@ -384,18 +365,13 @@ def test_killed_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeyp
     """The rows that it could not write come again; also where a checkpoint has been written since."""
     folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
 
-    def filling(self, trainer) -> None:
-        full.full = 5 <= trainer.global_step < 20
-        if trainer.global_step == 4 or (freed and trainer.global_step == 20):
-            self._save(trainer)
-        if trainer.global_step == 21:
-            full.full = False
+    def fill(step: int) -> bool:
+        full.full = 5 <= step < 20
+        if step == 21:
             raise Killed
+        return step == 4 or (freed and step == 20)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", filling)
-        with pytest.raises(Killed):
-            train(RunCLI(config()), folder)
+    train_and_kill(folder, Calls(fill))
     assert folder.status().saved == (20 if freed else 4)
     assert train(RunCLI(config()), folder)
     assert_same(whole, folder)
@@ -434,17 +410,14 @@ def test_a_run_waits_for_a_full_disk_where_there_is_nothing_else_to_do(
 
 def test_a_disk_that_stays_full_leaves_the_run_to_be_continued(whole: RunFolder, tmp_path: Path, monkeypatch):
     folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
-    original = recorder.Recorder._save_if_due
 
-    def filling(self, trainer) -> None:
-        full.full = trainer.global_step > 15
-        original(self, trainer)
+    def fill(step: int) -> None:
+        full.full = step > 15
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", filling)
         patch.setattr(disk, "INSIST_SECONDS", -1)
         with pytest.raises(OSError, match="No space left on device"):
-            train(RunCLI(config()), folder)
+            train(RunCLI(config()), folder, clock=Calls(fill))
     full.full = False
     assert folder.summary() is None
     assert folder.status().deaths == 0, "a full disk is no death"
@@ -454,19 +427,14 @@ def test_a_disk_that_stays_full_leaves_the_run_to_be_continued(whole: RunFolder,
 
 def test_stopped_while_the_disk_is_full(whole: RunFolder, tmp_path: Path, monkeypatch, capsys):
     folder, full = RunFolder(tmp_path / "run"), FullDisk(monkeypatch)
-    original = recorder.Recorder._save_if_due
 
-    def stopped(self, trainer) -> None:
-        if trainer.global_step == 9:
-            self._save(trainer)
-            full.full = True
-        if trainer.global_step == 19:
+    def fill_and_stop(step: int) -> bool:
+        full.full = step > 9
+        if step == 19:
             os.kill(os.getpid(), signal.SIGTERM)
-        original(self, trainer)
+        return step == 9
 
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", stopped)
-        assert not train(RunCLI(config()), folder)
+    assert not train(RunCLI(config()), folder, clock=Calls(fill_and_stop))
     full.full = False
     assert "stopped at iteration 19; the next attempt goes on from iteration 9" in capsys.readouterr().err
     assert train(RunCLI(config()), folder)
@@ -479,13 +447,12 @@ def test_what_ended_a_run_is_told_though_it_cannot_be_written_down(tmp_path: Pat
     def refuse(*_) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    def die(*_) -> None:
+    def die(_: int) -> None:
         monkeypatch.setattr(RunFolder, "write_status", refuse)
         raise Killed
 
-    monkeypatch.setattr(recorder.Recorder, "_save_if_due", die)
     with pytest.raises(Killed) as caught:
-        train(RunCLI(config()), folder)
+        train(RunCLI(config()), folder, clock=Calls(die))
     assert caught.value.__context__ is None
     assert "status.json: Permission denied" in capsys.readouterr().err
 
@@ -511,9 +478,9 @@ def test_a_run_that_is_stopped_while_it_loads_stops_at_once(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("damage", ["cut off", "overwritten"])
-def test_a_damaged_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, monkeypatch, capsys, damage: str):
+def test_a_damaged_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, capsys, damage: str):
     folder = RunFolder(tmp_path / "run")
-    train_and_kill(folder, monkeypatch, saved=(5, 11), killed=13)
+    train_and_kill(folder, Saves(5, 11, killed=13))
     last = folder.checkpoints / "last.ckpt"
     content = last.read_bytes()
     middle = len(content) // 2
@@ -598,17 +565,16 @@ def test_a_run_that_diverges_says_so(tmp_path: Path, whole: RunFolder):
     assert not whole.summary().diverged
 
 
-def test_a_third_death_without_getting_further_is_a_failure(tmp_path: Path, monkeypatch):
-    folder = RunFolder(tmp_path / "run")
-    monkeypatch.setattr(recorder.Recorder, "_save_if_due", lambda *_: 1 / 0)
+def test_a_third_death_without_getting_further_is_a_failure(tmp_path: Path):
+    folder, clock = RunFolder(tmp_path / "run"), Calls(lambda _: 1 / 0)
     for death, state in ((1, "queued"), (2, "queued"), (3, "failed")):
         with pytest.raises(ZeroDivisionError):
-            train(RunCLI(config()), folder)
+            train(RunCLI(config()), folder, clock=clock)
         assert folder.status().state == state
         assert folder.status().deaths == death
     assert folder.status().error == "ZeroDivisionError: division by zero; died 3 times from iteration 0 on"
     with pytest.raises(ZeroDivisionError):  # somebody asks anew
-        train(RunCLI(config()), folder)
+        train(RunCLI(config()), folder, clock=clock)
     assert folder.status().deaths == 1
 
 

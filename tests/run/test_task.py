@@ -11,6 +11,7 @@ import pytest
 import torch
 import toy_task
 import yaml
+from clocks import Killed, Saves
 from extending import Add
 
 from lit_resnet import task
@@ -20,7 +21,6 @@ from lit_resnet.nets import NetConfig, build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.training import recorder
 
 
 @pytest.fixture(autouse=True)
@@ -55,19 +55,11 @@ def test_fit_trains_it(tmp_path: Path):
     assert (config["task"], config["model"]["rate"]["milestones"], config["data"]) == ("toy", [3], {"batch_size": 4})
 
 
-def test_a_resume_goes_on_with_the_state_of_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_resume_goes_on_with_the_state_of_its_data(tmp_path: Path):
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     assert train(RunCLI(CONFIG), whole)
-
-    def die(self, trainer) -> None:
-        if trainer.global_step == 3:
-            self._save(trainer)
-            raise ZeroDivisionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", die)
-        with pytest.raises(ZeroDivisionError):
-            train(RunCLI(CONFIG), stopped)
+    with pytest.raises(Killed):
+        train(RunCLI(CONFIG), stopped, clock=Saves(3, killed=3))
     again = RunCLI(CONFIG)
     assert train(again, stopped)
     assert again.datamodule.restored == {"seen": 3}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from clocks import Killed, Saves
 from lab import METRICS
 from PIL import Image
 
@@ -15,7 +16,6 @@ from lit_resnet.nets import build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.training import recorder
 from lit_resnet.training.weights import load_weights
 
 STEPS, VAL = 16, 4
@@ -75,27 +75,14 @@ def test_the_last_model_is_judged(whole: RunFolder):
     assert {entry["images"] for entry in found.values()} == {15}
 
 
-class Killed(BaseException):
-    pass
-
-
 @pytest.mark.parametrize(("saved", "killed"), [(8, 8), (9, 11), (12, 14)])
 def test_a_killed_run_ends_like_the_undisturbed_one(
-    root: Path, whole: RunFolder, tmp_path: Path, monkeypatch, saved: int, killed: int
+    root: Path, whole: RunFolder, tmp_path: Path, saved: int, killed: int
 ):
     """At a plateau, in the middle of a stretch, and after the second plateau."""
-
-    def die(self, trainer) -> None:
-        if trainer.global_step == saved:
-            self._save(trainer)
-        if trainer.global_step == killed:
-            raise Killed
-
     folder = RunFolder(tmp_path / "run")
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", die)
-        with pytest.raises(Killed):
-            train(RunCLI(config(root)), folder)
+    with pytest.raises(Killed):
+        train(RunCLI(config(root)), folder, clock=Saves(saved, killed=killed))
     assert train(RunCLI(config(root)), folder)
     assert folder.summary().plateaus == whole.summary().plateaus
     left, right = (
@@ -120,18 +107,10 @@ def test_a_net_that_drops_units_resumes_exactly(root: Path, tmp_path: Path, monk
     content["data"]["photographs"] |= {"short_side": [32, 36], "crop": 32, "test_short_side": 34, "workers": 0}
     content["trainer"] |= {"max_steps": 4, "val_check_interval": 4}
     content["evaluate"] = []
-
-    def die(self, trainer) -> None:
-        if trainer.global_step == 2:
-            self._save(trainer)
-            raise Killed
-
     runs = [RunFolder(tmp_path / name) for name in ("whole", "killed")]
     assert train(RunCLI(content), runs[0])
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "_save_if_due", die)
-        with pytest.raises(Killed):
-            train(RunCLI(content), runs[1])
+    with pytest.raises(Killed):
+        train(RunCLI(content), runs[1], clock=Saves(2, killed=2))
     assert train(RunCLI(content), runs[1])
     left, right = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in runs)
     assert all(torch.equal(left[name], right[name]) for name in left)
