@@ -143,19 +143,19 @@ def _points(path: Path, axes: dict[str, Axis], sample: Any, excluded: list[dict[
         raise InputError(f"{path}: sample is {shown(sample)}: write a number of cells, and a matrix to draw them from")
     ranges = [key for key, axis in axes.items() if isinstance(axis, Range)]
     size = math.prod(len(axis) for axis in axes.values() if not isinstance(axis, Range))
-    if ranges and sample is None:
-        raise InputError(f"{path}: matrix {ranges[0]} is a range: write sample: 20, for so many cells of the matrix")
-    if size > MOST_CELLS and sample is None:
-        raise InputError(
-            f"{path}: the matrix has {size:,} cells: write at most {MOST_CELLS:,}, or sample: 20 for some of them"
-        )
-    if ranges or size > MOST_CELLS:
-        points = _drawn(axes, tries=100 * (sample + 100))
-    else:
+    if not ranges and size <= MOST_CELLS:
         lists = {key: list(axis.items()) for key, axis in axes.items() if not isinstance(axis, Range)}
         points = [dict(zip(lists, point, strict=True)) for point in itertools.product(*lists.values())] if axes else []
         if sample is not None:
             random.Random(0).shuffle(points)
+    elif sample is not None:
+        points = _drawn(axes, tries=100 * (sample + 100))
+    elif ranges:
+        raise InputError(f"{path}: matrix {ranges[0]} is a range: write sample: 20, for so many cells of the matrix")
+    else:
+        raise InputError(
+            f"{path}: the matrix has {size:,} cells: write at most {MOST_CELLS:,}, or sample: 20 for some of them"
+        )
     kept = (p for p in points if not any(all(p[key][0] in names for key, names in e.items()) for e in excluded))
     yield from itertools.islice(kept, sample)
 
