@@ -137,6 +137,8 @@ def _values(node: yaml.Node, known: dict[int, int], depth: int) -> int:
     if id(node) in known:
         return known[id(node)]
     known[id(node)] = MOST_VALUES  # too many, for a node that contains itself
+    if isinstance(node, yaml.ScalarNode) and (wrong := re.search("[\\0\ud800-\udfff]", node.value)):
+        raise ValueError(f"the letter {wrong[0]!r}, which no name of a file can have")
     children: Iterable[yaml.Node] = ()
     if isinstance(node, yaml.MappingNode):
         children = chain.from_iterable(node.value)
@@ -156,6 +158,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not YAML: {error}") from None
+    except OSError as error:
+        if error.errno in FOR_A_WHILE:
+            raise
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a mapping of keys to values")
     return content
@@ -169,6 +175,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(value, ensure_ascii=False).encode()  # half a letter, which JSON can hold, can nowhere be written
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):

@@ -18,7 +18,7 @@ from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
 from lit_resnet.run.config import RunCLI
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.checkpoints import newest_checkpoint
-from lit_resnet.training.weights import net_weights
+from lit_resnet.training.weights import net_weights, read_torch, reason
 
 # What torchvision subtracts from RGB images in [0, 1], and divides by.
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
@@ -116,13 +116,12 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has as many as there are ways to damage a file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not weights that can be read ({reason})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not weights: write a run folder, or a state dict as torchvision publishes them")
-    return content, digest
+            return read_torch(file), digest
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not weights that can be read ({reason(error)}): give a run folder, or a state dict as "
+            "torchvision publishes them"
+        ) from None
 
 
 def recognised(path: Path, weights: dict[str, Any]) -> NetConfig:
@@ -148,7 +147,7 @@ def newest(folder: RunFolder) -> Path:
     """The newest whole checkpoint of a run.
 
     Raises:
-        InputError: It has none.
+        InputError: It has none, or none that can be read.
     """
     path = newest_checkpoint(folder)
     if path is None:

@@ -1,11 +1,32 @@
 """What a finished run says of itself: summary.json, which is written last."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from lit_resnet.task import TASKS, Task
+from lit_resnet.errors import shown
+from lit_resnet.metrics import FLOAT32, Metric
+from lit_resnet.task import TASKS, Task, of
+
+MOST = 10**18  # of a whole number
+# What reports read of a net's config, where it says so, with the types. Other keys are for the net alone.
+NET: dict[str, type] = {
+    "family": str,
+    "depth": int,
+    "shortcut": str,
+    "block": str,
+    "stride_on": str,
+    "num_classes": int,
+    "in_channels": int,
+}
+
+
+def _from(low: int, **default: Any) -> Any:
+    """A field of numbers that begin at `low`."""
+    return field(metadata={"low": low}, **default)
 
 
 @dataclass(frozen=True)
@@ -47,23 +68,23 @@ class Summary:
     net_config: dict[str, Any]
     data: str
     metrics: dict[str, float | None]
-    params: int
-    macs: int
-    steps: int
-    batch_size: int
+    params: int = _from(0)
+    macs: int = _from(1)
+    steps: int = _from(1)
+    batch_size: int = _from(1)
     setting: str
-    wall_seconds: float
+    wall_seconds: float = _from(0)
     task: str
-    seed: int = 0
+    seed: int = _from(0, default=0)
     precision: str | None = None
-    warmup_lr: float | None = None
-    warmup_steps: int | None = None
+    warmup_lr: float | None = _from(0, default=None)
+    warmup_steps: int | None = _from(0, default=None)
     plateaus: tuple[int, ...] = ()
     diverged: bool = False
     test_images: str | None = None
-    damaged_images: int = 0
-    images_per_second: float | None = None
-    peak_memory_bytes: int | None = None
+    damaged_images: int = _from(0, default=0)
+    images_per_second: float | None = _from(0, default=None)
+    peak_memory_bytes: int | None = _from(0, default=None)
     device: str | None = None
     host: str | None = None
     finished: str | None = None
@@ -87,6 +108,24 @@ class Summary:
         content: dict[str, Any] = asdict(self) | {"plateaus": list(self.plateaus)}
         return content | content.pop("metrics")
 
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        """The first value that differs from what a config says, with both; the empty string where there is none.
+
+        Args:
+            config: Nested mappings; complete, or what a grid says of the run.
+        """
+        said: dict[str, Any] = {"task": of(config).name, "seed": config.get("seed_everything")}
+        model, data, trainer = (_mapping(config.get(part)) for part in ("model", "data", "trainer"))
+        said |= {"steps": trainer.get("max_steps"), "batch_size": data.get("batch_size")}
+        said |= {"warmup_lr": _mapping(model.get("rate")).get("warmup_lr")}
+        found: dict[str, Any] = {name: getattr(self, name) for name in said}
+        said |= {f"net_config.{key}": value for key, value in _mapping(model.get("net")).items()}
+        found |= {f"net_config.{key}": value for key, value in self.net_config.items()}
+        for name, value in said.items():
+            if value is not None and name in found and found[name] != value and str(found[name]) != str(value):
+                return f"{name} {shown(found[name])}, not {shown(value)}"
+        return ""
+
 
 # Which keys the first version of summary.json had beside the others, in place of `net_config`.
 _FORMER = ("family", "depth", "shortcut")
@@ -101,18 +140,32 @@ def parse(content: dict[str, Any]) -> Summary:
     if "net_config" not in content and all(key in content for key in _FORMER):
         raise ValueError("written by an earlier version, without net_config")
     values = {}
-    for name, kind in _kinds().items():
+    for name, (kind, low) in _kinds().items():
         if name in content:
             values[name] = _as(kind, name, content[name])
+            for number in values[name] if isinstance(values[name], tuple) else [values[name]]:
+                if isinstance(number, int | float) and not low <= number <= (MOST if type(number) is int else FLOAT32):
+                    raise ValueError(f"damaged ({name} is {shown(number)})")
         elif name in _needed():
             raise ValueError(f"damaged ({name} is missing)")
     if values["task"] not in TASKS:
-        raise ValueError(f"of an unknown task, {values['task']!r} (known: {', '.join(TASKS)})")
-    metrics = {}
-    for metric in TASKS[values["task"]].final:
-        kind = float | None if metric.optional else float
-        metrics[metric.name] = _as(kind, metric.name, content.get(metric.name))
+        raise ValueError(f"of an unknown task, {shown(values['task'])} (known: {', '.join(TASKS)})")
+    for key, value in values["net_config"].items():
+        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not 0 < value <= MOST)):
+            raise ValueError(f"damaged (net_config.{key} is {shown(value)})")
+    diverged = values.get("diverged", False)
+    metrics = {
+        metric.name: _metric(metric, content.get(metric.name), diverged) for metric in TASKS[values["task"]].final
+    }
     return Summary(**values, metrics=metrics)
+
+
+def _metric(metric: Metric, given: Any, diverged: bool) -> float | None:
+    """The last value of a metric; one that is no number only where the run diverged."""
+    value = _as(float | None if metric.optional else float, metric.name, given)
+    if not metric.possible(value) or not (value is None or diverged or math.isfinite(value)):
+        raise ValueError(f"damaged ({metric.name} is {shown(value)})")
+    return value
 
 
 @cache
@@ -122,20 +175,24 @@ def _needed() -> tuple[str, ...]:
 
 
 @cache
-def _kinds() -> dict[str, Any]:
-    """The type of each field but the metrics, whose names depend on the task."""
+def _kinds() -> dict[str, tuple[Any, float]]:
+    """The type of each field, and the least number in it; not of the metrics, whose names depend on the task."""
     hints = get_type_hints(Summary)
-    return {f.name: hints[f.name] for f in fields(Summary) if f.name != "metrics"}
+    return {f.name: (hints[f.name], f.metadata.get("low", 0)) for f in fields(Summary) if f.name != "metrics"}
 
 
 def _as(kind: Any, name: str, value: Any) -> Any:
     """A value of JSON as that type, or one of a union."""
     for one in get_args(kind) if isinstance(kind, UnionType) else (kind,):
         origin = get_origin(one) or one
-        if origin is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if origin is float and (type(value) is float or (type(value) is int and abs(value) <= MOST)):
             return float(value)
         if origin is tuple and isinstance(value, list) and all(type(item) is int for item in value):
             return tuple(value)
         if type(value) is origin:
             return value
-    raise ValueError(f"damaged ({name} is {value!r})")
+    raise ValueError(f"damaged ({name} is {shown(value)})")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

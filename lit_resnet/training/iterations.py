@@ -315,11 +315,17 @@ class Iterations(LightningModule):
             InputError: The checkpoint is of another net, or of an earlier version of this package.
         """
         net_weights(self.net, checkpoint)
-        if "data" not in checkpoint:
-            raise InputError("the checkpoint is of an earlier version; give another folder, or move this one away")
-        self.rate.restore(checkpoint["rate"])
-        self.task_data.restore(checkpoint["data"])
-        self._restored = checkpoint["windows"]
+        try:
+            self.rate.restore(checkpoint["rate"])
+            self.task_data.restore(checkpoint["data"])
+            self._restored = checkpoint["windows"]
+            for counts in self._restored.values():
+                Window(self.device).restore({key: values[self.global_rank] for key, values in counts.items()})
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise InputError(
+                f"the checkpoint is of another version of lit-resnet ({type(error).__name__}: {error}); go on with "
+                "that version, or give another folder"
+            ) from None
 
 
 def _percent(error: float) -> float:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
 from lit_resnet.report.runs import FinishedCell
-from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +49,7 @@ def fig7(cells: Sequence[FinishedCell]) -> Drawn:
 
 def _responses(cell: FinishedCell) -> list[float]:
     """Mean response of each layer over the seeds that measured it; empty where none did."""
-    measured = [[row["std"] for row in RESPONSES.read(run.folder.path)] for run in cell.runs]
-    numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # a net that diverged has none
+    numbers = [stds for stds in cell.responses if all(map(isfinite, stds))]  # a net that diverged has none
     return [fmean(layer) for layer in zip(*numbers, strict=True)]
 
 
@@ -105,7 +103,6 @@ def _widen(ax: "Axes", orders: float = 3.0) -> None:
 def _iterations(cell: FinishedCell, signal: str) -> list[list[float]]:
     """For each sampled iteration the signal of every layer, the median over the seeds that did not diverge."""
     seeds: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for run in cell.runs:
-        for row in [] if run.summary.diverged else SIGNALS.read(run.folder.path):
-            seeds[row["step"]][row["layer"]].append(row[signal])
+    for row in (row for run in cell.signals for rows in run.values() for row in rows):
+        seeds[row["step"]][row["layer"]].append(row[signal])
     return [[median(values) for _, values in sorted(layers.items())] for _, layers in sorted(seeds.items())]

@@ -17,7 +17,8 @@ def rule(metric: Metric) -> str:
     """What makes a run odd, in words."""
     near, lost = (_distance(f"{points * metric.point:g}", metric) for points in (POINTS, SETBACK))
     return (
-        "A finished run is odd if it diverged (its loss is no number); if its final "
+        "A finished run is odd if it diverged (its loss is no number); if it was tested on other images than most runs "
+        "on that data set; if its final "
         f"{metric.label} is further from the median of the other seeds of its cell than {near}, and than {TIMES} times "
         f"their median distance from it (with at least {SEEDS} other seeds); or if it ended more than {lost} "
         f"{'above the lowest' if metric.better == 'lower' else 'below the highest'} in its own curve."
@@ -27,7 +28,13 @@ def rule(metric: Metric) -> str:
 def odd(runs: GridRuns) -> list[str]:
     """What is odd about each run of the grid, in a few words; an empty text where nothing is."""
     cells = {cell.name: cell.runs for cell in runs.cells}
-    return [_word(run, cells[run.cell], runs.headline) if isinstance(run, FinishedRun) else "" for run in runs.runs]
+    elsewhere = {(run.cell, run.seed): "tested on other images than most" for run in runs.on_other_images}
+    return [
+        elsewhere.get((run.cell, run.seed)) or _word(run, cells[run.cell], runs.headline)
+        if isinstance(run, FinishedRun)
+        else ""
+        for run in runs.runs
+    ]
 
 
 def far(value: float, others: list[float], least: float = POINTS) -> float | None:
