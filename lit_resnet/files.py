@@ -4,13 +4,14 @@ import errno
 import json
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -58,6 +59,32 @@ def append_whole(path: Path, text: str) -> None:
             raise
 
 
+def open_file(path: Path | str) -> BinaryIO:
+    """Open a file to read its bytes. Opening a pipe, which a folder from elsewhere may hold, would wait for ever.
+
+    Raises:
+        OSError: It cannot be read, or is no file.
+    """
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        OSError: As `open_file`.
+    """
+    with open_file(path) as file:
+        return file.read()
+
+
 def clock(folder: Path) -> float:
     """The current time, in seconds since the epoch, by the clock that dates the files in `folder`.
 
@@ -90,7 +117,7 @@ class _Loader(_SafeLoader):
 
 # Without this `1e-4` is a text: YAML 1.1 wants a dot and a sign, `1.0e-4`.
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", re.ASCII), list("-+.0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+", re.ASCII), list("-+.0123456789")
 )
 
 
@@ -155,7 +182,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: It cannot be read, is not YAML, or is no mapping.
     """
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        content = parse_yaml(read_file(path).decode(), str(path))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not YAML: {error}") from None
     except OSError as error:
@@ -174,7 +201,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         InputError: It is not JSON, or no object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_file(path).decode())
         json.dumps(value, ensure_ascii=False).encode()  # half a letter, which JSON can hold, can nowhere be written
     except FileNotFoundError:
         return None

@@ -266,7 +266,9 @@ def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
             assert f"{folder.summary_file}: damaged" in message
     folder.summary_file.unlink()
     METRICS.file(folder.path).write_bytes(b"\xff\xfe\n")
-    assert f"{METRICS.file(folder.path)}: damaged" in refused(["launch", "quickstart", "--root", str(tmp_path)], capsys)
+    assert f"{METRICS.file(folder.path)}, line 1: damaged" in refused(
+        ["launch", "quickstart", "--root", str(tmp_path)], capsys
+    )
 
 
 def test_wrong_roots(tmp_path: Path, capsys):

@@ -20,6 +20,8 @@ IMAGENET_BLOCKS = {
 # Convolutions between two pools.
 VGG_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
+MOST_LAYERS, MOST_CLASSES, MOST_CHANNELS = 5000, 1_000_000, 1024  # beyond which a number is a slip
+
 
 @dataclass(frozen=True)
 class NetConfig:
@@ -57,6 +59,8 @@ class NetConfig:
         check_choices(self)
         check_choice("shortcut", self.shortcut, SHORTCUTS)
         check_choice("block", self.block, BLOCKS)
+        if self.depth > MOST_LAYERS:
+            raise ValueError(f"depth is {self.depth}: write at most {MOST_LAYERS:,}; the paper's deepest net has 1202")
         if self.family == "cifar" and (self.depth < 8 or self.depth % 6 != 2):
             below = max(8, (self.depth - 2) // 6 * 6 + 2)
             raise ValueError(
@@ -77,9 +81,9 @@ class NetConfig:
             raise ValueError(
                 f"block is {self.block}, which bottleneck nets ({self.depth} layers) cannot have: write 18 or 34 layers"
             )
-        for field in ("num_classes", "in_channels"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} is {getattr(self, field)}: write 1 or more")
+        for field, most in (("num_classes", MOST_CLASSES), ("in_channels", MOST_CHANNELS)):
+            if not 1 <= getattr(self, field) <= most:
+                raise ValueError(f"{field} is {getattr(self, field)}: write a number from 1 to {most:,}")
 
     @property
     def bottleneck(self) -> bool:

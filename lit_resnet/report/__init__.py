@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written.
+    """A report.
 
     Args:
-        folder: `<root>/<grid>/report`.
-        page: Its index.html.
-        files: All its files, the page among them.
+        folder: `<root>/<grid>/report`, where its files are written.
+        contents: By their names in that folder, what its files hold.
         tables: By name: the tables that the grid asks for, and `table`, which every grid has, of all its nets. Each
             has `terminal()`, `csv()`, `json()` and `markdown()`.
         claims: The paper's sentences that the grid has nets for, and what the runs say of them.
@@ -38,8 +37,7 @@ class Report:
     """
 
     folder: Path
-    page: Path
-    files: tuple[Path, ...]
+    contents: dict[str, str | bytes]
     tables: "dict[str, Table]"
     claims: "Claims"
     not_drawn: tuple[str, ...]
@@ -50,9 +48,41 @@ class Report:
         """The table of all nets."""
         return self.tables[ALL_NETS.name]
 
+    @property
+    def page(self) -> Path:
+        """Its index.html."""
+        return self.folder / "index.html"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All its files, the page among them."""
+        return tuple(self.folder / name for name in self.contents)
+
+    def write(self) -> None:
+        """Write its files.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        for name, content in self.contents.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / name, content)
+
 
 def write(asked: Asked) -> Report:
-    """Write the report of a grid from its run folders.
+    """Make the report of a grid, and write its files.
+
+    Raises:
+        InputError: As `make`.
+        OSError: The folder cannot be written.
+    """
+    made = make(asked)
+    made.write()
+    return made
+
+
+def make(asked: Asked) -> Report:
+    """Make the report of a grid from its run folders; writes nothing.
 
     Raises:
         InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
@@ -83,18 +113,11 @@ def write(asked: Asked) -> Report:
             svgs=svgs,
         ),
     }
-    folder = found.folder / "report"
-    for name, content in contents.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / name, content)
-    not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
-    files = tuple(folder / name for name in contents)
     return Report(
-        folder=folder,
-        page=folder / "index.html",
-        files=files,
+        folder=found.folder / "report",
+        contents=contents,
         tables=made,
         claims=checked,
-        not_drawn=not_drawn,
+        not_drawn=tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure),
         progress=found.progress(),
     )

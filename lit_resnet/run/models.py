@@ -12,6 +12,7 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
+from lit_resnet.files import open_file
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
@@ -113,13 +114,13 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
         InputError: It is not such a file, or it holds more than tensors and plain values.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             return read_torch(file), digest
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: not weights that can be read ({reason(error)}): give a run folder, or a state dict as "
+            f"{path}: not weights that can be read ({reason(error)}): write a run folder, or a state dict as "
             "torchvision publishes them"
         ) from None
 

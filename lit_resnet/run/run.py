@@ -311,6 +311,8 @@ def evaluate(verb: str, args: list[str]) -> int:
 def responses_of(run: str) -> list[tuple[str, float]]:
     """`lit-resnet responses RUN`: layer responses of a run's newest checkpoint; also replaces its responses.csv.
 
+    Where that cannot be written, a warning on stderr says so.
+
     Raises:
         InputError: No run, no whole checkpoint, or weights of another net.
     """
@@ -332,5 +334,8 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))
-    _keep_responses(folder, measured)
+    try:
+        _keep_responses(folder, measured)
+    except OSError as error:  # such as an archive that cannot be written
+        print(f"warning: {RESPONSES.file(folder.path)}: not written ({error.strerror})", file=sys.stderr)
     return measured

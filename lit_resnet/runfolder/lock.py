@@ -152,10 +152,10 @@ class Lock:
         if not owner or owner.start is None or owner.hostname.split("?")[0] != socket.gethostname():
             return False
         try:
-            state, *fields = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()
+            state, *fields = Path(f"/proc/{owner.pid}/stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
             return False
-        return state == "Z" and int(fields[18]) == owner.start % 2**64
+        return state == b"Z" and int(fields[18]) == owner.start % 2**64
 
 
 # The locks that this process holds, by their files.

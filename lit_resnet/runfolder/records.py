@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_resnet.errors import InputError
+from lit_resnet.files import read_file
 from lit_resnet.metrics import FLOAT32
 from lit_resnet.runfolder import writing
 from lit_resnet.task import Task
@@ -117,7 +118,7 @@ class Record:
     def _lines(self, folder: Path) -> Iterator[tuple[int, Row]]:
         """The rows, with the numbers of their lines."""
         try:
-            content = self.file(folder).read_bytes()
+            content = read_file(self.file(folder))
         except FileNotFoundError:
             return
         except OSError as error:

@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from lit_resnet.errors import InputError
+from lit_resnet.files import open_file
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import confirm
 from lit_resnet.training.disk import Disk
@@ -81,7 +82,8 @@ def newest_checkpoint(folder: RunFolder, keys: Collection[str] = ("state_dict",)
     Raises:
         InputError: No checkpoint of the run can be used.
     """
-    there = [path for name in ("last", "previous") if (path := folder.checkpoints / f"{name}.ckpt").exists()]
+    paths = (folder.checkpoints / f"{name}.ckpt" for name in ("last", "previous"))
+    there = [path for path in paths if os.path.lexists(path)]
     said = []
     for path in there:
         if not (wrong := _wrong(path, keys)):
@@ -101,13 +103,16 @@ RESUMED = ("state_dict", "optimizer_states", "loops", "callbacks", "global_step"
 def _wrong(path: Path, keys: Collection[str]) -> str:
     """Why a checkpoint cannot be used; empty if it can. It is a zip file with checksums, so a whole one is known."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             if archive.testzip() is not None:
                 return "is damaged"
-        found = read_torch(path, mmap=True)
-    except (OSError, zipfile.BadZipFile) as error:
-        return f"is damaged ({reason(error)})"
+    except OSError as error:
+        return f"is not a checkpoint that can be read ({reason(error)})"
     except Exception:  # zipfile and zlib have as many as there are ways to damage a file
-        return "is damaged, or no checkpoint"
+        return "is damaged"
+    try:
+        found = read_torch(path, mmap=True)
+    except (OSError, ValueError) as error:
+        return f"is not a checkpoint that can be read ({reason(error)})"
     missing = [key for key in keys if key not in found]
     return f"is of another version of lit-resnet, without {', '.join(missing)}" if missing else ""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_resnet.errors import InputError, shown
+from lit_resnet.files import open_file
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
@@ -16,7 +17,7 @@ def load_weights(net: nn.Module, path: Path) -> None:
         InputError: The file is no checkpoint, or one of another net.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             checkpoint = read_torch(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None

@@ -40,15 +40,26 @@ def run(args: argparse.Namespace) -> int:
 def show(asked: "Asked", form: "Format" = "table") -> None:
     """Write the report of a grid, and print its tables and claims, or one table for programs.
 
+    Where nothing can be written, as in an archive, it is only printed.
+
     Raises:
         InputError: No finished run of it, or a damaged run folder.
+        OSError: The disk is full.
     """
     from lit_resnet import report
+    from lit_resnet.files import FOR_A_WHILE
     from lit_resnet.listing import print_table
     from lit_resnet.verbs.terminal import spinner
 
     with spinner("drawing"):
-        made = report.write(asked)
+        made = report.make(asked)
+        written = f"the page: {made.page}"
+        try:
+            made.write()
+        except OSError as error:
+            if error.errno in FOR_A_WHILE:
+                raise
+            written = f"no page, as {made.folder} cannot be written ({error.strerror})"
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if form == "table":
@@ -58,4 +69,4 @@ def show(asked: "Asked", form: "Format" = "table") -> None:
             print_table(made.claims.terminal())
     else:
         print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[form](), end="")
-    print(f"{made.progress}; the page: {made.page}", file=sys.stdout if form == "table" else sys.stderr)
+    print(f"{made.progress}; {written}", file=sys.stdout if form == "table" else sys.stderr)

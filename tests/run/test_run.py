@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 
 from lit_resnet.data.in_memory import InMemory
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.sources import DATA_SETS
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.run import run
@@ -537,11 +539,15 @@ def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolde
     assert measured == pytest.approx([row["std"] for row in RESPONSES.read(whole.path)], rel=1e-3)
 
 
-def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path):
+def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     wrong = config()
     wrong["data"]["val_size"] = 5000
     with pytest.raises(InputError, match="there are 1297 training images"):
+        train(RunCLI(wrong), folder)
+    assert not folder.path.exists(), "what is known without reading images is refused before"
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="there are 1297 training images"):
+        patch.setitem(DATA_SETS, "digits", replace(DATA_SETS["digits"], images=None))
         train(RunCLI(wrong), folder)
     assert folder.status().state == "failed", "it would fail again"
     assert train(RunCLI(config()), folder)
@@ -637,7 +643,7 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"trainer": {"limit_val_batches": 0.3}}, "trainer.limit_val_batches is 0.3: leave it out"),
         ({"trainer": {"max_epochs": 3}}, "trainer.max_epochs is 3: leave it out"),
         ({"trainer": {"accumulate_grad_batches": 4}}, "trainer.accumulate_grad_batches is 4: leave it out"),
-        ({"trainer": {"precision": "64-true"}}, "trainer.precision is 64-true: write one of 32-true, bf16-mixed"),
+        ({"trainer": {"precision": "64-true"}}, "trainer.precision is '64-true': write one of 32-true, bf16-mixed"),
         ({"seed_everything": -1}, "seed_everything is -1: write a whole number, 0 or more"),
         ({"seed_everything": False}, "seed_everything is False"),
         ({"data": {"source": "cifar"}}, "data.source is 'cifar': write one of .*; did you mean cifar10"),
