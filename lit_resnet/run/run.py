@@ -34,6 +34,7 @@ from lit_resnet.nets import Net, build
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
+from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
@@ -45,7 +46,8 @@ from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
-from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
+from lit_resnet.training.progress import ProgressBar
+from lit_resnet.training.recorder import MetricsFile, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
 from lit_resnet.training.weights import load_weights
 
@@ -277,16 +279,28 @@ def _git() -> tuple[str | None, bool | None]:
 
 
 def fit(args: list[str]) -> int:
-    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`, by default runs/fit/<net>-<data>-seed<k>."""
-    cli = RunCLI(args)
+    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`; with `--check` only try whether it trains.
+
+    The default folder is `runs/fit/<net>-<data>-seed<k>-<digits>`; the digits are of the whole config, so that runs
+    which differ in any value have folders of their own.
+    """
+    cli = RunCLI([arg for arg in args if arg != "--check"])
     data, net = cli.check()
+    if "--check" in args:
+        print(f"it trains: {check(cli)} after 2 iterations, on a few images; nothing was kept", file=sys.stderr)
+        return 0
     folder = cli.config.trainer.default_root_dir
     if folder is None:
-        name = f"{net}-{data.name}-seed{cli.config.seed_everything}"
+        name = (
+            f"{net}-{data.name}-seed{cli.config.seed_everything}-{digest(parse_yaml(cli.config_text(), 'config'))[:6]}"
+        )
         folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
-    done = train(cli, RunFolder(folder))
-    print(f"{folder}: {'done' if done else 'stopped; the same command continues it'}", file=sys.stderr)
-    return 0 if done else 130
+    run = RunFolder(folder)
+    train(cli, run)
+    summary = run.summary()
+    end = f"done, {summary.results}" if summary else "stopped; the same command continues it"
+    print(f"{folder}: {end}", file=sys.stderr)
+    return 0 if summary else 130
 
 
 def evaluate(verb: str, args: list[str]) -> int:

@@ -159,7 +159,8 @@ def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
     net, data = cli.model.net, cli.datamodule
     data.setup("fit")
     rates = [0.02] * 10 + [0.1] * 4 + [0.01] * 6 + [0.001] * 4
-    bare_loop(net.train(), chain.from_iterable(data.train_dataloader()), rates, precision)
+    loader = data.train_dataloader()
+    bare_loop(net.train(), loader if block == 1 else chain.from_iterable(loader), rates, precision)
     trained = build(cli.model.config)
     load_weights(trained, folder.checkpoints / "last.ckpt")
     assert folder.summary().warmup_steps == 10
@@ -688,12 +689,15 @@ def test_the_commit_and_whether_the_tree_is_dirty_are_recorded(tmp_path: Path, m
     assert run._git() == (commit, True)
 
 
-def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path):
+def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path, capsys):
     logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
     logger.resume(0)
-    logger.log_metrics({"test_error": 9.0, "epoch": 0}, step=5)
+    logger.log_row({"test_error": 9.0}, step=5)
+    logger.log_metrics({"lr-SGD": 0.1, "epoch": 0}, step=5)
+    logger.log_metrics({"lr-SGD": 0.1, "epoch": 0}, step=6)
+    assert capsys.readouterr().err.count(f"not in {tmp_path}/metrics.csv") == 1
     with pytest.raises(InputError, match="^val_loss was logged, but is no metric of the task classification: declare"):
-        logger.log_metrics({"val_error": 9.0, "val_loss": 0.3}, step=5)
+        logger.log_row({"val_error": 9.0, "val_loss": 0.3}, step=5)
     logger.write_row()
     assert [(row["step"], row["test_error"]) for row in METRICS.read(tmp_path)] == [(5, 9.0)]
     assert logger.newest == {"test_error": 9.0}
