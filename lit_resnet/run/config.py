@@ -20,6 +20,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
 
 from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean
@@ -286,12 +287,14 @@ class RunCLI(LightningCLI):
         for key in ("callbacks", "logger", "plugins"):
             own = values[key] if isinstance(values[key], list) else [values[key]]
             values[key] = [one for one in own if not isinstance(one, bool | None)] + added.pop(key, [])
+        for logger in values["logger"]:
+            if isinstance(logger, WandbLogger):
+                _check_account(logger)
         values["plugins"].append(environment(math.prod(self.devices())))
         if values["accelerator"] == "auto" and torch.backends.mps.is_available():
             values["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
         values["val_check_interval"] //= self.stretch  # in training steps
-        if any(isinstance(callback, Checkpoint) for callback in values["callbacks"]):
-            values["enable_checkpointing"] = True
+        values["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in values["callbacks"])
         return Trainer(**values | added)
 
     def config_text(self) -> str:
@@ -300,6 +303,19 @@ class RunCLI(LightningCLI):
         config.pop("config", None)
         config.trainer.default_root_dir = None
         return self.parser.dump(config, skip_none=False)
+
+
+def _check_account(logger: WandbLogger) -> None:
+    """Refuse a logger of W&B where nobody is logged in: it would end the run after its folder was made.
+
+    Raises:
+        InputError: With what to do.
+    """
+    import wandb
+
+    offline = getattr(logger, "_offline", False) or wandb.setup().settings.mode in ("offline", "disabled")
+    if not offline and not wandb.login(prompt=False, verify=False):
+        raise InputError("trainer.logger: W&B knows no account here: run wandb login, or set WANDB_MODE=offline")
 
 
 def _made(make: type, values: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """The help of `fit`, `validate` and `test`: a run's model and data first, and the keys of the Trainer that matter."""
 
+import argparse
 import re
 from collections.abc import Sequence
 
@@ -34,31 +35,30 @@ def asked(args: Sequence[str]) -> str | None:
 
 
 def text(parser: LightningArgumentParser, verb: str, section: str) -> str:
-    """The help of one of `SECTIONS`, or all that matters for a run."""
-    formatter = parser._get_formatter()
+    """The help of one of `SECTIONS`, or all that matters for a run. The parser is not fit for parsing afterwards."""
+    for action in parser._actions:
+        if not _belongs(action.dest, section):
+            action.help = argparse.SUPPRESS
+    parser._action_groups = sorted(parser._action_groups, key=_place)
     check = " [--check]" if verb == "fit" else ""
-    formatter.add_text(f"usage: {parser.prog} [--config RECIPE]... [--KEY VALUE]... [--print_config]{check}")
-    shown = [section] if section else ["model", "data", "trainer", ""]
-    for name in shown:
-        for group in parser._action_groups:
-            actions = [action for action in group._group_actions if _belongs(action.dest, name, bool(section))]
-            if actions:
-                formatter.start_section(group.title if name or not group.title else "other keys")
-                formatter.add_text(group.description)
-                formatter.add_arguments(actions)
-                formatter.end_section()
-    if not section:
-        said = "--check: two iterations and an evaluation of a few batches; nothing is kept. " if check else ""
-        formatter.add_text(
-            f"{said}RECIPE is a file, or the name of a shipped one; a later file or key replaces what an earlier one "
-            "says. All keys of Lightning's Trainer: --trainer.help. One part alone: --model.help, --data.help."
-        )
-    return formatter.format_help()
+    parser.description = None
+    parser.usage = f"{parser.prog} [--config RECIPE]... [--KEY VALUE]... [--print_config]{check}"
+    parser.epilog = (
+        "RECIPE is a file, or the name of a shipped one; what a later file or key says replaces what an earlier one "
+        "says. Parts of this help: --model.help, --data.help, and with all keys of Lightning's Trainer --trainer.help."
+    )
+    if check:
+        parser.epilog += " --check: two iterations and an evaluation of a few batches, of which nothing is kept."
+    return parser.format_help()
 
 
-def _belongs(key: str, section: str, whole: bool) -> bool:
-    """Whether a key stands under a section; of the Trainer's keys, unless `whole`, only those in `MAIN`."""
+def _belongs(key: str, section: str) -> bool:
+    """Whether a key stands in the help of a section; in that of all, of the Trainer's keys only those in `MAIN`."""
     first, _, rest = key.partition(".")
-    if section != "trainer" or whole:
-        return first == section if section else first not in SECTIONS
-    return first == "trainer" and rest in MAIN
+    return first == section if section else first != "trainer" or rest in MAIN
+
+
+def _place(group: argparse._ArgumentGroup) -> int:
+    """Where a group stands: those of a section in its order, the others after them."""
+    first = {action.dest.partition(".")[0] for action in group._group_actions}
+    return next((i for i, section in enumerate(SECTIONS) if section in first), len(SECTIONS))

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -132,11 +133,12 @@ class MetricsFile(Logger):
         self.disk.insist(self.file, lambda: self.record.replace(self.folder.path, rows))
 
 
-class Recorder(Callback):
+class Recorder(Checkpoint):
     """Keeps status.json fresh and saves checkpoints; after a stop or a kill the run continues from the last one.
 
     A checkpoint is written after the evaluation of its step, if there is one, so that a resumed run neither repeats nor
-    skips it. The data need no state of their own: batch k is a function of the seed and k.
+    skips it; and after what all other callbacks do at that step, as Lightning calls `Checkpoint`s last. The data need
+    no state of their own: batch k is a function of the seed and k.
 
     Args:
         folder: The run's folder.
