@@ -32,8 +32,9 @@ class ImageData(LightningDataModule):
     Args:
         source: The data set: `digits` (scikit-learn's 8x8 ones, inside the package), `cifar10`, `cifar100`,
             `fashion-mnist`; `folder` for small images in `root/train/<class>/` and `root/test/<class>/` (or `val`);
-            `imagenet` for photographs of any size there, ImageNet's or others; or another entry of
-            `lit_resnet.data.sources.DATA_SETS`.
+            `imagenet` for photographs of any size there, ImageNet's or others; another entry of
+            `lit_resnet.data.sources.DATA_SETS`; or the dotted path of your own, such as `mypackage.birds` or
+            `torchvision.datasets.KMNIST` (see `lit_resnet.data.own`).
         root: Folder of the data set. `cifar10`, `cifar100` and `fashion-mnist` are downloaded into it where it lacks
             them; `digits` needs none.
         image_size: Side in pixels, for `folder` only: the shorter side is resized to it and the centre cut out. Needed

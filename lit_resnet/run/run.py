@@ -25,12 +25,14 @@ from torch import nn
 
 import lit_resnet
 from lit_resnet.data.module import ImageData
+from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import Net, build
+from lit_resnet.own_code import check_named
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
@@ -249,6 +251,8 @@ def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, fo
     """Layer responses over the test images (Fig. 7), into responses.csv."""
     assert isinstance(net, Net)
     measured = responses(net, data.test_batches(device))
+    if not measured:  # it names no layers
+        return
     disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
 
 
@@ -330,9 +334,13 @@ def responses_of(run: str) -> list[tuple[str, float]]:
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
+    source = cli.config.data.source
+    check_named(source if is_own(source) else None, str(folder.config_file))
     data = cli.data()
     assert isinstance(data, ImageData)  # classification's, as the config above names no other task
-    net = build(cli.net(data))
+    net_config = cli.net(data)
+    check_named(net_config.own, str(folder.config_file))
+    net = build(net_config)
     checkpoint = newest_checkpoint(folder)
     if checkpoint is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
@@ -341,5 +349,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))
+    if not measured:
+        raise InputError(f"{folder.path}: {net_config} names no layers whose responses could be measured")
     _keep_responses(folder, measured)
     return measured

@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, ResNet, build
+from lit_resnet.nets.config import OWN
 from lit_resnet.nets.normalization import group_batch_norm
 from lit_resnet.training.iterations import Iterations, Speed, as_dataclass
 from lit_resnet.training.schedule import Rate
@@ -82,6 +83,10 @@ class LitResNet(Iterations):
         for name in ("speed.recompute", "bn_group", "signals_every"):
             if values["net"].family == "vgg" and config.model[name]:
                 raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
+        if values["net"].family == OWN and config.model["speed.recompute"]:
+            raise InputError("model.speed.recompute: is for residual functions of the paper; leave it out")
+        if values["net"].family == OWN and "multi-scale" in (config.get("evaluate") or []):
+            raise InputError("evaluate: multi-scale needs a fully-convolutional net of the paper; leave it out")
         _check_group(values["bn_group"], images, config.data.batch_size)
 
     def setup(self, stage: str) -> None:

@@ -123,7 +123,7 @@ class Iterations(LightningModule):
         super().__init__()
         if signals_every is not None and signals_every < 1:
             raise ValueError(f"signals_every is {signals_every}: write iterations, a whole number from 1")
-        if signals_every is not None and not isinstance(net, Layered):
+        if signals_every is not None and not (isinstance(net, Layered) and list(net.layers())):
             raise ValueError(f"signals_every is {signals_every}: this net does not name its layers; leave it out")
         self.automatic_optimization = False
         self.config = net.config

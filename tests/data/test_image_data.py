@@ -57,7 +57,7 @@ def test_what_is_known_of_a_folder_without_decoding(root: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "cifar-10"}, "data.source is 'cifar-10': write one of .*; did you mean cifar10"),
+        ({"source": "cifar-10"}, "data.source is cifar-10: write one of .*; did you mean cifar10"),
         ({"image_size": 32}, "image_size is 32: leave it out"),
         ({"source": "folder", "image_size": 0}, "image_size is 0: write 1 or more"),
         ({"val_size": -1}, "val_size is -1: write 0 or more"),
