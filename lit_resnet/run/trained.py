@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lit_resnet.data.augment import subtract_mean
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.own_code import check_named
 from lit_resnet.run.models import newest, read
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
@@ -69,7 +70,9 @@ def load_run(folder: str | Path) -> TrainedNet:
     if summary is None:
         raise InputError(f"{run.path}: no finished run here (summary.json is missing)")
     try:
-        net = build(NetConfig(**summary.net_config))
+        config = NetConfig(**summary.net_config)
+        check_named(config.own, str(run.summary_file))
+        net = build(config)
     except (TypeError, ValueError) as error:
         raise InputError(f"{run.summary_file}: not the net of a classification run ({error})") from None
     checkpoint, _ = read(newest(run))

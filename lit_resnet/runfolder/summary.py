@@ -119,7 +119,10 @@ class Summary:
         said |= {"steps": trainer.get("max_steps"), "batch_size": data.get("batch_size")}
         said |= {"warmup_lr": _mapping(model.get("rate")).get("warmup_lr")}
         found: dict[str, Any] = {name: getattr(self, name) for name in said}
-        said |= {f"net_config.{key}": value for key, value in _mapping(model.get("net")).items()}
+        net = _mapping(model.get("net"))
+        if self.net_config.get("own") is not None:  # of a net of one's own the other keys say nothing
+            net = {key: net.get(key) for key in ("own", "own_args")}
+        said |= {f"net_config.{key}": value for key, value in net.items()}
         found |= {f"net_config.{key}": value for key, value in self.net_config.items()}
         for name, value in said.items():
             if value is not None and name in found and found[name] != value and str(found[name]) != str(value):
@@ -151,7 +154,7 @@ def parse(content: dict[str, Any]) -> Summary:
     if values["task"] not in TASKS:
         raise ValueError(f"of an unknown task, {shown(values['task'])} (known: {', '.join(TASKS)})")
     for key, value in values["net_config"].items():
-        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not 0 < value <= MOST)):
+        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not 0 <= value <= MOST)):
             raise ValueError(f"damaged (net_config.{key} is {shown(value)})")
     diverged = values.get("diverged", False)
     metrics = {
