@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from lit_resnet import __version__
 from lit_resnet.errors import Failure, InputError, Unreachable, printable, shown
@@ -91,15 +92,21 @@ def _run(argv: list[str]) -> int:
 
         return fit.run(name, words)
     verb = import_module(f"lit_resnet.verbs.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"lit-resnet {name}", description=f"{VERBS[name][0].upper()}{VERBS[name][1:]}."
-    )
+    parser = Parser(prog=f"lit-resnet {name}", description=f"{VERBS[name][0].upper()}{VERBS[name][1:]}.")
     verb.add(parser)
     return verb.run(parser.parse_intermixed_args(words))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, whatever letters the words have."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the error, and exit with 2."""
+        super().error(printable(message))
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="lit-resnet",
         description="Deep Residual Learning for Image Recognition, reproduced run by run.",
         epilog="GRID is the path of a grid file, or the name of a shipped one. Exit codes: 0 done, 1 something ran and "

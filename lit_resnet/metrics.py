@@ -43,7 +43,8 @@ class Metric:
 
     def possible(self, value: float | None) -> bool:
         """Whether a file may hold this value, or none; a folder may come from strangers."""
-        return value is None or not math.isfinite(value) or self.low <= value <= self.high
+        unbounded = isinstance(value, float) and not math.isfinite(value)
+        return value is None or unbounded or self.low <= value <= self.high
 
     def text(self, value: float | None) -> str:
         """The value for people: `7.93`, or a dash where there is none."""

@@ -49,6 +49,7 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
+UNREADABLE = (ArgumentError, TypeError, OverflowError, RecursionError)  # what the parser raises about a value
 MOST_STEPS, MOST_NODES = 10**9, 10**6  # beyond which a number is a slip
 # Callbacks of Lightning's that a run cannot have, and what to write instead.
 REFUSED = {
@@ -154,7 +155,7 @@ class RunCLI(LightningCLI):
             if type(seed) is not int or seed < 0:  # without one, a resumed run would see other batches
                 raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
             parser.validate(self.config, False)  # null, too, must be of a key's type
-        except (ArgumentError, TypeError) as error:
+        except UNREADABLE as error:
             raise InputError(_one_line(str(error), self.keys)) from None
 
     @cached_property
@@ -177,7 +178,7 @@ class RunCLI(LightningCLI):
             read = self.parser.parse_object(config, defaults=False)
             self.parser.validate(read, False)
             return read[key]
-        except (ArgumentError, TypeError) as error:
+        except UNREADABLE as error:
             raise InputError(_one_line(str(error), self.keys)) from None
 
     def read(self, config: dict[str, Any]) -> None:
