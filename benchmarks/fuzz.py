@@ -223,7 +223,7 @@ class Field:
             "adopt": lambda: _none(reuse.finished_elsewhere(load(self.other), load(self.other).cells, self.root)),
             "tables": lambda: self._tables(self.grid),
         }
-        look = rng.choices(list(looks), [12, 4, 2, 0.5, 4, 3, 10, 3, 20])[0]
+        look = rng.choices(list(looks), [12, 4, 1, 0.2, 4, 3, 10, 3, 22])[0]
         what = f"{file.relative_to(self.root)}, {how.__name__.strip('_')}, {look}"
 
         def act() -> Any:
@@ -271,7 +271,7 @@ class Field:
 
     def _command_line(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
         """Words of a quick verb: sound ones, with some put in, taken out or changed."""
-        verb = rng.choices(("status", "logs", "cancel", "report", "xyz"), (6, 3, 3, 1, 1))[0]
+        verb = rng.choices(("status", "logs", "cancel", "report", "xyz"), (6, 3, 3, 0.3, 1))[0]
         words = [verb, str(self.grid), *(["plain"] if verb == "logs" else []), "--root", str(self.root)]
         words += rng.choice(([], ["--set", "model.rate.lr=0.1"], ["--seeds", "0", "1"], ["--format", "csv"]))
         for _ in range(rng.choice((1, 1, 2, 3))):

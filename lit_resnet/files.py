@@ -203,9 +203,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(read_file(path).decode())
         json.dumps(value, ensure_ascii=False).encode()  # half a letter, which JSON can hold, can nowhere be written
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ELOOP):  # a link to itself leads nowhere
+            return None
         value = None
     if not isinstance(value, dict):
         raise InputError(f"{path}: damaged; move it away")
