@@ -1,6 +1,7 @@
 """Files: written whole whatever happens to the process, the machine or the disk; YAML and JSON read in one place."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
@@ -59,7 +60,7 @@ def append_whole(path: Path, text: str) -> None:
             raise
 
 
-def open_file(path: Path | str) -> BinaryIO:
+def open_file(path: Path | str) -> io.BufferedReader:
     """Open a file to read its bytes. Opening a pipe, which a folder from elsewhere may hold, would wait for ever.
 
     Raises:

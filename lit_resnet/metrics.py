@@ -77,7 +77,7 @@ def listed(metrics: Iterable[Metric], rows: Sequence[Mapping[str, float | None]]
 
 
 PERCENT: dict[str, Any] = {"unit": "%", "low": 0, "high": 100}
-TRAIN_LOSS = Metric("train_loss", "train loss", unit="", digits=4, final=False, low=0)
+TRAIN_LOSS = Metric("train_loss", "train loss", unit="", digits=4, final=False)
 TRAIN_ERROR = Metric(
     "train_error",
     "train error",
@@ -86,7 +86,7 @@ TRAIN_ERROR = Metric(
 )
 LR = Metric("lr", "learning rate", unit="", digits=4, better=None, final=False, low=0)
 IMAGES_PER_SECOND = Metric("images_per_second", "images/s", unit="", digits=0, better="higher", final=False, low=0)
-TEST_LOSS = Metric("test_loss", "test loss", unit="", digits=4, final=False, low=0)
+TEST_LOSS = Metric("test_loss", "test loss", unit="", digits=4, final=False)
 TEST_ERROR = Metric("test_error", "test error", **PERCENT, about="of the last model")
 VAL_ERROR = Metric("val_error", "held-out error", **PERCENT, optional=True)
 # By the paper's ways of testing (`evaluation/`), in evaluation.json: not measured while a run trains.

@@ -214,7 +214,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         seed=cli.config.seed_everything,
         metrics={metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
         damaged_images=damaged,
-        diverged=not math.isfinite(metrics.last["train_loss"]),
+        diverged=not all(math.isfinite(metrics.last[name]) for name in ("train_loss", *metrics.newest)),
         **asdict(counted),
         steps=trainer.global_step,
         warmup_lr=model.rate.rule.warmup_lr,

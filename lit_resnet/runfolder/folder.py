@@ -212,9 +212,10 @@ def evaluation(value: Any) -> dict[str, Any]:
     errors = {}
     for error in JUDGED:
         found = known.get(error.name)
-        if not (found is None and error.optional) and (
-            type(found) not in (int, float) or not (error.low <= found <= error.high)
-        ):
+        if isinstance(found, int | float) and type(found) is not bool and error.low <= found <= error.high:
+            errors[error.name] = float(found)
+        elif found is None and error.optional:
+            errors[error.name] = None
+        else:
             raise ValueError(f"damaged ({error.name} is {shown(found)})")
-        errors[error.name] = None if found is None else float(found)
     return {**known, **errors}

@@ -24,9 +24,7 @@ NET: dict[str, type] = {
 }
 
 
-def _from(low: int, **default: Any) -> Any:
-    """A field of numbers that begin at `low`."""
-    return field(metadata={"low": low}, **default)
+FROM_1 = {"low": 1}  # of a field of numbers; the others begin at 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Summary:
         warmup_lr: Learning rate of the warm-up; None where there was none.
         warmup_steps: Iteration at which the warm-up ended; None where it did not, or there was none.
         plateaus: Iterations at which the learning rate was divided because the error had reached a plateau.
-        diverged: Whether the last training loss is no number.
+        diverged: Whether the last training loss, or one of the metrics, is no number.
         test_images: Digest of the images that the run was tested on.
         damaged_images: Images that could not be read, and were left out.
         images_per_second: Median over the logging windows; None where no window was timed.
@@ -68,23 +66,23 @@ class Summary:
     net_config: dict[str, Any]
     data: str
     metrics: dict[str, float | None]
-    params: int = _from(0)
-    macs: int = _from(1)
-    steps: int = _from(1)
-    batch_size: int = _from(1)
+    params: int
+    macs: int
+    steps: int = field(metadata=FROM_1)
+    batch_size: int = field(metadata=FROM_1)
     setting: str
-    wall_seconds: float = _from(0)
+    wall_seconds: float
     task: str
-    seed: int = _from(0, default=0)
+    seed: int = 0
     precision: str | None = None
-    warmup_lr: float | None = _from(0, default=None)
-    warmup_steps: int | None = _from(0, default=None)
+    warmup_lr: float | None = None
+    warmup_steps: int | None = None
     plateaus: tuple[int, ...] = ()
     diverged: bool = False
     test_images: str | None = None
-    damaged_images: int = _from(0, default=0)
-    images_per_second: float | None = _from(0, default=None)
-    peak_memory_bytes: int | None = _from(0, default=None)
+    damaged_images: int = 0
+    images_per_second: float | None = None
+    peak_memory_bytes: int | None = None
     device: str | None = None
     host: str | None = None
     finished: str | None = None

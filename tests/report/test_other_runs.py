@@ -75,6 +75,7 @@ def test_a_summary_of_another_run(lab: Lab, grid: str):
         ({"test_error": float("nan")}, "test_error is nan"),
         ({"train_error": float("inf")}, "train_error is inf"),
         ({"steps": 0}, "steps is 0"),
+        ({"macs": -1}, "macs is -1"),
         ({"params": 10**400}, "params is 1000"),
         ({"wall_seconds": float("nan")}, "wall_seconds is nan"),
         ({"images_per_second": "x"}, "images_per_second is x"),

@@ -767,7 +767,7 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"trainer": {"max_steps": 10**10}}, "trainer.max_steps is 10000000000: write iterations, .* to 1,000,000,000"),
         (
             {"trainer": {"accelerator": "quantum"}},
-            "trainer.accelerator is quantum: write one of auto, gpu, cpu, cuda, ",
+            "trainer.accelerator is quantum: write one of auto, gpu, cpu",
         ),
         ({"trainer": {"strategy": "dpp"}}, "trainer.strategy is dpp: write one of .*; did you mean ddp"),
         ({"trainer": {"profiler": "x"}}, "trainer.profiler is x: write one of simple, advanced"),
@@ -800,6 +800,14 @@ def test_damaged_json_is_named(tmp_path: Path):
     folder.summary_file.write_text(json.dumps([1]))
     with pytest.raises(InputError, match=r"summary.json: damaged"):
         folder.summary()
+
+
+def test_a_value_that_cannot_be_is_not_written(tmp_path: Path):
+    """Else the folder could not be read again."""
+    logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
+    logger.log_row({"train_loss": float("nan"), "test_error": 100.0}, step=5)
+    with pytest.raises(InputError, match=r"test_error is 101\.0, which its declaration in .* does not allow"):
+        logger.log_row({"test_error": 101.0}, step=6)
 
 
 def test_the_commit_and_whether_the_tree_is_dirty_are_recorded(tmp_path: Path, monkeypatch):
