@@ -34,7 +34,7 @@ sys.path += [str(HERE.parent / "tests" / "rigs")]
 from lab import Lab, make_summary  # noqa: E402
 
 from lit_resnet import cli  # noqa: E402
-from lit_resnet.errors import Failure, InputError  # noqa: E402
+from lit_resnet.errors import Failure, InputError, printable  # noqa: E402
 from lit_resnet.grid.asked import Asked  # noqa: E402
 from lit_resnet.grid.grid import load  # noqa: E402
 from lit_resnet.launch import reuse  # noqa: E402
@@ -579,7 +579,8 @@ def main() -> None:
             known = wrong.setdefault(case.wrong.split(", ")[-1], [])
             known.append(case)
             if len(known) == 1:
-                print(f"{case.number}: {case.kind}: {case.what[:200]}\n    {case.wrong[:400]}", flush=True)
+                print(f"{case.number}: {case.kind}: {printable(case.what[:200])}")
+                print(f"    {printable(case.wrong[:400])}", flush=True)
     total = sum(ends.values())
     print(
         f"{total} cases in {time.monotonic() - started:.0f} s, seed {args.seed}; {sum(map(len, wrong.values()))} wrong"
