@@ -111,6 +111,9 @@ def train(
             status.state = "done"
         except Stopped:
             status.state = "queued"
+        except ModuleNotFoundError as error:  # of a callback or a logger: another attempt would end the same way
+            status.state, status.error = "failed", " ".join(str(error).split())
+            raise InputError(status.error) from None
         except InputError as error:
             status.state, status.error = "failed", str(error)
             raise

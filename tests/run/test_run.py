@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -714,6 +715,7 @@ CALLBACKS = [
         "init_args": {"monitor": "test_error", "filename": "best-{step}"},
     },
     {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"},
+    {"class_path": "lightning.pytorch.callbacks.Timer", "init_args": {"duration": {"hours": 1}}},
 ]
 
 
@@ -767,6 +769,17 @@ def test_callbacks_that_a_run_cannot_have(callback: str, message: str):
     changed["trainer"]["callbacks"] = [{"class_path": path, "init_args": arguments}]
     with pytest.raises(InputError, match=f"trainer.callbacks: {callback} is not for a run here: {message}"):
         RunCLI(changed).check()
+
+
+def test_a_callback_that_needs_another_package(tmp_path: Path):
+    if find_spec("psutil"):
+        pytest.skip("psutil is installed")
+    changed = config()
+    changed["trainer"]["callbacks"] = [{"class_path": "lightning.pytorch.callbacks.DeviceStatsMonitor"}]
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(InputError, match="psutil"):
+        train(RunCLI(changed), folder)
+    assert folder.status().state == "failed"
 
 
 @pytest.mark.parametrize("callbacks", [[], CALLBACKS[2:]], ids=["stretches", "single steps"])
