@@ -90,7 +90,8 @@ class ImageData(LightningDataModule):
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: the damaged files, and what is needed to use the net without its data set."""
         kept = {"mean": self.mean, "classes": list(self.classes), "image_shape": list(self.image_shape)}
-        return kept | {"damaged": self.damaged_files}
+        short_side = self.settings.photographs.test_short_side if self.data_set.cropped else None
+        return kept | {"short_side": short_side, "damaged": self.damaged_files}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over a checkpoint's damaged files. Its mean is not read: `setup` has computed it from the images."""
