@@ -154,7 +154,7 @@ class Submission:
                 )
 
     def _with_new_code(self, jobs: dict[str, Queued]) -> list[str]:
-        """Let the runs that wait in the queue take the code as it is now, and return their names; else they refuse it."""
+        """Let the runs that wait in the queue take the code as it is now, and return their names."""
         waiting = [cell for cell in self.grid.cells if (job := jobs.get(cell.folder)) and not job.started]
         stale = [cell for cell in waiting if self.asked.folder(cell).status().code not in (None, provenance.code())]
         for cell in stale:

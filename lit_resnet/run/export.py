@@ -55,7 +55,9 @@ def export(run: Path, to: Path, force: bool) -> TrainedNet:
     form = FORMS[to.suffix]
     for name in form.needs:
         if find_spec(name) is None:
-            raise InputError(f"--to {to}: needs the package {name}: pip install 'lit-resnet[onnx]', or uv sync --extra onnx")
+            raise InputError(
+                f"--to {to}: needs the package {name}: pip install 'lit-resnet[onnx]', or uv sync --extra onnx"
+            )
     trained = load_run(run)
     content = form.content(_Shares(trained), torch.zeros(2, *trained.image_shape, dtype=torch.uint8), facts(trained))
     try:

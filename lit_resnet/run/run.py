@@ -99,7 +99,11 @@ def train(
         status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
         _note_origin(status, folder, disk)
         device = cli.trainer.strategy.root_device
-        status.machine = {"device": device_name(device), "cpu_count": os.cpu_count() or 1, "system": platform.platform()}
+        status.machine = {
+            "device": device_name(device),
+            "cpu_count": os.cpu_count() or 1,
+            "system": platform.platform(),
+        }
         status.task = cli.task.name
         recorder.write_status()
         try:

@@ -87,7 +87,7 @@ class TrainedNet(torch.nn.Module):
         return image[:, top : top + height, left : left + width]
 
     def shares(self, images: Sequence[Tensor]) -> Tensor:
-        """Images of `image_shape`, uint8 -> shares of the classes, outputs of softmax: float32 [N, classes], on the CPU.
+        """Images of `image_shape`, uint8 -> outputs of softmax: float32 [N, classes], on the CPU.
 
         They are those by which `lit-resnet evaluate` judges the net by the centre crop.
         """
@@ -131,13 +131,13 @@ def load_run(folder: str | Path) -> TrainedNet:
 
 
 def _unfinished(run: RunFolder) -> str:
-    """Why a folder without a summary gives no net: its weights are those of a training that goes on, or there are none."""
+    """Why a folder without a summary gives no net: there is none in it, or one whose training goes on."""
     if not run.config_file.is_file():
         return f"{run.path}: no run here; write the folder of a finished run, such as runs/quickstart/ResNet-20-seed0"
     status = run.status()
     return (
-        f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}), and its net is used when it is; "
-        "lit-resnet evaluate judges the newest checkpoint meanwhile"
+        f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}): its net can be used when it is; "
+        "lit-resnet evaluate judges its newest checkpoint meanwhile"
     )
 
 

@@ -67,9 +67,9 @@ def of_user() -> Checkout | None:
 
 
 def installed() -> str:
-    """The version of Python and of every installed package, a line each, as constraints of pip; no places, no hashes."""
+    """The versions of Python and of all installed packages, a line each, as pip's constraints; no places, no hashes."""
     found = {str(one.metadata["Name"]): one.version for one in distributions() if one.metadata["Name"]}
-    lines = [f"{name}=={version}\n" for name, version in sorted(found.items(), key=lambda item: item[0].lower())]
+    lines = sorted((f"{name}=={version}\n" for name, version in found.items()), key=str.lower)
     return "".join([f"# Python {platform.python_version()}, {platform.system()} {platform.machine()}\n", *lines])
 
 

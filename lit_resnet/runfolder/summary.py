@@ -91,7 +91,7 @@ class Summary:
 
     @property
     def origin(self) -> str:
-        """The code that it was made with, in words: `commit 3dcc885+changes`, or the version where no commit is known."""
+        """The code that made it, in words: `commit 3dcc885+changes`, or the version where no commit is known."""
         version = self.versions.get("lit-resnet", "")
         if self.git_commit is None:
             return version and f"version {version}"

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 # SIGUSR1, which Windows does not know, is what a Slurm job is sent before its time is over.
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
-)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
 
 class Stopped(BaseException):

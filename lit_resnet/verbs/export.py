@@ -9,7 +9,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument(
-        "--to", type=Path, metavar="FILE", required=True, help="net.pt2 (torch.export) or net.onnx (needs the extra onnx)"
+        "--to",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="net.pt2 (torch.export) or net.onnx (needs the extra onnx)",
     )
     parser.add_argument("--force", action="store_true", help="replace the file if it is there")
     parser.description = (

@@ -16,7 +16,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.form(parser)
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a finished run")
-    parser.add_argument("images", type=Path, metavar="IMAGE", nargs="+", help="photographs or small images, of any size")
+    parser.add_argument(
+        "images", type=Path, metavar="IMAGE", nargs="+", help="photographs or small images, of any size"
+    )
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="also draw the images as the net sees them, beside bars of shares"
     )

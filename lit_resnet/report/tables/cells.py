@@ -122,7 +122,9 @@ def origins(runs: GridRuns) -> list[str]:
     for cell in runs.cells:
         code = {run.seed: run.summary.code or run.summary.git_commit for run in cell.runs}
         if len(set(code.values())) > 1:
-            words = [f"seed {run.seed}: {run.summary.origin} ({(code[run.seed] or 'unknown')[:7]})" for run in cell.runs]
+            words = [
+                f"seed {run.seed}: {run.summary.origin} ({(code[run.seed] or 'unknown')[:7]})" for run in cell.runs
+            ]
             sentences.append(f"The seeds of {cell.name} are made with different code, {', '.join(words)}")
     return sentences
 
