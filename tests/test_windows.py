@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,8 @@ from lit_resnet.runfolder.lock import Lock
 # Libraries are imported first: they ask for the system themselves.
 LIKE_WINDOWS = """
 import multiprocessing, os, signal, sys
-import filelock, lightning.pytorch.cli, matplotlib.figure, torchmetrics, torchvision
+import lightning.pytorch.cli, matplotlib.figure, torchmetrics, torchvision
+from filelock import FileLock, SoftFileLease
 sys.modules.update({name: None for name in ("fcntl", "resource", "pwd", "grp", "termios")})
 for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGKILL", "pthread_sigmask", "sigwaitinfo"):
     delattr(signal, name)
@@ -55,8 +57,8 @@ def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys):
 def test_a_look_at_a_lock_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """On Windows `os.kill(pid, 0)` ends the process."""
     with Lock(tmp_path / ".lock").held(0):
-        monkeypatch.setattr(lock.sys, "platform", "win32")
-        monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("it was asked to end a process"))
+        monkeypatch.setattr(lock, "sys", SimpleNamespace(platform="win32"))
+        monkeypatch.setattr(lock.os, "kill", lambda *_: pytest.fail("it was asked to end a process"))
         assert Lock(tmp_path / ".lock").holder() == (socket.gethostname(), os.getpid())
         assert Lock(tmp_path / ".lock").live()
         monkeypatch.undo()

@@ -136,7 +136,7 @@ def _unfinished(run: RunFolder) -> str:
         return f"{run.path}: no run here; write the folder of a finished run, such as runs/quickstart/ResNet-20-seed0"
     status = run.status()
     return (
-        f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}): its net can be used when it is; "
+        f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}): its net can be used then; "
         "lit-resnet evaluate judges its newest checkpoint meanwhile"
     )
 
