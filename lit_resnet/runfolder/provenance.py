@@ -12,7 +12,6 @@ from pathlib import Path
 import lit_resnet
 
 MOST_BYTES, MOST_FILES = 1 << 20, 100  # of a patch, and of new files in it
-GIT_SECONDS = 10.0  # that a call of git may take: a checkout may be large, and its disk slow
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def of_user() -> Checkout | None:
     """
     try:
         root = _git(Path.cwd(), "rev-parse", "--show-toplevel").strip()
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.CalledProcessError):
         return None
     if Path(root).resolve() == Path(lit_resnet.__file__).resolve().parent.parent:
         return None
@@ -81,7 +80,7 @@ def _checkout(root: Path, tracked: list[str], new: list[str]) -> Checkout | None
         for file in _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *new).split("\0")[:MOST_FILES]:
             if file:
                 patch += _git(root, "diff", "--no-index", *DIFF, "--", os.devnull, file)
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.CalledProcessError):
         return None
     if len(patch) > MOST_BYTES:
         patch = f"{patch[:MOST_BYTES]}\n# cut: the difference has {len(patch):,} characters\n"
@@ -96,11 +95,11 @@ def _git(folder: Path, *words: str) -> str:
 
     Raises:
         OSError: There is no git.
-        SubprocessError: Git fails, or takes too long.
+        CalledProcessError: Git fails.
     """
     # Many runs may begin at once, so no locks; and a checkout's own settings start no program.
     git = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder)]
-    done = subprocess.run([*git, *words], capture_output=True, timeout=GIT_SECONDS)
+    done = subprocess.run([*git, *words], capture_output=True)
     if done.returncode not in ((0, 1) if "--no-index" in words else (0,)):  # 1: the files differ
         raise subprocess.CalledProcessError(done.returncode, words)
     return done.stdout.decode(errors="replace")
