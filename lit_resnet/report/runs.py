@@ -23,6 +23,8 @@ from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.task import Task
 
+FAMILIES = ("cifar", "imagenet")  # those of plain and residual nets; the first is what a config without one means
+
 
 @dataclass(frozen=True)
 class Run:
@@ -141,7 +143,7 @@ class FinishedCell:
     @property
     def depth(self) -> int | None:
         """Layers of the net; None where its config does not say."""
-        return self.summary.net_config.get("depth")
+        return self.summary.net_config.get("depth") or None
 
     @property
     def plain(self) -> bool:
@@ -225,8 +227,8 @@ class GridRuns:
 
 
 def is_plain(net: dict[str, Any]) -> bool:
-    """Whether a net, by its config, is plain. VGG does not count: no residual net is its twin."""
-    return net.get("shortcut") == "none" and net.get("family") != "vgg"
+    """Whether a net, by its config, is plain. VGG and nets of one's own do not count: no residual net is their twin."""
+    return net.get("shortcut") == "none" and net.get("family", FAMILIES[0]) in FAMILIES
 
 
 def read(asked: Asked) -> GridRuns:

@@ -24,15 +24,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from lit_resnet.data.module import ImageData
+from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import Net, build
+from lit_resnet.own_code import check_named
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
+from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
@@ -45,7 +48,8 @@ from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
-from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
+from lit_resnet.training.progress import ProgressBar
+from lit_resnet.training.recorder import MetricsFile, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
 from lit_resnet.training.weights import load_weights
 
@@ -272,6 +276,8 @@ def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, fo
     """Layer responses over the test images (Fig. 7), into responses.csv."""
     assert isinstance(net, Net)
     measured = responses(net, data.test_batches(device))
+    if not measured:  # it names no layers
+        return
     disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
 
 
@@ -283,16 +289,28 @@ PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None
 
 
 def fit(args: list[str]) -> int:
-    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`, by default runs/fit/<net>-<data>-seed<k>."""
-    cli = RunCLI(args)
+    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`; with `--check` only try whether it trains.
+
+    The default folder is `runs/fit/<net>-<data>-seed<k>-<digits>`; the digits are of the whole config, so that runs
+    which differ in any value have folders of their own.
+    """
+    cli = RunCLI([arg for arg in args if arg != "--check"])
     data, net = cli.check()
+    if "--check" in args:
+        print(f"it trains: {check(cli)} after 2 iterations, on a few images; nothing was kept", file=sys.stderr)
+        return 0
     folder = cli.config.trainer.default_root_dir
     if folder is None:
-        name = f"{net}-{data.name}-seed{cli.config.seed_everything}"
+        name = (
+            f"{net}-{data.name}-seed{cli.config.seed_everything}-{digest(parse_yaml(cli.config_text(), 'config'))[:6]}"
+        )
         folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
-    done = train(cli, RunFolder(folder))
-    print(f"{folder}: {'done' if done else 'stopped; the same command continues it'}", file=sys.stderr)
-    return 0 if done else 130
+    run = RunFolder(folder)
+    train(cli, run)
+    summary = run.summary()
+    end = f"done, {summary.results}" if summary else "stopped; the same command continues it"
+    print(f"{folder}: {end}", file=sys.stderr)
+    return 0 if summary else 130
 
 
 def evaluate(verb: str, args: list[str]) -> int:
@@ -322,9 +340,13 @@ def responses_of(run: str) -> list[tuple[str, float]]:
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
+    source = cli.config.data.source
+    check_named(source if is_own(source) else None, str(folder.config_file))
     data = cli.data()
     assert isinstance(data, ImageData)  # classification's, as the config above names no other task
-    net = build(cli.net(data))
+    net_config = cli.net(data)
+    check_named(net_config.own, str(folder.config_file))
+    net = build(net_config)
     checkpoint = newest_checkpoint(folder)
     if checkpoint is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
@@ -333,5 +355,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))
+    if not measured:
+        raise InputError(f"{folder.path}: {net_config} names no layers whose responses could be measured")
     _keep_responses(folder, measured)
     return measured

@@ -15,6 +15,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.own_code import check_named
 from lit_resnet.run.models import newest, read
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
@@ -121,7 +122,9 @@ def load_run(folder: str | Path) -> TrainedNet:
     if summary is None:
         raise InputError(_unfinished(run))
     try:
-        net = build(NetConfig(**summary.net_config))
+        config = NetConfig(**summary.net_config)
+        check_named(config.own, str(run.summary_file))
+        net = build(config)
     except (TypeError, ValueError) as error:
         raise InputError(f"{run.summary_file}: not the net of a classification run ({error})") from None
     path = newest(run)

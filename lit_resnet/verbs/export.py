@@ -4,9 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from lit_resnet.verbs import options
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
+    options.own_code(parser)
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument(
         "--to",
@@ -30,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     with spinner("loading torch and the net, exporting"):
         from lit_resnet.run.export import export
 
+        options.import_own(args)
         trained = export(args.folder, args.to, args.force)
     shape = ", ".join(map(str, trained.image_shape))
     print(

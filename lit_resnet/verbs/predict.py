@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.form(parser)
+    options.own_code(parser)
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument(
         "images", type=Path, metavar="IMAGE", nargs="+", help="photographs or small images, of any size"
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     with spinner("loading torch and the net"):
         from lit_resnet.run import predict
 
+        options.import_own(args)
         net, found = predict.predict(args.folder, args.images)
     title = f"{net.summary.net}, trained on {net.summary.data}"
     show(predict.rows(found), predict.COLUMNS, args.format, title)
