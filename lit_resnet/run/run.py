@@ -196,8 +196,10 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     speeds = [speed for speed in speeds if speed is not None]
     status = recorder.status
     assert is_dataclass(model.config)
+    config = folder.config()
     summary = Summary(
         task=cli.task.name,
+        config=_trained_with(config),
         net=str(model.config),
         net_config=asdict(model.config),
         data=data.name,
@@ -212,7 +214,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         warmup_steps=model.rate.warmup_steps,
         plateaus=tuple(model.rate.drops),
         batch_size=data.batch_size,
-        setting=setting(folder.config()),
+        setting=setting(config),
         wall_seconds=round(wall_seconds, 3),
         images_per_second=statistics.median(speeds) if speeds else None,
         peak_memory_bytes=status.peak_memory_bytes,
@@ -225,6 +227,12 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         git_dirty=status.git_dirty,
     )
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
+
+
+def _trained_with(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a complete config that a summary keeps, so that a report of many runs reads no config.yaml."""
+    trainer = {key: value for key, value in config["trainer"].items() if value is not None}
+    return {"model": config["model"], "data": config["data"], "trainer": trainer}
 
 
 def _judge(cli: RunCLI, folder: RunFolder, net: nn.Module, device: torch.device) -> str:

@@ -25,6 +25,8 @@ class Summary:
         setting: Digest of all that must be equal for runs to be compared (`sameness.setting`).
         wall_seconds: Seconds of training, all attempts together.
         task: Name of the task.
+        config: What the run was trained with, nested as in its config.yaml: the values of `model` and `data`, and
+            those of `trainer` that are not null. Empty in folders of earlier versions, which do not have it.
         seed: Seed of weights and data.
         precision: Number format of the training, as Lightning names it.
         warmup_lr: Learning rate of the warm-up; None where there was none.
@@ -54,6 +56,7 @@ class Summary:
     setting: str
     wall_seconds: float
     task: str
+    config: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     precision: str | None = None
     warmup_lr: float | None = None

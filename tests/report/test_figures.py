@@ -1,15 +1,15 @@
 """The figures: what is drawn, how it looks, and that it is legible."""
 
 import json
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
-from lab import METRICS
+from lab import METRICS, luminance
 from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
-from lit_resnet.report import figures, runs
+from lit_resnet.report import figures, looks, runs
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import render
 from lit_resnet.runfolder.records import SIGNALS
@@ -134,7 +134,7 @@ def test_a_net_of_unknown_depth_is_grey_and_has_its_name(lab):
     del summary["net_config"]["depth"]
     run.summary_file.write_text(json.dumps(summary))
     (ax,) = draw(lab, lab.grid(["mine"], report=ALL))["fig6"].figure.axes
-    assert to_rgb(line_to(ax, "mine").get_color()) == to_rgb(style.UNKNOWN)
+    assert to_rgb(line_to(ax, "mine").get_color()) == to_rgb(looks.UNKNOWN[0])
 
 
 @pytest.mark.parametrize(("last", "top"), [(13.0, 20), (5.5, 10), (3.0, 5), (30.0, 60), (90.0, 100)])
@@ -177,7 +177,7 @@ def test_fig4_has_plain_nets_left_and_residual_nets_right(lab):
     assert bold.get_ydata()[-1] == pytest.approx(29.5)
     assert bold.get_linewidth() > 2 * thin.get_linewidth()
     assert not thin.is_dashed()
-    assert thin.get_color() == bold.get_color() == style.colour(18)
+    assert thin.get_color() == bold.get_color() == looks.of_net({"depth": 18}).light
     assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == ["training error", "validation error"]
     assert "centre crop" in drawing.caption
     assert "bands" in drawing.caption
@@ -298,14 +298,18 @@ def test_fig4_without_curves_says_so(lab):
     assert "No finished run left a curve" in drawing.caption
 
 
-def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):
-    grid = lab.grid(["lr0.1", "lr0.01"], report=ALL)
-    lab.finish("lr0.1", test_error=8.0)
-    lab.finish("lr0.01", test_error=8.1)
-    (ax,) = draw(lab, grid)["fig6"].figure.axes
-    one, two = line_to(ax, "lr0.1"), line_to(ax, "lr0.01")
-    assert one.get_color() == two.get_color() == style.colour(20)
-    assert one.get_marker() != two.get_marker()
+def test_nets_of_one_depth_get_names_and_colours_or_markers(lab):
+    cells = {
+        f"{decay}-{lr}": {"model.sgd.weight_decay": decay, "model.rate.lr": lr} for decay in (0, 1) for lr in (2, 3)
+    }
+    for cell in cells:
+        lab.finish(cell)
+    drawing = draw(lab, lab.grid(cells, report=ALL))["fig6"]
+    (ax,) = drawing.figure.axes
+    lines = [line_to(ax, cell) for cell in cells]
+    assert [line.get_color() == lines[0].get_color() for line in lines] == [True, True, False, False]
+    assert [line.get_marker() == lines[0].get_marker() for line in lines] == [True, False, True, False]
+    assert "darker is deeper" not in drawing.caption
 
 
 def test_damaged_metrics_name_the_file(lab):
@@ -318,18 +322,12 @@ def test_damaged_metrics_name_the_file(lab):
             draw(lab, grid)
 
 
-def luminance(depth):
-    """Relative luminance, 0 black to 1 white (WCAG 2)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(style.colour(depth))]
-    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def test_deeper_is_darker_in_grey_print():
+@pytest.mark.parametrize("page", ["light", "dark"])
+def test_deeper_is_darker_in_grey_print(page):
     for depths in ((20, 32, 44, 56, 110, 1202), (18, 34, 50, 101, 152), (8, 26, 38, 50, 62, 164)):
-        greys = [luminance(depth) for depth in depths]
+        greys = [luminance(getattr(looks.of_net({"depth": depth}), page)) for depth in depths]
         assert greys == sorted(greys, reverse=True)
         assert all(a / b > 1.08 for a, b in pairwise(greys))
-    assert luminance(8) < 0.6  # still a line on white paper
 
 
 @pytest.mark.parametrize(
