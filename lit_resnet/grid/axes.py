@@ -5,7 +5,7 @@ config of any run of the grid that has begun: a finished run has it in its summa
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -40,13 +40,16 @@ class Axis:
     def plain(self) -> dict[str, Plain]:
         """The values as a number, a word, true, false or None; lists and classes as short texts, different ones apart.
 
-        `[EarlyStopping(monitor=test_error, ...)]` is of at most `LONGEST` letters.
+        Such a text is `[EarlyStopping]`, with arguments where names alone do not tell the values apart.
         """
         coded = {cell: _code(value) for cell, value in self.raw.items()}
-        short = {code: _short(self.raw[cell]) for cell, code in coded.items()}
-        texts = list(short.values())
-        for number, (code, text) in enumerate(short.items(), start=1):
-            if isinstance(text, str) and texts.count(text) > 1:
+        values = {code: self.raw[cell] for cell, code in coded.items()}
+        short = {code: _short(value, arguments=False) for code, value in values.items()}
+        for code, value in values.items():
+            if isinstance(value, list | dict) and list(short.values()).count(short[code]) > 1:
+                short |= {code: _short(value, arguments=True) for code, value in values.items()}
+        for number, (code, text) in enumerate(list(short.items()), start=1):
+            if isinstance(values[code], list | dict) and list(short.values()).count(text) > 1:
                 short[code] = f"{text} ({number})"
         return {cell: short[code] for cell, code in coded.items()}
 
@@ -142,30 +145,23 @@ def _code(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _short(value: Any) -> Plain:
-    """A value as a number or a word; of what is neither, the first letters."""
+def _short(value: Any, arguments: bool) -> Plain:
+    """A value as a number or a word; of what is neither, the first letters. Classes have their arguments, or not."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    words = "".join(_words(value))
+    words = _words(value, arguments)
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def _words(value: Any) -> Iterator[str]:
+def _words(value: Any, arguments: bool) -> str:
     """A list or a class in words: `[EarlyStopping(monitor=test_error, patience=3)]`."""
     if isinstance(value, list):
-        yield "["
-        for place, item in enumerate(value):
-            yield from (", " * (place > 0), *_words(item))
-        yield "]"
-    elif isinstance(value, dict) and isinstance(value.get("class_path"), str):
-        yield value["class_path"].rpartition(".")[2]
-        if isinstance(arguments := value.get("init_args"), dict) and arguments:
-            yield "("
-            for place, (name, argument) in enumerate(arguments.items()):
-                yield from (", " * (place > 0), f"{name}=", *_words(argument))
-            yield ")"
-    else:
-        yield value if isinstance(value, str) else json.dumps(value, default=str)
+        return f"[{', '.join(_words(item, arguments) for item in value)}]"
+    if isinstance(value, dict) and isinstance(value.get("class_path"), str):
+        given = value.get("init_args") if arguments else None
+        said = [f"{name}={_words(one, arguments)}" for name, one in given.items()] if isinstance(given, dict) else []
+        return value["class_path"].rpartition(".")[2] + (f"({', '.join(said)})" if said else "")
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _rank(value: Plain) -> tuple[int, float, str]:

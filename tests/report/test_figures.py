@@ -1,7 +1,7 @@
 """The figures: what is drawn, how it looks, and that it is legible."""
 
 import json
-from itertools import pairwise, product
+from itertools import pairwise
 
 import pytest
 from lab import METRICS, luminance

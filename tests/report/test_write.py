@@ -48,7 +48,7 @@ def report(shared, grid):
 class Page(HTMLParser):
     """Tags, ids, what the page loads or links to, and whether its tags are balanced."""
 
-    VOID = frozenset({"meta", "link", "br", "img", "input", "hr", "use", "path", "rect"})
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr", "use", "path", "rect", "wbr"})
 
     def __init__(self, text):
         super().__init__()

@@ -47,15 +47,20 @@ def archive(runs: GridRuns) -> bytes:
     Raises:
         InputError: A metrics.csv is damaged.
     """
-    text = io.StringIO()
     record = records.metrics(runs.grid.task)
     axes = columns(runs.axes, ("cell", "seed", *record.columns))
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("cell", "seed", *axes, *record.columns))
+    lines = [_line("cell", "seed", *axes, *record.columns)]
     for run in runs.finished:
-        said = (run.cell, run.seed, *(axis.plain[run.cell] for axis in axes.values()))
-        writer.writerows((*said, *row.values()) for row in run.metrics)
-    return gzip.compress(text.getvalue().encode(), mtime=0)
+        if run.metrics:  # then each line of the file is a row, and is taken as it is
+            said = _line(run.cell, run.seed, *(axis.plain[run.cell] for axis in axes.values()))
+            lines += [f"{said},{line}" for line in record.lines(run.folder.path)[1:] if line]
+    return gzip.compress("\n".join([*lines, ""]).encode(), compresslevel=6, mtime=0)
+
+
+def _line(*fields: object) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()
 
 
 def curve(cell: FinishedCell, metric: Metric) -> Curve | None:

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 12  # in a legend
 MOST_LINES = 6  # over an axis; of more combinations there are points
+MOST_POINTS = 200  # that are drawn one by one in an SVG file
 LONGEST = 36  # letters of a label
 LEAST = 3  # numbers of an axis
 WIDE = 30  # an axis whose largest number is so many times its smallest is logarithmic
@@ -47,6 +48,9 @@ def curves(cells: Sequence[FinishedCell]) -> Drawn:
     ends = [line.mean[-1] for m, lines in panels.items() if m.unit == "%" for _, line in lines]
     last = max(line.steps[-1] for lines in panels.values() for _, line in lines)
     scale = from_zero([end for end in ends if math.isfinite(end)] or [100.0], last)
+    if scale.logarithmic:
+        lowest = min(min(line.low) for m, lines in panels.items() if m.unit == "%" for _, line in lines)
+        scale = replace(scale, bottom=max((tick for tick in (0, 1, 2, 5, 10, 20) if tick <= lowest), default=0))
     for ax, (metric, lines) in zip(axes, panels.items(), strict=True):
         if metric.unit == "%":
             frame(ax, metric.label, scale)
@@ -87,7 +91,7 @@ def over_axes(cells: Sequence[FinishedCell]) -> Drawn:
         row[0].set_ylabel(metric.head)
     caption = f"Final {metric.label} over {' and over '.join(names)}"
     if any(point.over.std is not None for point in points):
-        caption += "; means over the seeds, with bars of one standard deviation"
+        caption += "; means over the seeds, with bars of one standard deviation where points are joined"
     return figure, f"{caption}. A line is one combination of all else that the grid varies, where these are few."
 
 
@@ -110,11 +114,14 @@ def _panel(ax: "Axes", name: str, points: list[_Point]) -> None:
     for i, (beside, group) in enumerate(groups):
         group.sort(key=lambda point: _number(point.cell.axes[name]))
         x = [_number(point.cell.axes[name]) for point in group]
-        bars = [point.over.std or 0.0 for point in group]
-        look: dict[str, Any] = {"color": PALETTE[i][0], "marker": "o", "markersize": 4, "capsize": 2}
-        look["linestyle"] = "-" if joined else "none"
+        y = [point.over.mean for point in group]
+        look: dict[str, Any] = {"color": PALETTE[i][0], "marker": "o", "markersize": 4}
         label = _cut(", ".join(f"{other}={text(value)}" for other, value in beside if value is not None)) or NONE
-        ax.errorbar(x, [point.over.mean for point in group], bars, label=label, linewidth=1.4, elinewidth=0.8, **look)
+        if joined:
+            bars = [point.over.std or 0.0 for point in group]
+            ax.errorbar(x, y, bars, label=label, linewidth=1.4, elinewidth=0.8, capsize=2, **look)
+        else:  # of thousands of points an SVG file would be large
+            ax.plot(x, y, linestyle="none", alpha=0.5, rasterized=len(x) > MOST_POINTS, **look)
     _scale(ax, name, [_number(point.cell.axes[name]) for point in points], [point.over.mean for point in points])
     if joined and len(groups) > 1:
         for label in ax.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 1.0)).get_texts():
