@@ -148,7 +148,7 @@ TABLES = {
 ALL_NETS = TableEntry(
     name="table",
     title="All nets",
-    about="every net of the grid: layers, parameters, multiply-adds, errors, and the paper's error",
+    about="every cell of the grid: errors, the paper's error, what the grid varies, layers, parameters, multiply-adds",
     make="cells:all_nets",
 )
 

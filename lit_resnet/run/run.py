@@ -40,7 +40,7 @@ from lit_resnet.run.evaluate import judge_run
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
-from lit_resnet.runfolder.summary import Summary
+from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
@@ -199,7 +199,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     config = folder.config()
     summary = Summary(
         task=cli.task.name,
-        config=_trained_with(config),
+        config=trained_with(config),
         net=str(model.config),
         net_config=asdict(model.config),
         data=data.name,
@@ -227,12 +227,6 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         git_dirty=status.git_dirty,
     )
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
-
-
-def _trained_with(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a complete config that a summary keeps, so that a report of many runs reads no config.yaml."""
-    trainer = {key: value for key, value in config["trainer"].items() if value is not None}
-    return {"model": config["model"], "data": config["data"], "trainer": trainer}
 
 
 def _judge(cli: RunCLI, folder: RunFolder, net: nn.Module, device: torch.device) -> str:

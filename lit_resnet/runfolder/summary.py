@@ -91,6 +91,14 @@ class Summary:
         return content | content.pop("metrics")
 
 
+def trained_with(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a complete config that a summary keeps, so that a report of many runs reads no config.yaml."""
+    kept = {key: config[key] for key in ("model", "data", "trainer") if isinstance(config.get(key), dict)}
+    if "trainer" in kept:  # it has forty keys, most of them null
+        kept["trainer"] = {key: value for key, value in kept["trainer"].items() if value is not None}
+    return kept
+
+
 # Which keys the first version of summary.json had beside the others, in place of `net_config`.
 _FORMER = ("family", "depth", "shortcut")
 

@@ -193,6 +193,27 @@ def test_a_page_without_sentences_says_nothing_of_them(lab):
     assert "Welch" not in text
 
 
+def test_a_grid_that_is_not_about_the_paper_has_no_claims_and_old_files_go(lab):
+    nets = {"plain": {"model.net.shortcut": "none"}, "res": {"model.net.shortcut": "A"}}
+    for seed in range(3):
+        lab.finish("plain", seed, shortcut="none", train_error=5 + seed / 10)
+        lab.finish("res", seed)
+    figures = {"seeds": [0, 1, 2], "report": {"figures": ["fig6"]}}
+    about = write(Asked(lab.grid(nets, **figures), root=lab.root))
+    assert about.claims.found
+    assert {"claims.csv", "claims.md"} < {file.name for file in about.files}
+    (about.folder / "mine.txt").write_text("of the user")
+    nets["res"] |= {"model.rate.lr": 0.5}
+    other = write(Asked(lab.grid(nets, seeds=[0, 1, 2]), root=lab.root))
+    assert other.claims.found == ()
+    left = {file for file in other.folder.rglob("*") if file.is_file()}
+    assert left == {*other.files, other.folder / "mine.txt"}
+    assert {file.stem for file in (other.folder / "figures").iterdir()} == {"curves"}
+    assert "Deep Residual Learning" not in other.page.read_text()
+    nets["res"] = {"model.net.shortcut": "A", "model.rate.warmup_lr": 0.01, "trainer.max_steps": 600}
+    assert write(Asked(lab.grid(nets, **figures), root=lab.root)).claims.found, "the paper varies these itself"
+
+
 def test_every_curve_is_in_one_file(shared, report):
     content = (report.folder / "curves.csv.gz").read_bytes()
     assert content[4:8] == bytes(4)  # no time of writing
