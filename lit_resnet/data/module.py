@@ -106,7 +106,8 @@ class ImageData(LightningDataModule):
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: the damaged files, and what is needed to use the net without its data set."""
         mean = {"mean": self.mean} if self._loaded else {}  # not before `setup`
-        kept = {"classes": list(self.classes), "image_shape": list(self.image_shape)}
+        short_side = self.settings.photographs.test_short_side if self.data_set.cropped else None
+        kept = {"classes": list(self.classes), "image_shape": list(self.image_shape), "short_side": short_side}
         return mean | kept | {"damaged": self.damaged_files}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from lit_resnet.launch.exits import Exit
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import InUse
 
-PRELOAD = ["lit_resnet.run.run", "lit_resnet.run.evaluate"]
+PRELOAD = ["lit_resnet.launch.preload"]
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:

@@ -7,12 +7,12 @@ import os
 import platform
 import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
-import lit_resnet
 from lit_resnet.data.module import ImageData
 from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
@@ -40,11 +39,11 @@ from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
-from lit_resnet.runfolder import writing
+from lit_resnet.runfolder import provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
-from lit_resnet.runfolder.summary import Summary
+from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import RESUMED, newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
@@ -102,8 +101,13 @@ def train(
         status.started = status.started or time.time()
         status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
         status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
-        status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
-        status.git_commit, status.git_dirty = _git()
+        _note_origin(status, folder, disk)
+        device = cli.trainer.strategy.root_device
+        status.machine = {
+            "device": device_name(device),
+            "cpu_count": os.cpu_count() or 1,
+            "system": platform.platform(),
+        }
         status.task = cli.task.name
         recorder.write_status()
         try:
@@ -113,6 +117,9 @@ def train(
             status.state = "done"
         except Stopped:
             status.state = "queued"
+        except ModuleNotFoundError as error:  # of a callback or a logger: another attempt would end the same way
+            status.state, status.error = "failed", " ".join(str(error).split())
+            raise InputError(status.error) from None
         except InputError as error:
             status.state, status.error = "failed", str(error)
             raise
@@ -148,6 +155,23 @@ def _count_death(status: Status, folder: RunFolder) -> None:
         raise GivenUp(
             f"{folder.path}: {status.error}; see its log, mend the cause (memory, most often), and start it again"
         )
+
+
+@rank_zero_only
+def _note_origin(status: Status, folder: RunFolder, disk: Disk) -> None:
+    """Write down the code that this attempt is made with: in the status, and what is long in files of the folder."""
+    code, package, own = provenance.code(), provenance.of_package(), provenance.of_user()
+    if status.saved and status.code not in (None, code):
+        say(f"warning: the code of lit_resnet has changed since iteration {status.saved}, from which the run goes on")
+    status.code = code
+    status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    status.git_commit, status.git_dirty = (package.commit, package.dirty) if package else (None, None)
+    status.own_git_commit, status.own_git_dirty = (own.commit, own.dirty) if own else (None, None)
+    texts = {folder.versions_file: provenance.installed()}
+    texts |= {folder.patch_file: package.patch if package else "", folder.own_patch_file: own.patch if own else ""}
+    for path, text in texts.items():
+        if text or path.exists():
+            disk.insist(str(path), partial(write_whole, path, text))
 
 
 def keep_freed_memory() -> None:
@@ -205,8 +229,10 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     speeds = [speed for speed in speeds if speed is not None]
     status = recorder.status
     assert is_dataclass(model.config)
+    config = folder.config()
     summary = Summary(
         task=cli.task.name,
+        config=trained_with(config),
         net=str(model.config),
         net_config=asdict(model.config),
         data=data.name,
@@ -221,7 +247,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         warmup_steps=model.rate.warmup_steps,
         plateaus=tuple(model.rate.drops),
         batch_size=data.batch_size,
-        setting=setting(folder.config()),
+        setting=setting(config),
         wall_seconds=round(wall_seconds, 3),
         images_per_second=statistics.median(speeds) if speeds else None,
         peak_memory_bytes=status.peak_memory_bytes,
@@ -232,6 +258,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         versions=status.versions,
         git_commit=status.git_commit,
         git_dirty=status.git_dirty,
+        own_git_commit=status.own_git_commit,
+        own_git_dirty=status.own_git_dirty,
+        code=status.code,
     )
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
@@ -263,25 +292,6 @@ def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, fo
 
 # The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.
 PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {"responses": _measure_responses}
-
-
-def _git() -> tuple[str | None, bool | None]:
-    """The commit of this checkout, and whether its tracked files differ from it.
-
-    None for both where the package is not run from a checkout, or git cannot tell.
-    """
-    checkout = Path(lit_resnet.__file__).parent.parent
-    if not (checkout / ".git").exists():
-        return None, None
-    git = ["git", "--no-optional-locks", "-C", checkout]  # many runs may begin at once
-    try:
-        commit, changes = (
-            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None, None
-    return commit, bool(changes)
 
 
 # -- verbs

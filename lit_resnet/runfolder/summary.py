@@ -44,6 +44,8 @@ class Summary:
         setting: Digest of all that must be equal for runs to be compared (`sameness.setting`).
         wall_seconds: Seconds of training, all attempts together.
         task: Name of the task.
+        config: What the run was trained with, nested as in its config.yaml: the values of `model` and `data`, and
+            those of `trainer` that are not null. Empty in folders of earlier versions, which do not have it.
         seed: Seed of weights and data.
         precision: Number format of the training, as Lightning names it.
         warmup_lr: Learning rate of the warm-up; None where there was none.
@@ -59,7 +61,11 @@ class Summary:
         finished: When it was finished, in ISO 8601.
         versions: Versions of the packages, by their names.
         git_commit: Commit of the checkout; None where the package was not run from one.
-        git_dirty: Whether tracked files of the checkout differed from that commit; None as above.
+        git_dirty: Whether files of the checkout differed from that commit; None as above. The run folder's diff.patch
+            has the difference.
+        own_git_commit: Commit of the user's checkout that the run was made in, where that is another one.
+        own_git_dirty: Whether its Python files differed from that; own-diff.patch has the difference.
+        code: Digest of the package's modules (`provenance.code`).
     """
 
     net: str
@@ -73,6 +79,7 @@ class Summary:
     setting: str
     wall_seconds: float
     task: str
+    config: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     precision: str | None = None
     warmup_lr: float | None = None
@@ -89,6 +96,9 @@ class Summary:
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     git_dirty: bool | None = None
+    own_git_commit: str | None = None
+    own_git_dirty: bool | None = None
+    code: str | None = None
 
     @property
     def kind(self) -> Task:
@@ -100,6 +110,14 @@ class Summary:
         """Its final metrics in words: `train error 0.50 %, test error 8.50 %`."""
         known = [m for m in self.kind.final if not m.optional or self.metrics[m.name] is not None]
         return ", ".join(metric.words(self.metrics[metric.name]) for metric in known)
+
+    @property
+    def origin(self) -> str:
+        """The code that made it, in words: `commit 3dcc885+changes`, or the version where no commit is known."""
+        version = self.versions.get("lit-resnet", "")
+        if self.git_commit is None:
+            return version and f"version {version}"
+        return f"commit {self.git_commit[:7]}{'+changes' if self.git_dirty else ''}"
 
     def content(self) -> dict[str, Any]:
         """What its file holds."""
@@ -126,6 +144,14 @@ class Summary:
             if value is not None and name in found and found[name] != value and str(found[name]) != str(value):
                 return f"{name} {shown(found[name])}, not {shown(value)}"
         return ""
+
+
+def trained_with(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a complete config that a summary keeps, so that a report of many runs reads no config.yaml."""
+    kept = {key: config[key] for key in ("model", "data", "trainer") if isinstance(config.get(key), dict)}
+    if "trainer" in kept:  # it has forty keys, most of them null
+        kept["trainer"] = {key: value for key, value in kept["trainer"].items() if value is not None}
+    return kept
 
 
 # Which keys the first version of summary.json had beside the others, in place of `net_config`.
