@@ -171,7 +171,7 @@ def _note_origin(status: Status, folder: RunFolder, disk: Disk) -> None:
     texts |= {folder.patch_file: package.patch if package else "", folder.own_patch_file: own.patch if own else ""}
     for path, text in texts.items():
         if text or path.exists():
-            disk.insist(str(path), partial(write_whole, path, text))
+            disk.insist(str(path), partial(writing.replace, path, text))
 
 
 def keep_freed_memory() -> None:
