@@ -263,20 +263,22 @@ class GridRuns:
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
 
 
-def read(asked: Asked) -> GridRuns:
-    """The runs of a grid, from their folders.
+def read(asked: Asked, cells: Sequence[str] = ()) -> GridRuns:
+    """The runs of a grid, or of some of its cells (see `Grid.chosen`), from their folders.
 
     Raises:
-        InputError: No such grid, a damaged run folder, one of a run with another config, or no finished run.
+        InputError: No such grid or cell, a damaged run folder, one of a run with another config, or no finished run.
     """
-    grid, folder = asked.grid, asked.home
+    grid, folder = asked.grid.part(cells) if cells else asked.grid, asked.home
     runs, now = [], clock(asked.root)
     for cell in grid.cells:
         run = asked.folder(cell)
         status.check_config(grid, cell, run)
         runs.append(_run(cell, run, grid.task, now))
     if not any(isinstance(run, FinishedRun) for run in runs):
-        raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch')}")
+        raise InputError(
+            f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch', *cells)}"
+        )
     return GridRuns(grid, folder, tuple(runs))
 
 
