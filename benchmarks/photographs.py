@@ -98,9 +98,10 @@ def by_workers(files: list[str], numbers: list[int], batches: int) -> None:
             for number, file in enumerate(part):
                 (place / f"{number}{Path(file).suffix}").symlink_to(Path(file).resolve())
         for workers in numbers:
-            data = ImageData("imagenet", folder, batch_size=BATCH, photographs=Photographs(workers=workers))
+            reading = Photographs(workers=workers)
+            data = ImageData("imagenet", folder, batch_size=BATCH, photographs=reading, stretch=1)
             data.setup("fit")
-            stream = iter(next(iter(data.train_dataloader())).stream)
+            stream = iter(data.train_dataloader())
             for _ in range(2 + 2 * workers * PORTION // BATCH):  # and all that is read ahead
                 next(stream)
             start = time.perf_counter()

@@ -28,6 +28,8 @@ VERBS = TRAINING | {
     "report": "tables, figures and a page from the finished runs",
     "wandb": "Weights & Biases: sync uploads finished runs, report makes a report there",
     "evaluate": "judge models by a centre crop, ten crops or many scales, alone and as an ensemble",
+    "predict": "what the net of a finished run sees in photographs or small images",
+    "export": "the net of a finished run as one file for other programs: torch.export or ONNX",
     "shrink": "copy a folder of photographs with smaller training images, which are read faster",
     "bench": "training throughput of this machine, against its limits",
 }
@@ -66,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     if not argv or argv[0] not in VERBS:
         _parser().parse_args(argv)  # prints the help, the version or an error, and exits
+    if sys.platform == "win32":  # no fork server, no signals to save at, no locks of a shared folder
+        raise InputError("Windows is not supported: use WSL; in Python, nets, load_run and read_runs work")
     name, *words = argv
     if name in TRAINING:
         from lit_resnet.verbs import fit

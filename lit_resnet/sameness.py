@@ -11,7 +11,7 @@ from lit_resnet import data_sets
 
 # Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
 # result; and the warm-up, which the paper gives to its deepest nets alone.
-COMPARED = ("depth", "shortcut", "block")  # of model.net
+COMPARED = ("depth", "shortcut", "block", "own", "own_args")  # of model.net
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 

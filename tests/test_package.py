@@ -62,7 +62,7 @@ def test_a_finished_run_is_a_net_for_images_as_they_are(run: RunFolder):
 
 
 def test_what_is_no_finished_run_is_told(run: RunFolder, tmp_path: Path):
-    with pytest.raises(InputError, match=r"no finished run here"):
+    with pytest.raises(InputError, match=r"no run here"):
         lit_resnet.load_run(tmp_path)
     copy = RunFolder(tmp_path / "b")
     copy.checkpoints.mkdir(parents=True)

@@ -115,7 +115,7 @@ class InMemory(Tensors):
         if settings.image_size is not None:
             what = f"of one size is {settings.source}"
             raise ValueError(f"image_size is {settings.image_size}: leave it out, {what}; it is for source folder")
-        _refuse_photographs(settings)
+        refuse_photographs(settings)
         names = tuple(map(str, range(self.classes))) if isinstance(self.classes, int) else self.classes
         return Description(names, self.shape, settings.source)
 
@@ -129,7 +129,7 @@ class ImageFolder(Tensors):
 
     def describe(self, settings: Settings) -> Description:
         """From the names of the folders and the header of one image."""
-        _refuse_photographs(settings)
+        refuse_photographs(settings)
         classes, shape = folder.describe(settings.root, settings.image_size)
         return Description(classes, shape, settings.folder_name)
 
@@ -138,6 +138,11 @@ class ImageFolder(Tensors):
         return folder.load(settings.root, settings.image_size)
 
 
-def _refuse_photographs(settings: Settings) -> None:
+def refuse_photographs(settings: Settings) -> None:
+    """Refuse settings that are for photographs alone.
+
+    Raises:
+        ValueError: There are some.
+    """
     if settings.photographs != Photographs():
         raise ValueError(f"photographs is {settings.photographs}: leave it out, it is for source imagenet")

@@ -1,5 +1,8 @@
 """The LightningDataModule: one data set, its mean, and the batches that a run sees."""
 
+import itertools
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from lit_resnet import data_sets
 from lit_resnet.data import sources
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.photographs import Photographs
-from lit_resnet.data.stream import Batches, Stream, Stretches
+from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches
 from lit_resnet.errors import InputError
 
 
@@ -29,8 +32,9 @@ class ImageData(LightningDataModule):
     Args:
         source: The data set: `digits` (scikit-learn's 8x8 ones, inside the package), `cifar10`, `cifar100`,
             `fashion-mnist`; `folder` for small images in `root/train/<class>/` and `root/test/<class>/` (or `val`);
-            `imagenet` for photographs of any size there, ImageNet's or others; or another entry of
-            `lit_resnet.data.sources.DATA_SETS`.
+            `imagenet` for photographs of any size there, ImageNet's or others; another entry of
+            `lit_resnet.data.sources.DATA_SETS`; or the dotted path of your own, such as `mypackage.birds` or
+            `torchvision.datasets.KMNIST` (see `lit_resnet.data.own`).
         root: Folder of the data set. `cifar10`, `cifar100` and `fashion-mnist` are downloaded into it where it lacks
             them; `digits` needs none.
         image_size: Side in pixels, for `folder` only: the shorter side is resized to it and the centre cut out. Needed
@@ -42,7 +46,8 @@ class ImageData(LightningDataModule):
             `imagenet`.
         flip: Mirror each training image with probability 1/2.
         photographs: How photographs become images; for `imagenet` only.
-        stretch: Iterations of a training step: all those between two evaluations, in a run.
+        stretch: In a run, which has iterations and no epochs: the iterations of a training step. None for a Trainer of
+            one's own: a step is then one iteration, and an epoch one pass over the training images.
 
     Raises:
         ValueError: A value is out of range; the message says what to write instead.
@@ -61,9 +66,13 @@ class ImageData(LightningDataModule):
         pad: int = 4,
         flip: bool = True,
         photographs: Photographs = Photographs(),  # noqa: B008 (frozen; shown as the default in --help)
-        stretch: int = 1,
+        stretch: int | None = None,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters(
+            {"source": source, "root": str(root), "image_size": image_size, "val_size": val_size}
+            | {"batch_size": batch_size, "pad": pad, "flip": flip, "photographs": asdict(photographs)}
+        )
         self.data_set: DataSet[Any] = sources.find(source)
         for name, value, least in (
             ("image_size", image_size, 1),
@@ -89,8 +98,10 @@ class ImageData(LightningDataModule):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: the damaged files, and what is needed to use the net without its data set."""
-        kept = {"mean": self.mean, "classes": list(self.classes), "image_shape": list(self.image_shape)}
-        return kept | {"damaged": self.damaged_files}
+        mean = {"mean": self.mean} if self._loaded else {}  # not before `setup`
+        short_side = self.settings.photographs.test_short_side if self.data_set.cropped else None
+        kept = {"classes": list(self.classes), "image_shape": list(self.image_shape), "short_side": short_side}
+        return mean | kept | {"damaged": self.damaged_files}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over a checkpoint's damaged files. Its mean is not read: `setup` has computed it from the images."""
@@ -139,8 +150,11 @@ class ImageData(LightningDataModule):
         self.seed = torch.initial_seed()
         self._loaded = True
 
-    def train_dataloader(self) -> Stretches:
-        """An endless stream, on the trainer's device, at the trainer's step, in stretches of `stretch` iterations.
+    def train_dataloader(self) -> Stretches | Iterable[Batch]:
+        """Batches on the trainer's device, from the trainer's step on.
+
+        In a run: up to its last iteration, in stretches of `stretch` iterations if that is more than one. Else: epochs,
+        which end after the last image has been drawn.
 
         Raises:
             InputError: The devices do not divide the batch.
@@ -151,9 +165,26 @@ class ImageData(LightningDataModule):
                 f"data.batch_size is {self.batch_size}, which {place.world_size} devices do not divide: write a "
                 "multiple of that, or train on another number of them"
             )
-        position = self.trainer.global_step if self.trainer else 0
-        self._stream = self.data_set.train(self.train, self.mean, self.settings, place, self.seed, position)
-        return Stretches(self._stream, self.stretch)
+        if self.stretch is None:
+            return Epochs(self._from, -(-len(self.train[1]) // self.batch_size), self._position)
+        position = self._position()
+        stream = self._from(position)
+        if self.stretch > 1:
+            return Stretches(stream, self.stretch)
+        last = self.trainer.max_steps if self.trainer else -1
+        return itertools.islice(stream, last - position if last >= 0 else None)
+
+    def _position(self) -> int:
+        """The batch to go on with: that of the Trainer's step, or the first where every epoch is to have the same."""
+        trainer = self.trainer
+        overfit = trainer and trainer.overfit_batches > 0  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        return trainer.global_step if trainer and not overfit else 0
+
+    def _from(self, position: int) -> Stream:
+        """The stream of batches from a position on; that from another one ends."""
+        self.teardown("fit")
+        self._stream = self.data_set.train(self.train, self.mean, self.settings, self._place(), self.seed, position)
+        return self._stream
 
     def val_dataloader(self) -> list[Batches]:
         """What is evaluated during training: the test images, for the curves; and those held out, for choices."""
@@ -162,6 +193,10 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> Batches:
         """The test images."""
         return self._batches(self.test, self._place())
+
+    def predict_dataloader(self) -> Batches:
+        """The test images."""
+        return self.test_dataloader()
 
     def test_batches(self, device: torch.device) -> Batches:
         """Batches of all test images for one device, even where several train: for measurements that are made once."""

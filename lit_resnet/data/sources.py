@@ -19,7 +19,9 @@ from lit_resnet.data.class_names import CIFAR10, CIFAR100, FASHION
 from lit_resnet.data.dataset import DataSet
 from lit_resnet.data.in_memory import ImageFolder, InMemory, Splits
 from lit_resnet.data.on_disk import OnDisk
-from lit_resnet.errors import InputError, did_you_mean
+from lit_resnet.data.own import OwnImages
+from lit_resnet.data_sets import is_own
+from lit_resnet.errors import InputError, did_you_mean, shown
 
 FASHION_FILES = (
     "train-images-idx3-ubyte",
@@ -141,11 +143,16 @@ DATA_SETS: dict[str, DataSet[Any]] = {
 
 
 def find(name: str) -> DataSet[Any]:
-    """The data set of that name.
+    """The data set of that name, or one's own of that dotted path.
 
     Raises:
         ValueError: There is none; the message says which there are, and the nearest one.
     """
+    if is_own(name):
+        return OwnImages(name)
     if name not in DATA_SETS:
-        raise ValueError(f"data.source is {name!r}: write one of {', '.join(DATA_SETS)}{did_you_mean(name, DATA_SETS)}")
+        raise ValueError(
+            f"data.source is {shown(name)}: write one of {', '.join(DATA_SETS)}, or the dotted path of your own, "
+            f"mypackage.birds{did_you_mean(name, DATA_SETS)}"
+        )
     return DATA_SETS[name]

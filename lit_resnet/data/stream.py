@@ -1,7 +1,7 @@
 """Batches from a data set held as one tensor: an endless shuffled stream to train on, and one pass to evaluate on."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from torch import Tensor
@@ -102,6 +102,28 @@ class Stretches:
             stop = start - start % self.size + self.size
             yield Stretch(self.stream, start, stop)
             start = stop
+
+
+class Epochs:
+    """Batches in epochs, each with as many as there are in one pass over the training images.
+
+    Batch k is the same as in a run that knows no epochs. Who begins in the middle of an epoch gets the rest of it.
+
+    Args:
+        begin: Gives the stream of batches from a position on.
+        length: Batches of an epoch.
+        position: Says with which batch to go on, when an epoch begins.
+    """
+
+    def __init__(self, begin: Callable[[int], Stream], length: int, position: Callable[[], int]) -> None:
+        self.begin, self.length, self.position = begin, length, position
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Batch]:
+        position = self.position()
+        return itertools.islice(self.begin(position), self.length - position % self.length)
 
 
 class Batches(Protocol):

@@ -34,6 +34,7 @@ from lit_resnet.launch import pool, reuse
 from lit_resnet.launch.folders import begin, check_folders
 from lit_resnet.launch.jobs import MOST_TASKS, job_name, most_tasks, queue_of, release, sbatch
 from lit_resnet.launch.planned import Planned, expected, measured
+from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.sameness import digest
@@ -100,6 +101,8 @@ class Submission:
             say(f"released: {', '.join(held)}, which a node had failed to start")
         for words in reuse.adopt(self.grid, self.root):
             say(words)
+        if again := self._with_new_code(jobs):
+            say(f"queued with the code as it is now: {', '.join(again)}")
         missing = self._missing(planned, jobs)
         done = sum(bool(self._run(p).summary()) for p in planned)
         say(f"{done} of {len(planned)} done, {len(planned) - len(missing) - done} under way, {len(missing)} to submit")
@@ -149,6 +152,14 @@ class Submission:
                     f"{run.path}: is queued (job {jobs[cell.folder].id}) with another {key} than {self.grid.name} says "
                     "now; lit-resnet cancel it first, or write the grid as it was"
                 )
+
+    def _with_new_code(self, jobs: dict[str, Queued]) -> list[str]:
+        """Let the runs that wait in the queue take the code as it is now, and return their names."""
+        waiting = [cell for cell in self.grid.cells if (job := jobs.get(cell.folder)) and not job.started]
+        stale = [cell for cell in waiting if self.asked.folder(cell).status().code not in (None, provenance.code())]
+        for cell in stale:
+            self._queue(cell)
+        return [cell.folder for cell in stale]
 
     def batches(self, planned: list[Planned], missing: list[Planned], most: int) -> list[Batch]:
         """The missing cells as arrays, grouped by the resources that they need, the longest first; some share tasks.
@@ -250,6 +261,7 @@ class Submission:
             write_whole(run.cell_file, yaml.safe_dump(config, sort_keys=False))
             state = run.status()
             state.state, state.deaths, state.digest = "queued", 0, digest(config)
+            state.error, state.code = None, provenance.code()
             run.write_status(state)
 
 

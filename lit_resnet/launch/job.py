@@ -7,7 +7,7 @@ another turn. At SIGTERM they save, and the scheduler decides whether there is a
 import os
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,9 @@ from lit_resnet.launch.launcher import Accompany
 from lit_resnet.launch.planned import check_one_device
 from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.launch.watch import ENDED
+from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.lock import InUse
 
 # How a job ends after a signal has stopped it.
 BY_SIGNAL: dict[int, Exit] = {
@@ -33,6 +35,7 @@ BY_SIGNAL: dict[int, Exit] = {
     signal.SIGTERM: Exit.TERMINATED,
     signal.SIGINT: Exit.INTERRUPTED,
 }
+CHANGED = "code changed since it was queued: launch again to queue it with the new code"
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,17 @@ class Job:
             names: Cells, with all their seeds, or run folders.
             side_by_side: How many of them at a time.
             as_queued: Whether a launch has queued them: then each has the config that it was queued with, whatever the
-                grid file says now, and runs that have failed since or were cancelled are left alone.
+                grid file says now, runs that have failed since or were cancelled are left alone, and none is trained by
+                other code.
 
         Raises:
-            InputError: A name or a config is wrong, or a run folder is damaged.
+            InputError: A name or a config is wrong, a run folder is damaged, or the code has changed since.
         """
         rank = int(os.environ.get("SLURM_NTASKS", 1)) > 1
         gpus: list[int] = []
         if as_queued:  # without the grid file, which may have been changed or removed since
             runs = [_queued(RunFolder(self.asked.home / name)) for name in names]
+            _check_code(runs)
         else:
             grid = self.asked.grid.part(names)
             check_folders(grid, self.asked.root)
@@ -147,6 +152,27 @@ def _queued(folder: RunFolder) -> Run:
     if not folder.cell_file.is_file():
         raise InputError(f"{folder.path}: no launch has queued this run; leave out --as-queued")
     return Run(folder, read_yaml(folder.cell_file))
+
+
+def _check_code(runs: list[Run]) -> None:
+    """Refuse to train queued runs by other code than a launch has seen; their status says why they have failed.
+
+    Raises:
+        InputError: The package's modules have changed.
+    """
+    stale = [run for run in runs if not run.folder.summary() and not run.folder.cancelled and _is_stale(run)]
+    for run in stale:
+        with suppress(InUse), run.folder.locked():
+            status = run.folder.status()
+            status.state, status.error = "failed", CHANGED
+            run.folder.write_status(status)
+    if stale:
+        raise InputError(f"{', '.join(run.name for run in stale)}: {CHANGED}")
+
+
+def _is_stale(run: Run) -> bool:
+    status = run.folder.status()
+    return status.state != "failed" and status.code not in (None, provenance.code())
 
 
 def _places(side_by_side: int, gpu: bool) -> list[Place]:

@@ -25,7 +25,7 @@ from lit_resnet.launch.exits import Exit
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import InUse
 
-PRELOAD = ["lit_resnet.run.run", "lit_resnet.run.evaluate"]
+PRELOAD = ["lit_resnet.launch.preload"]
 
 
 def check_grid(grid: Grid, answer: Connection) -> None:
@@ -90,7 +90,10 @@ def train(config: dict[str, Any], path: Path, threads: int, place: str) -> tuple
         path.mkdir(parents=True, exist_ok=True)
         _print_to(folder.log_file)
         print(f"-- {time.strftime('%Y-%m-%d %H:%M:%S')}, {threads} threads, {place}", file=sys.stderr)
-        return (Exit.DONE if train(RunCLI(config), folder, stop) else Exit.STOPPED), stop.signal
+        done, summary = train(RunCLI(config), folder, stop), folder.summary()
+        if summary:
+            print(f"done, {summary.results}", file=sys.stderr)
+        return (Exit.DONE if done else Exit.STOPPED), stop.signal
     except InUse:
         return Exit.IN_USE, None
     except InputError as error:

@@ -1,12 +1,14 @@
 """The config of a net: what the paper varies, and nothing else."""
 
-from dataclasses import dataclass
-from typing import Literal
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from lit_resnet.errors import check_choice, check_choices
+from lit_resnet.errors import check_choice, check_choices, shown
 from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block
 
-Family = Literal["cifar", "imagenet", "vgg"]
+Family = Literal["cifar", "imagenet", "vgg", "own"]
+OWN = "own"  # the family of nets that are no nets of the paper
 
 # Table 1: residual functions in conv2_x .. conv5_x.
 IMAGENET_BLOCKS = {
@@ -27,7 +29,7 @@ class NetConfig:
 
     Args:
         family: `cifar` for the nets of Sec. 4.2 (6n+2 layers, 16-32-64 filters), `imagenet` for those of Table 1, `vgg`
-            for VGG (the paper's ref. [41]), whose design these follow.
+            for VGG (the paper's ref. [41]), whose design these follow. It is `own` where `own` names a net.
         depth: Weighted layers: 6n+2 for `cifar` (20, 32, 44, 56, 110, 1202); 18, 34, 50, 101 or 152 for `imagenet`; 16
             or 19 for `vgg`.
         shortcut: `none` is the plain net; `A` pads with zeros where dimensions increase, `B` projects there, `C`
@@ -38,6 +40,9 @@ class NetConfig:
         block: `paper` is the residual function of that net (two 3x3 layers, or the bottleneck from 50 layers on);
             `single` puts a shortcut around every single 3x3 layer, y = W1 x + x (Sec. 3.2). Or a name that was added to
             `lit_resnet.nets.blocks.BLOCKS`.
+        own: A net of one's own by its dotted path, `mypackage.Net`: a torch module from images [N, C, H, W] to logits
+            [N, num_classes]. See `lit_resnet.nets.own`. The keys above do not matter to it.
+        own_args: What it is made with, by name, besides `num_classes` and `in_channels` if it takes them.
         num_classes: Width of the last layer.
         in_channels: Channels of the images.
 
@@ -50,10 +55,23 @@ class NetConfig:
     shortcut: str = "A"
     stride_on: Literal["1x1", "3x3"] = "1x1"
     block: str = "paper"
+    own: str | None = None
+    own_args: dict[str, Any] = field(default_factory=dict, hash=False)
     num_classes: int = 10
     in_channels: int = 3
 
     def __post_init__(self) -> None:
+        for name in ("num_classes", "in_channels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: write 1 or more")
+        if self.own is not None:
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", self.own):
+                raise ValueError(f"own is {shown(self.own)}: write the dotted path of a class, such as mypackage.Net")
+            for name, value in (("family", OWN), ("depth", 0), ("shortcut", "none"), ("block", "paper")):
+                object.__setattr__(self, name, value)  # they say nothing of it, and so are the same for all such nets
+            return
+        if self.family == OWN or self.own_args:
+            raise ValueError("own is missing: write the dotted path of a class, such as mypackage.Net")
         check_choices(self)
         check_choice("shortcut", self.shortcut, SHORTCUTS)
         check_choice("block", self.block, BLOCKS)
@@ -77,9 +95,6 @@ class NetConfig:
             raise ValueError(
                 f"block is {self.block}, which bottleneck nets ({self.depth} layers) cannot have: write 18 or 34 layers"
             )
-        for field in ("num_classes", "in_channels"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} is {getattr(self, field)}: write 1 or more")
 
     @property
     def bottleneck(self) -> bool:
@@ -102,7 +117,10 @@ class NetConfig:
         return IMAGENET_BLOCKS[self.depth]
 
     def __str__(self) -> str:
-        """The paper's name: `plain-56`, `ResNet-110`, `ResNet-34 B`, `ResNet-50`, `VGG-16`."""
+        """The paper's name: `plain-56`, `ResNet-110`, `ResNet-34 B`, `ResNet-50`, `VGG-16`; or `Net(width=4)`."""
+        if self.own is not None:
+            said = ", ".join(f"{name}={value}" for name, value in self.own_args.items())
+            return self.own.rpartition(".")[2] + (f"({said})" if said else "")
         if self.family == "vgg":
             return f"VGG-{self.depth}"
         if self.shortcut == "none":

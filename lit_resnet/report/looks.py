@@ -31,6 +31,7 @@ PALETTE = (
     ("#0f8a8f", "#4fd0d4"),
     ("#b8860b", "#e8c14a"),
 )
+FAMILIES = ("cifar", "imagenet")  # those of plain and residual nets; the first is what a config without one means
 UNKNOWN = ("#6b6b6b", "#b5b9bf")  # where the depth is not known
 SOLID, DASHED = (), (5.0, 3.0)
 DASHES: tuple[tuple[float, ...], ...] = (SOLID, DASHED, (1.5, 2.5), (9.0, 3.0, 2.0, 3.0))  # lines and gaps, in pixels
@@ -56,8 +57,8 @@ class Looks:
 
 
 def is_plain(net: Mapping[str, Any]) -> bool:
-    """Whether a net, by its config, is plain. VGG does not count: no residual net is its twin."""
-    return net.get("shortcut") == "none" and net.get("family") != "vgg"
+    """Whether a net, by its config, is plain. VGG and nets of one's own do not count: no residual net is their twin."""
+    return net.get("shortcut") == "none" and net.get("family", FAMILIES[0]) in FAMILIES
 
 
 def of_net(net: Mapping[str, Any]) -> Look:

@@ -152,7 +152,7 @@ class FinishedCell:
     @property
     def depth(self) -> int | None:
         """Layers of the net; None where its config does not say."""
-        return self.summary.net_config.get("depth")
+        return self.summary.net_config.get("depth") or None
 
     @property
     def plain(self) -> bool:

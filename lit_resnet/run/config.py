@@ -7,6 +7,7 @@ import math
 import re
 import warnings
 from dataclasses import is_dataclass
+from enum import Enum
 from functools import cached_property, reduce
 from importlib import import_module
 from itertools import pairwise
@@ -18,12 +19,15 @@ import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
 
 from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.files import read_yaml
 from lit_resnet.moved import moved
+from lit_resnet.run import help
 from lit_resnet.run.environment import environment
 from lit_resnet.task import Task
 
@@ -44,6 +48,13 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
+# Callbacks of Lightning's that a run cannot have, and what to write instead.
+REFUSED = {
+    "BatchSizeFinder": "it would change data.batch_size, on which the errors depend; write one",
+    "GradientAccumulationScheduler": "an iteration takes a step; write a larger data.batch_size",
+    "LearningRateFinder": "it would change model.rate.lr, on which the errors depend; write one",
+    "StochasticWeightAveraging": "it counts epochs, and a run has iterations; write EMAWeightAveraging",
+}
 PRECISIONS = ("None", "32", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -56,6 +67,7 @@ class RunCLI(LightningCLI):
 
     Raises:
         InputError: An unknown key, or a value of the wrong type.
+        SystemExit: The arguments asked for help, which was printed.
     """
 
     # The classes that the task names, and what `instantiate` makes.
@@ -77,7 +89,7 @@ class RunCLI(LightningCLI):
             save_config_callback=None,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_kwargs={"exit_on_error": False, "prog": f"lit-resnet {verb}"},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": f"lit-resnet {verb}"},
             trainer_defaults={
                 "max_steps": 64000,
                 "val_check_interval": 1000,
@@ -126,6 +138,9 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: An unknown key, or a value of the wrong type.
         """
+        if isinstance(args, list) and (section := help.asked(args)) is not None:
+            print(help.text(parser, self.verb, section))
+            raise SystemExit(0)
         self.given = copy.deepcopy(args)  # the parser changes lists in place
         try:
             if isinstance(args, dict):
@@ -215,9 +230,19 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: A value out of range, or the folder is missing.
         """
-        # A training step has the iterations between two evaluations.
-        stretch = self.config.trainer.val_check_interval
-        return _made(self.datamodule_class, self.config.data.as_dict() | {"stretch": stretch})
+        return _made(self.datamodule_class, self.config.data.as_dict() | {"stretch": self.stretch})
+
+    @property
+    def stretch(self) -> int:
+        """Iterations of a training step: all those between two evaluations, and one where others count the steps.
+
+        Callbacks, loggers, profilers and plugins of Lightning's, and those of others, take a step for an iteration.
+        """
+        trainer = self.config.trainer
+        others = any(
+            trainer[key] not in (None, False, True, []) for key in ("callbacks", "logger", "profiler", "plugins")
+        )
+        return 1 if others else trainer.val_check_interval
 
     def net(self, data: "TaskData") -> Any:
         """The config of the net, with the values that come from the data: its classes and channels.
@@ -263,10 +288,14 @@ class RunCLI(LightningCLI):
         for key in ("callbacks", "logger", "plugins"):
             own = values[key] if isinstance(values[key], list) else [values[key]]
             values[key] = [one for one in own if not isinstance(one, bool | None)] + added.pop(key, [])
+        for logger in values["logger"]:
+            if isinstance(logger, WandbLogger):
+                _check_account(logger)
         values["plugins"].append(environment(math.prod(self.devices())))
         if values["accelerator"] == "auto" and torch.backends.mps.is_available():
             values["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
-        values["val_check_interval"] = 1  # evaluate after each training step
+        values["val_check_interval"] //= self.stretch  # in training steps
+        values["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in values["callbacks"])
         return Trainer(**values | added)
 
     def config_text(self) -> str:
@@ -274,7 +303,31 @@ class RunCLI(LightningCLI):
         config = self.config.clone()
         config.pop("config", None)
         config.trainer.default_root_dir = None
-        return self.parser.dump(config, skip_none=False)
+        return self.parser.dump(_plain(config), skip_none=False)
+
+
+def _check_account(logger: WandbLogger) -> None:
+    """Refuse a logger of W&B where nobody is logged in: it would end the run after its folder was made.
+
+    Raises:
+        InputError: With what to do.
+    """
+    import wandb
+
+    offline = getattr(logger, "_offline", False) or wandb.setup().settings.mode in ("offline", "disabled")
+    if not offline and not wandb.login(prompt=False, verify=False):
+        raise InputError("trainer.logger: W&B knows no account here: run wandb login, or set WANDB_MODE=offline")
+
+
+def _plain(value: Any) -> Any:
+    """A part of a config with the values of enums, which are defaults of some callbacks, in place of the enums."""
+    if isinstance(value, Namespace):
+        return Namespace({key: _plain(one) for key, one in vars(value).items()})
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def _made(make: type, values: dict[str, Any]) -> Any:
@@ -337,6 +390,11 @@ def _check_trainer(trainer: Namespace) -> None:
                 f"trainer.{key} is {trainer[key]}: leave it out; a run's length is counted in iterations "
                 "(trainer.max_steps), and its errors are those of all images"
             )
+    callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else [trainer.callbacks]
+    for callback in callbacks:
+        name = str(callback.class_path if isinstance(callback, Namespace) else "").rpartition(".")[2]
+        if name in REFUSED:
+            raise InputError(f"trainer.callbacks: {name} is not for a run here: {REFUSED[name]}")
     if str(trainer.precision) not in PRECISIONS:
         raise InputError(f"trainer.precision is {trainer.precision}: write one of {', '.join(PRECISIONS[2:])}")
 

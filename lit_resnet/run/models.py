@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.module import ImageData
+from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
+from lit_resnet.own_code import check_named
 from lit_resnet.run.config import RunCLI
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.checkpoints import newest_checkpoint
@@ -52,9 +54,12 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     source = config["data"] | ({"root": str(root)} if root else {})
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": source})
+    check_named(source["source"] if is_own(source.get("source")) else None, str(folder.config_file))
     data = cli.data()
     assert isinstance(data, ImageData)  # classification's, as the config above names no other task
-    net = build(cli.net(data))
+    net_config = cli.net(data)
+    check_named(net_config.own, str(folder.config_file))
+    net = build(net_config)
     checkpoint, digest = read(newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")

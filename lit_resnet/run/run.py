@@ -7,12 +7,12 @@ import os
 import platform
 import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,23 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
-import lit_resnet
 from lit_resnet.data.module import ImageData
+from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import Net, build
+from lit_resnet.own_code import check_named
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
+from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
+from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
@@ -45,7 +48,8 @@ from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
-from lit_resnet.training.recorder import MetricsFile, ProgressBar, Recorder
+from lit_resnet.training.progress import ProgressBar
+from lit_resnet.training.recorder import MetricsFile, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
 from lit_resnet.training.weights import load_weights
 
@@ -97,8 +101,13 @@ def train(
         status.started = status.started or time.time()
         status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
         status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
-        status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
-        status.git_commit, status.git_dirty = _git()
+        _note_origin(status, folder, disk)
+        device = cli.trainer.strategy.root_device
+        status.machine = {
+            "device": device_name(device),
+            "cpu_count": os.cpu_count() or 1,
+            "system": platform.platform(),
+        }
         status.task = cli.task.name
         recorder.write_status()
         try:
@@ -107,6 +116,9 @@ def train(
             status.state = "done"
         except Stopped:
             status.state = "queued"
+        except ModuleNotFoundError as error:  # of a callback or a logger: another attempt would end the same way
+            status.state, status.error = "failed", " ".join(str(error).split())
+            raise InputError(status.error) from None
         except InputError as error:
             status.state, status.error = "failed", str(error)
             raise
@@ -142,6 +154,23 @@ def _count_death(status: Status, folder: RunFolder) -> None:
         raise GivenUp(
             f"{folder.path}: {status.error}; see its log, mend the cause (memory, most often), and start it again"
         )
+
+
+@rank_zero_only
+def _note_origin(status: Status, folder: RunFolder, disk: Disk) -> None:
+    """Write down the code that this attempt is made with: in the status, and what is long in files of the folder."""
+    code, package, own = provenance.code(), provenance.of_package(), provenance.of_user()
+    if status.saved and status.code not in (None, code):
+        say(f"warning: the code of lit_resnet has changed since iteration {status.saved}, from which the run goes on")
+    status.code = code
+    status.versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    status.git_commit, status.git_dirty = (package.commit, package.dirty) if package else (None, None)
+    status.own_git_commit, status.own_git_dirty = (own.commit, own.dirty) if own else (None, None)
+    texts = {folder.versions_file: provenance.installed()}
+    texts |= {folder.patch_file: package.patch if package else "", folder.own_patch_file: own.patch if own else ""}
+    for path, text in texts.items():
+        if text or path.exists():
+            disk.insist(str(path), partial(write_whole, path, text))
 
 
 def keep_freed_memory() -> None:
@@ -225,6 +254,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         versions=status.versions,
         git_commit=status.git_commit,
         git_dirty=status.git_dirty,
+        own_git_commit=status.own_git_commit,
+        own_git_dirty=status.own_git_dirty,
+        code=status.code,
     )
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
@@ -249,6 +281,8 @@ def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, fo
     """Layer responses over the test images (Fig. 7), into responses.csv."""
     assert isinstance(net, Net)
     measured = responses(net, data.test_batches(device))
+    if not measured:  # it names no layers
+        return
     disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
 
 
@@ -256,39 +290,32 @@ def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, fo
 PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {"responses": _measure_responses}
 
 
-def _git() -> tuple[str | None, bool | None]:
-    """The commit of this checkout, and whether its tracked files differ from it.
-
-    None for both where the package is not run from a checkout, or git cannot tell.
-    """
-    checkout = Path(lit_resnet.__file__).parent.parent
-    if not (checkout / ".git").exists():
-        return None, None
-    git = ["git", "--no-optional-locks", "-C", checkout]  # many runs may begin at once
-    try:
-        commit, changes = (
-            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None, None
-    return commit, bool(changes)
-
-
 # -- verbs
 
 
 def fit(args: list[str]) -> int:
-    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`, by default runs/fit/<net>-<data>-seed<k>."""
-    cli = RunCLI(args)
+    """`lit-resnet fit`: train one run in `--trainer.default_root_dir`; with `--check` only try whether it trains.
+
+    The default folder is `runs/fit/<net>-<data>-seed<k>-<digits>`; the digits are of the whole config, so that runs
+    which differ in any value have folders of their own.
+    """
+    cli = RunCLI([arg for arg in args if arg != "--check"])
     data, net = cli.check()
+    if "--check" in args:
+        print(f"it trains: {check(cli)} after 2 iterations, on a few images; nothing was kept", file=sys.stderr)
+        return 0
     folder = cli.config.trainer.default_root_dir
     if folder is None:
-        name = f"{net}-{data.name}-seed{cli.config.seed_everything}"
+        name = (
+            f"{net}-{data.name}-seed{cli.config.seed_everything}-{digest(parse_yaml(cli.config_text(), 'config'))[:6]}"
+        )
         folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
-    done = train(cli, RunFolder(folder))
-    print(f"{folder}: {'done' if done else 'stopped; the same command continues it'}", file=sys.stderr)
-    return 0 if done else 130
+    run = RunFolder(folder)
+    train(cli, run)
+    summary = run.summary()
+    end = f"done, {summary.results}" if summary else "stopped; the same command continues it"
+    print(f"{folder}: {end}", file=sys.stderr)
+    return 0 if summary else 130
 
 
 def evaluate(verb: str, args: list[str]) -> int:
@@ -318,9 +345,13 @@ def responses_of(run: str) -> list[tuple[str, float]]:
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
+    source = cli.config.data.source
+    check_named(source if is_own(source) else None, str(folder.config_file))
     data = cli.data()
     assert isinstance(data, ImageData)  # classification's, as the config above names no other task
-    net = build(cli.net(data))
+    net_config = cli.net(data)
+    check_named(net_config.own, str(folder.config_file))
+    net = build(net_config)
     checkpoint = newest_checkpoint(folder)
     if checkpoint is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
@@ -329,5 +360,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))
+    if not measured:
+        raise InputError(f"{folder.path}: {net_config} names no layers whose responses could be measured")
     _keep_responses(folder, measured)
     return measured

@@ -1,21 +1,30 @@
 """The net of a finished run, for use without its data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from lit_resnet.data.augment import subtract_mean
+from lit_resnet.data.photographs import Damaged
+from lit_resnet.data.picture import MOST_PIXELS, read_picture
 from lit_resnet.errors import InputError
-from lit_resnet.nets import NetConfig, build
+from lit_resnet.evaluation.scores import scores
+from lit_resnet.evaluation.views import View
+from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.own_code import check_named
 from lit_resnet.run.models import newest, read
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.training.weights import net_weights
 
+BATCH_SIZE = 64  # images of a forward pass
 
-class TrainedNet(nn.Module):
+
+class TrainedNet(torch.nn.Module):
     """A trained net in evaluation mode, for images as they are read: it subtracts the mean and scales them itself.
 
     Attributes:
@@ -23,6 +32,7 @@ class TrainedNet(nn.Module):
         mean: That of the training images, in levels (0 to 255): [C, H, W], or [C, 1, 1] of photographs.
         classes: Names of the classes, in the order of the logits.
         image_shape: (C, H, W) of an image, or of the crop of a photograph that the net was trained on.
+        short_side: Size of a test photograph's shorter side before the crop; None of a net for images seen whole.
         summary: What the run says of itself.
     """
 
@@ -30,14 +40,16 @@ class TrainedNet(nn.Module):
 
     def __init__(
         self,
-        net: nn.Module,
+        net: Net,
         mean: Tensor,
         classes: tuple[str, ...],
         image_shape: tuple[int, int, int],
+        short_side: int | None,
         summary: Summary,
     ) -> None:
         super().__init__()
-        self.net, self.classes, self.image_shape, self.summary = net, classes, image_shape, summary
+        self.net, self.classes, self.image_shape, self.short_side = net, classes, image_shape, short_side
+        self.summary = summary
         self.register_buffer("mean", mean)
         self.eval()
 
@@ -54,6 +66,47 @@ class TrainedNet(nn.Module):
             raise InputError(f"the images have the shape {list(images.shape)}: give [{wanted}], levels from 0 to 255")
         return self.net(subtract_mean(images, self.mean))
 
+    def read(self, picture: Path | str) -> Tensor:
+        """A picture of any size and format as the net sees a test image: uint8 of `image_shape`.
+
+        It is resized as test images are (its shorter side to `short_side`, or to the size of the images) and the middle
+        is cut out. Grey for a net of one channel, else RGB.
+
+        Raises:
+            InputError: The file is no picture, or one that cannot be used.
+        """
+        channels, height, width = self.image_shape
+        image = read_picture(picture, channels)
+        least = (height, width) if self.short_side is None else (self.short_side, self.short_side)
+        size = _covering(tuple(image.shape[1:]), least)
+        if size[0] * size[1] > MOST_PIXELS:
+            sides = f"{image.shape[2]}x{image.shape[1]}"
+            raise Damaged(picture, f"is {sides}, too long and narrow to be resized: cut it")
+        if size != image.shape[1:]:
+            image = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        return image[:, top : top + height, left : left + width]
+
+    def shares(self, images: Sequence[Tensor]) -> Tensor:
+        """Images of `image_shape`, uint8 -> outputs of softmax: float32 [N, classes], on the CPU.
+
+        They are those by which `lit-resnet evaluate` judges the net by the centre crop.
+        """
+        return scores(self.net, self.mean, View("center"), images, BATCH_SIZE)
+
+    def predict(self, picture: Path | str) -> list[tuple[str, float]]:
+        """The classes with their shares of a picture, the largest first; the shares add up to 1.
+
+        Raises:
+            InputError: As `read`.
+        """
+        return self.ranked(self.shares([self.read(picture)])[0])
+
+    def ranked(self, shares: Tensor) -> list[tuple[str, float]]:
+        """Names and shares of all classes, the largest share first."""
+        order = shares.argsort(descending=True, stable=True).tolist()
+        return [(self.classes[i], shares[i].item()) for i in order]
+
 
 def load_run(folder: str | Path) -> TrainedNet:
     """Load a finished run of classification: its net with the weights of its last checkpoint. Needs no images.
@@ -67,25 +120,52 @@ def load_run(folder: str | Path) -> TrainedNet:
     run = RunFolder(folder)
     summary = run.summary()
     if summary is None:
-        raise InputError(f"{run.path}: no finished run here (summary.json is missing)")
+        raise InputError(_unfinished(run))
     try:
-        net = build(NetConfig(**summary.net_config))
+        config = NetConfig(**summary.net_config)
+        check_named(config.own, str(run.summary_file))
+        net = build(config)
     except (TypeError, ValueError) as error:
         raise InputError(f"{run.summary_file}: not the net of a classification run ({error})") from None
-    checkpoint, _ = read(newest(run))
+    path = newest(run)
+    checkpoint, _ = read(path)
     net.load_state_dict(net_weights(net, checkpoint))
-    mean, classes, shape = _images(run, net.config, checkpoint.get("data"))
-    return TrainedNet(net, mean, classes, shape, summary)
+    return TrainedNet(net, *_images(path, net.config, checkpoint.get("data")), summary)
 
 
-def _images(run: RunFolder, config: NetConfig, kept: Any) -> tuple[Tensor, tuple[str, ...], tuple[int, int, int]]:
-    """What a checkpoint keeps of the images: their mean, classes and shape."""
+def _unfinished(run: RunFolder) -> str:
+    """Why a folder without a summary gives no net: there is none in it, or one whose training goes on."""
+    if not run.config_file.is_file():
+        return f"{run.path}: no run here; write the folder of a finished run, such as runs/quickstart/ResNet-20-seed0"
+    status = run.status()
+    return (
+        f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}): its net can be used then; "
+        "lit-resnet evaluate judges its newest checkpoint meanwhile"
+    )
+
+
+def _images(
+    path: Path, config: NetConfig, kept: Any
+) -> tuple[Tensor, tuple[str, ...], tuple[int, int, int], int | None]:
+    """What a checkpoint keeps of the images: their mean, classes, shape, and the short side of photographs."""
     kept = kept if isinstance(kept, dict) else {}
-    mean, classes, shape = (kept.get(key) for key in ("mean", "classes", "image_shape"))
-    known = isinstance(shape, list) and len(shape) == 3 and all(type(side) is int for side in shape)
+    mean, classes, shape, short = (kept.get(key) for key in ("mean", "classes", "image_shape", "short_side"))
+    known = isinstance(shape, list) and len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
+    known = known and "short_side" in kept and (short is None or (type(short) is int and short >= max(shape[1:])))
     if known and isinstance(mean, Tensor) and isinstance(classes, list) and len(classes) == config.num_classes:
         channels, height, width = shape
         right = channels == config.in_channels and mean.dtype == torch.float32
         if right and tuple(mean.shape) in ((channels, 1, 1), (channels, height, width)):
-            return mean, tuple(map(str, classes)), (channels, height, width)
-    raise InputError(f"{run.checkpoints}: the checkpoint does not say what images it is for; train the run again")
+            return mean, tuple(map(str, classes)), (channels, height, width), short
+    raise InputError(
+        f"{path}: does not say what images it is for, as those of an earlier version; lit-resnet evaluate can use it "
+        "where the images are"
+    )
+
+
+def _covering(size: tuple[int, ...], least: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of an image that is resized so that both are just large enough; as torchvision's Resize."""
+    (height, width), (least_height, least_width) = size, least
+    if least_height * width >= least_width * height:
+        return least_height, int(least_height * width / height)
+    return int(least_width * height / width), least_width

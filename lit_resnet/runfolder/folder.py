@@ -12,6 +12,8 @@
       scores/         what these were averaged from: one row of class scores for each image
       checkpoints/    last.ckpt and the one before it
       log.txt         what the run printed
+      versions.txt    what was installed, in the form of pip's constraints
+      diff.patch      what differed from the commit that status.json names; own-diff.patch: in the user's own checkout
       wandb/          what W&B's client keeps of it
       stop            somebody has asked it to stop
       .lock           whose process trains it
@@ -55,6 +57,9 @@ class RunFolder:
         self.scores = self.path / "scores"
         self.log_file = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
+        self.versions_file = self.path / "versions.txt"
+        self.patch_file = self.path / "diff.patch"
+        self.own_patch_file = self.path / "own-diff.patch"
         self.stop_file = self.path / "stop"
         self.wandb = self.path / "wandb"
         self._lock = Lock(self.path / ".lock")

@@ -108,7 +108,7 @@ class Lock:
     def _dead(self) -> bool:
         """Whether it is known that the holder is gone: its process was on this machine, and is not there."""
         host, pid = self.holder() or (None, 0)
-        if host != socket.gethostname():
+        if host != socket.gethostname() or sys.platform == "win32":  # where `os.kill` would end the process
             return False
         try:
             os.kill(pid, 0)

@@ -17,6 +17,9 @@ class Status:
     `task` is the task's name; `newest` has the newest values of its final metrics, by name, as far as they are known.
     `saved` is the iteration of the newest checkpoint; `deaths` counts those in a row that left `saved` at `died_at`;
     `started` is when the first attempt began; `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
+    `code` is of the package's modules, when the run was queued or when its newest attempt began (`provenance.code`);
+    `machine` has facts about where that attempt runs; `own_git_...` are of the user's checkout that it is run from, if
+    that is not the package's.
     """
 
     state: State = "queued"
@@ -39,7 +42,11 @@ class Status:
     digest: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
-    git_dirty: bool | None = None  # whether tracked files differ from that commit
+    git_dirty: bool | None = None  # whether files differ from that commit
+    own_git_commit: str | None = None
+    own_git_dirty: bool | None = None
+    code: str | None = None
+    machine: dict[str, str | int] = field(default_factory=dict)
 
     def died(self, reason: str) -> None:
         """Count a death: the run is to go on from its checkpoint, or has failed if it never gets any further."""
@@ -55,7 +62,7 @@ STATUS_KINDS = {
     str: ("task",),
     int | float: ("step", "max_steps", "saved", "attempts", "deaths", "elapsed"),
     int | float | None: ("started", "died_at", "heartbeat", "pid", "peak_memory_bytes"),
-    str | None: ("error", "host", "job", "digest", "git_commit"),
-    bool | None: ("git_dirty",),
-    dict: ("versions", "newest"),
+    str | None: ("error", "host", "job", "digest", "git_commit", "own_git_commit", "code"),
+    bool | None: ("git_dirty", "own_git_dirty"),
+    dict: ("versions", "newest", "machine"),
 }

@@ -42,7 +42,11 @@ class Summary:
         finished: When it was finished, in ISO 8601.
         versions: Versions of the packages, by their names.
         git_commit: Commit of the checkout; None where the package was not run from one.
-        git_dirty: Whether tracked files of the checkout differed from that commit; None as above.
+        git_dirty: Whether files of the checkout differed from that commit; None as above. The run folder's diff.patch
+            has the difference.
+        own_git_commit: Commit of the user's checkout that the run was made in, where that is another one.
+        own_git_dirty: Whether its Python files differed from that; own-diff.patch has the difference.
+        code: Digest of the package's modules (`provenance.code`).
     """
 
     net: str
@@ -73,6 +77,9 @@ class Summary:
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     git_dirty: bool | None = None
+    own_git_commit: str | None = None
+    own_git_dirty: bool | None = None
+    code: str | None = None
 
     @property
     def kind(self) -> Task:
@@ -84,6 +91,14 @@ class Summary:
         """Its final metrics in words: `train error 0.50 %, test error 8.50 %`."""
         known = [m for m in self.kind.final if not m.optional or self.metrics[m.name] is not None]
         return ", ".join(metric.words(self.metrics[metric.name]) for metric in known)
+
+    @property
+    def origin(self) -> str:
+        """The code that made it, in words: `commit 3dcc885+changes`, or the version where no commit is known."""
+        version = self.versions.get("lit-resnet", "")
+        if self.git_commit is None:
+            return version and f"version {version}"
+        return f"commit {self.git_commit[:7]}{'+changes' if self.git_dirty else ''}"
 
     def content(self) -> dict[str, Any]:
         """What its file holds."""

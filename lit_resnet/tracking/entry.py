@@ -13,6 +13,8 @@ from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import digest
 
 LONGEST_ID, LONGEST_TAG = 64, 64  # characters that W&B takes
+# Of the status: where and with what the newest attempt is made.
+MADE = ("host", "machine", "versions", "git_commit", "git_dirty", "own_git_commit", "own_git_dirty", "code")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Entry:
         job_type: `train`; `eval` for an ensemble.
         tags: The data set, and the paper's tables and figures that the grid is about.
         config: The run's config, nested, and flat beside it the axes of the grid (`depth`, `shortcut`, ...), `grid`,
-            `cell`, `seed`; W&B filters by nested keys, but groups poorly by them.
+            `cell`, `seed`; W&B filters by nested keys, but groups poorly by them. Also where and with what it is made:
+            `host`, `machine`, `versions`, `git_commit`, ...
     """
 
     id: str
@@ -47,7 +50,9 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
     net = (config.get("model") or {}).get("net") or {}
     axes = {name: value_at(config, key) for name, key in grid.axes.items()}
     data = value_at(config, "data.source")
-    told = {"grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said, "started": folder.status().started}
+    status = folder.status()
+    told = {"grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said, "started": status.started}
+    told |= {name: getattr(status, name) for name in MADE}
     return Entry(
         id=run_id(grid, cell, said),
         group=grid.name,

@@ -162,7 +162,7 @@ class Mirror:
         run = Run(self.cell.name, self.cell.seed, state, self.folder, self.grid.task, summary)
         found |= {f"best_{metric.name}": run.best(metric) for metric in listed(self.grid.task.final, run.curve)}
         if summary:
-            found |= summary.content() | {"gflops": summary.macs / 1e9}
+            found |= summary.content() | {"gflops": summary.macs / 1e9, "made_with": summary.origin}
             del found["config"]  # which W&B has of every run: see `entry.of_run`
             found |= {f"paper/{name}": value for name, value in paper_numbers(summary).items()}
         for protocol, judged in self.folder.evaluations().items():

@@ -72,7 +72,7 @@ class Session:
         wandb.teardown(exit_code=1)  # without this, the client refuses to start runs with their ids
 
     def _settings(self) -> "wandb.Settings":
-        """Bounded waits, no output, and no facts about this process, which does not train."""
+        """Bounded waits, no output, no facts about this process, which does not train: `entry` has those of the run."""
         import wandb
 
         return wandb.Settings(

@@ -39,7 +39,10 @@ class CheckpointFiles(TorchCheckpointIO):
         return str(self.last) in self.disk.refused
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint, when Lightning asks for one. `path` is always that of last.ckpt."""
+        """Write and rename the run's checkpoint. One with another path is a callback's: written there, as always."""
+        if Path(path) != self.last:
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
         if self.insisting:
             self.disk.insist(str(self.last), partial(self._write, checkpoint))
             return

@@ -1,5 +1,6 @@
 """Classification: any net of the paper, trained as Sec. 3.4 and 4.2 say."""
 
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
@@ -11,8 +12,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, ResNet, build
+from lit_resnet.nets.config import OWN
 from lit_resnet.nets.normalization import group_batch_norm
-from lit_resnet.training.iterations import Iterations, Speed
+from lit_resnet.training.iterations import Iterations, Speed, as_dataclass
 from lit_resnet.training.schedule import Rate
 from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.window import Counts
@@ -52,13 +54,22 @@ class LitResNet(Iterations):
         tf32: bool = False,
         signals_every: int | None = None,
     ) -> None:
+        # Lightning makes the module of a checkpoint with these, as mappings.
+        net, rate, sgd, speed = (
+            as_dataclass(kind, value) for kind, value in ((NetConfig, net), (Rate, rate), (Sgd, sgd), (Speed, speed))
+        )
         built = build(net)
         if isinstance(built, ResNet):
             built.recompute = speed.recompute
         if bn_group is not None:
             group_batch_norm(built, bn_group)
         super().__init__(built, rate, sgd, speed, tf32, signals_every)
-        self.bn_group = bn_group
+        groups = {"net": net, "rate": rate, "sgd": sgd, "speed": speed}
+        self.save_hyperparameters(
+            {name: asdict(group) for name, group in groups.items()}
+            | {"bn_group": bn_group, "tf32": tf32, "signals_every": signals_every}
+        )
+        self.bn_group, self.num_classes = bn_group, net.num_classes
         self.eval_metrics = nn.ModuleDict({split: _new_metrics(net.num_classes) for split in SPLITS})
 
     @classmethod
@@ -72,6 +83,10 @@ class LitResNet(Iterations):
         for name in ("speed.recompute", "bn_group", "signals_every"):
             if values["net"].family == "vgg" and config.model[name]:
                 raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
+        if values["net"].family == OWN and config.model["speed.recompute"]:
+            raise InputError("model.speed.recompute: is for residual functions of the paper; leave it out")
+        if values["net"].family == OWN and "multi-scale" in (config.get("evaluate") or []):
+            raise InputError("evaluate: multi-scale needs a fully-convolutional net of the paper; leave it out")
         _check_group(values["bn_group"], images, config.data.batch_size)
 
     def setup(self, stage: str) -> None:
@@ -81,7 +96,7 @@ class LitResNet(Iterations):
             InputError: It does not divide a device's images.
         """
         super().setup(stage)
-        if stage == "fit":
+        if stage == "fit" and self.task_data:
             batch_size = self.task_data.batch_size
             _check_group(self.bn_group, batch_size // self.trainer.world_size, batch_size)
 
@@ -105,30 +120,49 @@ class LitResNet(Iterations):
         return torch.randn(images, *image_shape, device=self.device), labels
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count a batch of test images (loader 0) or of held-out images (loader 1)."""
+        """Count a batch of a split (see `_split`)."""
         with torch.autocast(self.device.type, enabled=False):  # half precision changes the class of 1 image in 100
             logits = self(batch[0])
-        metrics = self._metrics(SPLITS[dataloader_idx])
+        metrics = self._metrics(self._split(dataloader_idx))
         metrics["accuracy"].update(logits, batch[1])
         # The loss of each image: MeanMetric ignores weights when its checks for nan are off.
         metrics["loss"].update(F.cross_entropy(logits, batch[1], reduction="none"))
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Count a batch of test images."""
-        self.validation_step(batch, batch_idx)
+        self.validation_step(batch, batch_idx, dataloader_idx)
+
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Images [N, C, H, W], alone or with their labels -> the share of each class, [N, num_classes]."""
+        return self(batch if isinstance(batch, Tensor) else batch[0]).softmax(1)
 
     def evaluation(self) -> dict[str, float]:
-        """Loss and error of the test images, and the error of those held out where there are any."""
-        row, loaders = {}, self.trainer.val_dataloaders
-        for split in SPLITS[:1] if self.trainer.testing or loaders is None else SPLITS[: len(loaders)]:
+        """Loss and error of each split; of the images of a run that are held out, the error alone."""
+        row = {}
+        loaders = self.trainer.num_test_batches if self.trainer.testing else self.trainer.num_val_batches
+        for split in map(self._split, range(len(loaders))):
             metrics = self._metrics(split)
             values = metrics.compute()
             metrics.reset()
             row |= {f"{split}_loss": values["loss"].item(), f"{split}_error": 100 * (1 - values["accuracy"].item())}
-        row.pop("val_loss", None)  # no metric of the task
+        if self.task_data:
+            row.pop("val_loss", None)  # no metric of the task
         return row
 
+    def _split(self, loader: int) -> str:
+        """The split that a loader of the Trainer has, by which its metrics are called.
+
+        The validation loaders of `ImageData` are `SPLITS`; of other data they are `val`, `val_1`, ..., and the test
+        loaders `test`, `test_1`, ...
+        """
+        if self.task_data and not self.trainer.testing:
+            return SPLITS[loader]
+        name = "test" if self.trainer.testing else "val"
+        return f"{name}_{loader}" if loader else name
+
     def _metrics(self, split: str) -> MetricCollection:
+        if split not in self.eval_metrics:
+            self.eval_metrics[split] = _new_metrics(self.num_classes).to(self.device)
         metrics = self.eval_metrics[split]
         assert isinstance(metrics, MetricCollection)
         return metrics

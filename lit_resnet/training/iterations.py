@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -41,11 +41,12 @@ class Speed:
     recompute: bool = False
 
 
+@runtime_checkable
 class TaskData(Protocol):
     """What a run asks of its LightningDataModule, whatever the task.
 
     It is made with `stretch`, the number of iterations of a training step, and its training loader yields stretches of
-    so many batches (`data.stream.Stretches`).
+    so many batches (`data.stream.Stretches`), or batches where that is one.
 
     Attributes:
         name: The data set, in words.
@@ -82,10 +83,10 @@ class Iterations(LightningModule):
     A child says what one batch's loss is (`loss`), what a batch looks like (`example`), how a net is judged while it
     trains (`validation_step`, `evaluation`), and which of its metrics the learning rate goes by.
 
-    One `training_step` is a stretch of iterations of the paper, all those between two evaluations: what a Trainer does
-    for each step would take as long as an iteration of a small net on a GPU. Python waits for the device only at the
-    end of a window, that of the log (`trainer.log_every_n_steps`) or of the warm-up, at a checkpoint, and after an
-    iteration whose signals are measured.
+    A `training_step` takes a batch, as any LightningModule does; or a stretch of batches, all those between two
+    evaluations: what a Trainer does for each step would take as long as an iteration of a small net on a GPU. Python
+    waits for the device only at the end of a window, that of the log (`trainer.log_every_n_steps`) or of the warm-up,
+    at a checkpoint, and after an iteration whose signals are measured.
 
     Callbacks may have two hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after each
     iteration but the last of a stretch, which Lightning's own hooks follow. `on_signals(trainer, module, step,
@@ -122,7 +123,7 @@ class Iterations(LightningModule):
         super().__init__()
         if signals_every is not None and signals_every < 1:
             raise ValueError(f"signals_every is {signals_every}: write iterations, a whole number from 1")
-        if signals_every is not None and not isinstance(net, Layered):
+        if signals_every is not None and not (isinstance(net, Layered) and list(net.layers())):
             raise ValueError(f"signals_every is {signals_every}: this net does not name its layers; leave it out")
         self.automatic_optimization = False
         self.config = net.config
@@ -176,9 +177,10 @@ class Iterations(LightningModule):
             raise InputError("model.speed.recompute: a compiled net cannot recompute; leave out model.speed.compile")
 
     @property
-    def task_data(self) -> TaskData:
-        """The data of the run that this module is trained in."""
-        return self.trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+    def task_data(self) -> TaskData | None:
+        """The data of the run that this module is in; None in a Trainer that has other data, and without a Trainer."""
+        data = getattr(self._trainer, "datamodule", None)
+        return data if isinstance(data, TaskData) else None
 
     # -- training: a window's numbers are those of the batches as they were trained
 
@@ -208,12 +210,15 @@ class Iterations(LightningModule):
             for hook in ("on_iteration_end", "on_signals")
         }
 
-    def training_step(self, stretch: Stretch, batch_idx: int) -> None:
-        """Train on the batches of a stretch, but not beyond the last iteration of the run."""
-        left = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else None
-        for batch in islice(stretch, left):
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Train on one batch, or on those of a stretch, but not beyond the last iteration of the run."""
+        if not isinstance(batch, Stretch):
             self._iterate(batch)
-            if self.global_step not in (stretch.stop, self.trainer.max_steps):
+            return
+        left = self.trainer.max_steps - self.global_step if self.trainer.max_steps >= 0 else None
+        for one in islice(batch, left):
+            self._iterate(one)
+            if self.global_step not in (batch.stop, self.trainer.max_steps):
                 self._tell("on_iteration_end")
 
     def _iterate(self, batch: Any) -> None:
@@ -279,7 +284,9 @@ class Iterations(LightningModule):
         """Log the results; an evaluation during training may also find a plateau."""
         row = self.evaluation()
         if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
-            self.rate.evaluated(self.global_step, next(row[name] for name in self.PLATEAU_METRICS if name in row))
+            error = next((row[name] for name in self.PLATEAU_METRICS if name in row), None)
+            if error is not None:
+                self.rate.evaluated(self.global_step, error)
         self._log_row(row, self.global_step)
         self._measured = (self.global_step, time.perf_counter())  # the time of this evaluation is no training time
 
@@ -290,17 +297,23 @@ class Iterations(LightningModule):
     def _log_row(self, row: dict[str, float], step: int) -> None:
         """Give values to the loggers at once, by iteration of the paper, and to Lightning for its bar and callbacks."""
         row = {name: _percent(value) if name.endswith("_error") else value for name, value in row.items()}
-        for logger in self.loggers:
-            logger.log_metrics(row, step)
-        self.log_dict(row, prog_bar=True, logger=False)
+        training = self.trainer.state.fn == "fit"
+        if training and not self.trainer.sanity_checking:
+            for logger in self.loggers:  # a logger with `log_row` tells these rows from what callbacks log
+                getattr(logger, "log_row", logger.log_metrics)(row, step)
+        # Outside training Lightning passes it on to the loggers, and returns it to who called `validate` or `test`.
+        self.log_dict(row, prog_bar=True, logger=not training)
 
     # -- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the net's name, and the state of the data, the learning rate and the windows of all devices."""
         checkpoint["net"] = str(self.config)
-        checkpoint["data"] = self.task_data.state()
+        if self.task_data:
+            checkpoint["data"] = self.task_data.state()
         checkpoint["rate"] = self.rate.state()
+        if not self._windows:  # before any training
+            return
         counts = self.all_gather({name: window.counts() for name, window in self._windows.items()})
         assert isinstance(counts, dict)  # as what was gathered
         checkpoint["windows"] = {
@@ -315,11 +328,17 @@ class Iterations(LightningModule):
             InputError: The checkpoint is of another net, or of an earlier version of this package.
         """
         net_weights(self.net, checkpoint)
-        if "data" not in checkpoint:
+        if "rate" not in checkpoint or (self.task_data and "data" not in checkpoint):
             raise InputError("the checkpoint is of an earlier version; give another folder, or move this one away")
         self.rate.restore(checkpoint["rate"])
-        self.task_data.restore(checkpoint["data"])
-        self._restored = checkpoint["windows"]
+        if self.task_data:
+            self.task_data.restore(checkpoint["data"])
+        self._restored = checkpoint.get("windows")
+
+
+def as_dataclass(kind: type, value: Any) -> Any:
+    """A value of a dataclass, which may be given as a mapping of its fields, as checkpoints have it."""
+    return kind(**value) if isinstance(value, dict) else value
 
 
 def _percent(error: float) -> float:

@@ -6,14 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lit_resnet.errors import InputError
-from lit_resnet.metrics import IMAGES_PER_SECOND, LR
 from lit_resnet.probes.signals import Signal
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
@@ -45,9 +43,11 @@ class MetricsFile(Logger):
         self.folder, self.disk, self.task, self.record = folder, disk, task, records.metrics(task)
         self.file = str(self.record.file(folder.path))
         self.last: dict[str, float] = {}  # the newest value of each column
-        self._row: dict[str, float] = {}
+        self._row: dict[str, float] = {}  # of the current step, until it is complete
+        self._newest: dict[str, float] = {}  # the same, also after that
         self._kept: list[dict[str, float]] = []  # what the file held at a resume, until a row of a later step
         self._waiting: list[dict[str, float]] = []  # complete rows that are not in the file yet
+        self._left_out: set[str] = set()  # names of values that others logged
 
     @property
     def name(self) -> str:
@@ -67,25 +67,34 @@ class MetricsFile(Logger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: config.yaml has them."""
 
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Take what was measured at a step.
+    def log_row(self, row: dict[str, float], step: int) -> None:
+        """Take what the module has measured at a step.
 
         Raises:
-            InputError: One of them is no metric of the task.
+            InputError: One of the values is of no metric of the task.
         """
-        assert step is not None  # `Iterations` and Lightning always say it
         if self._row and self._row["step"] != step:
             self.write_row()
-        row = {name: value for name, value in metrics.items() if name != "epoch"}  # which Lightning adds
         for name in row:
             if name not in self.record.values:
                 raise InputError(
                     f"{name} was logged, but is no metric of the task {self.task.name}: declare it in "
                     "lit_resnet/metrics.py and name it in lit_resnet/task.py, or do not log it"
                 )
-        if row:
-            self._row |= {"step": step, **row}
-            self.last |= row
+        self._row |= {"step": step, **row}
+        self._newest = dict(self._row)
+        self.last |= row
+
+    def measured_at(self, step: int) -> dict[str, float]:
+        """The values that were measured at a step, if it is the newest one; none for an older step."""
+        return {name: value for name, value in self._newest.items() if self._newest["step"] == step}
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Leave out what others log, such as a callback of Lightning's; its own loggers have it. Says so once."""
+        others = [name for name in metrics if name != "epoch" and name not in self._left_out]
+        if others:
+            say(f"not in {self.file}, which has the metrics of the task alone: {', '.join(others)}")
+            self._left_out.update(others)
 
     @rank_zero_only
     def write_row(self) -> None:
@@ -124,11 +133,12 @@ class MetricsFile(Logger):
         self.disk.insist(self.file, lambda: self.record.replace(self.folder.path, rows))
 
 
-class Recorder(Callback):
+class Recorder(Checkpoint):
     """Keeps status.json fresh and saves checkpoints; after a stop or a kill the run continues from the last one.
 
     A checkpoint is written after the evaluation of its step, if there is one, so that a resumed run neither repeats nor
-    skips it. The data need no state of their own: batch k is a function of the seed and k.
+    skips it; and after what all other callbacks do at that step, as Lightning calls `Checkpoint`s last. The data need
+    no state of their own: batch k is a function of the seed and k.
 
     Args:
         folder: The run's folder.
@@ -174,6 +184,11 @@ class Recorder(Callback):
         if self._signal_rows:
             SIGNALS.append(self.folder.path, self._signal_rows)
             self._signal_rows = []
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        """Save or stop if it is time and no evaluation follows; one follows each stretch of several iterations."""
+        if not evaluation_follows(trainer):
+            self.on_iteration_end(trainer, module)
 
     def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save or stop if it is time; called after each iteration that no evaluation follows."""
@@ -269,53 +284,10 @@ class Recorder(Callback):
             self.folder.write_status(self.status)
 
 
-class ProgressBar(Callback):
-    """A line of progress in iterations; in a log file, a line for each logged window."""
-
-    def __init__(self, metrics: MetricsFile) -> None:
-        self.metrics = metrics
-        self.console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("iteration"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Show the bar; that of a resumed run begins at its checkpoint."""
-        self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
-        self.bar.start()
-
-    def on_iteration_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """After each iteration but the last of a stretch."""
-        if not self.bar.finished:
-            self.bar.update(self.task, completed=trainer.global_step, description=self._words())
-        every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
-        if trainer.global_step % every == 0 and trainer.is_global_zero and not self.console.is_terminal:
-            print(f"iteration {trainer.global_step}/{trainer.max_steps}: {self._words()}", file=sys.stderr)
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        """After the last iteration of a stretch, which is a training step of Lightning."""
-        self.on_iteration_end(trainer, module)
-
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Leave the bar as it is on the terminal, for other output to follow."""
-        self.bar.stop()
-
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        """Leave the bar, for the error to follow."""
-        self.bar.stop()
-
-    def _words(self) -> str:
-        last, final = self.metrics.last, self.metrics.task.final
-        words = [metric.words(last[metric.name]) for metric in final if metric.name in last]
-        words += [f"lr {last[LR.name]:g}"] if LR.name in last else []
-        words += [f"{last[IMAGES_PER_SECOND.name]:,.0f} images/s"] if IMAGES_PER_SECOND.name in last else []
-        return ", ".join(words)
+def evaluation_follows(trainer: Trainer) -> bool:
+    """Whether the training step that ends now is followed by an evaluation."""
+    every = trainer.val_check_interval  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+    return trainer.global_step % every == 0 or trainer.global_step == trainer.max_steps
 
 
 def peak_memory(device: torch.device) -> int:

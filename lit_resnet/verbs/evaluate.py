@@ -16,6 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "A run folder keeps the scores of its model: they are not computed again, for an ensemble either."
     )
     options.form(parser)
+    options.own_code(parser)
     parser.add_argument(
         "models", type=Path, metavar="RUN", nargs="+", help="a run folder, or a file of torchvision's published weights"
     )
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     with spinner("loading torch and lightning"):
         from lit_resnet.run import evaluate
+    options.import_own(args)
     rows = evaluate.evaluate(
         args.models,
         args.protocol,

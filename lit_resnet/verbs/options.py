@@ -55,6 +55,30 @@ def form(parser: argparse.ArgumentParser, *more: str) -> None:
     parser.add_argument("--format", choices=(*FORMATS, *more), default="table", help="how to print it (default: table)")
 
 
+def own_code(parser: argparse.ArgumentParser) -> None:
+    """--import."""
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="a module of your own with the run's net or data, which no command imports because a folder names it",
+    )
+
+
+def import_own(args: argparse.Namespace) -> None:
+    """Import what `--import` names.
+
+    Raises:
+        InputError: It cannot be imported.
+    """
+    from lit_resnet import own_code
+
+    for name in args.modules:
+        own_code.module(name, "--import")
+
+
 def asked(args: argparse.Namespace) -> "Asked":
     """The grid that the options of `of_grid` ask for.
 

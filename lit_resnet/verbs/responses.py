@@ -8,6 +8,7 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.form(parser)
+    options.own_code(parser)
     parser.add_argument("folder", metavar="RUN", help="a run folder")
 
 
@@ -19,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     with spinner("loading torch, measuring"):
         from lit_resnet.run.run import responses_of
 
+        options.import_own(args)
         measured = responses_of(args.folder)
     rows = [{"layer": i, "name": name, "std": std} for i, (name, std) in enumerate(measured, start=1)]
     columns = {

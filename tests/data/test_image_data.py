@@ -1,7 +1,6 @@
 import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,6 @@ from lit_resnet.data import folder, layout, sources
 from lit_resnet.data.augment import subtract_mean
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
-from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
 
 
@@ -59,7 +57,7 @@ def test_what_is_known_of_a_folder_without_decoding(root: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "cifar-10"}, "data.source is 'cifar-10': write one of .*; did you mean cifar10"),
+        ({"source": "cifar-10"}, "data.source is cifar-10: write one of .*; did you mean cifar10"),
         ({"image_size": 32}, "image_size is 32: leave it out"),
         ({"source": "folder", "image_size": 0}, "image_size is 0: write 1 or more"),
         ({"val_size": -1}, "val_size is -1: write 0 or more"),
@@ -106,7 +104,9 @@ def test_test_images_first_and_those_held_out_second() -> None:
 
 
 def batches(data: ImageData) -> Iterator[tuple[Tensor, Tensor]]:
-    return chain.from_iterable(data.train_dataloader())
+    """The endless stream of a run."""
+    data.stretch = 1
+    return iter(data.train_dataloader())
 
 
 def test_the_seed_is_torchs() -> None:
@@ -126,8 +126,8 @@ class Recorder(LightningModule):
         self.trained: list[Tensor] = []
         self.evaluated = [0, 0]
 
-    def training_step(self, stretch: Stretch, batch_idx: int) -> Tensor:
-        ((images, _),) = stretch
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, _ = batch
         self.trained.append(images)
         return self.weight * images.mean()
 
@@ -164,7 +164,13 @@ def trained_by(world_size: int) -> SimpleNamespace:
     """What ImageData looks at of a Trainer, on the first of some devices."""
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     return SimpleNamespace(
-        global_rank=0, world_size=world_size, num_devices=world_size, global_step=0, strategy=strategy
+        global_rank=0,
+        world_size=world_size,
+        num_devices=world_size,
+        global_step=0,
+        strategy=strategy,
+        overfit_batches=0,
+        max_steps=-1,
     )
 
 

@@ -17,7 +17,9 @@ from lit_resnet import report
 from lit_resnet.cli import main
 from lit_resnet.launch import pool, worker
 from lit_resnet.launch.exits import Exit
+from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.status import Status
 
 SUMMARY = make_summary()
 
@@ -92,6 +94,26 @@ def test_a_queued_run_is_what_it_was_when_it_was_queued(trained: list, args: lis
     assert "no report: " in capsys.readouterr().out
     assert main(["run", args[0], "b-seed0", *args[1:], "--as-queued"]) == 2
     assert "b-seed0: no launch has queued this run; leave out --as-queued" in capsys.readouterr().err
+
+
+def test_a_queued_run_is_not_trained_by_other_code(trained: list, args: list[str], tmp_path: Path, capsys):
+    runs = [RunFolder(tmp_path / "runs" / "tiny" / f"{name}-seed0") for name in ("a", "b", "done")]
+    for run, code in zip(runs, ("0123456789abcdef", provenance.code(), "0123456789abcdef"), strict=True):
+        run.path.mkdir(parents=True)
+        run.cell_file.write_text("{}")
+        run.write_status(Status(code=code))
+    runs[2].write_summary(SUMMARY)
+    words = ["run", args[0], *(run.path.name for run in runs), *args[1:], "--as-queued"]
+    assert main(words) == 2
+    why = "code changed since it was queued: launch again to queue it with the new code"
+    assert capsys.readouterr().err == f"lit-resnet: a-seed0: {why}\n"
+    assert [run.status().state for run in runs[:2]] == ["failed", "queued"]
+    assert runs[0].status().error == why
+    assert [bool(run.summary()) for run in runs] == [False, False, True]
+    assert main(words) == Exit.FAILED, "when its job gets another turn, the others are trained"
+    assert [bool(run.summary()) for run in runs] == [False, True, True]
+    runs[0].write_status(Status(code=provenance.code()))  # as the next launch queues it
+    assert main(words) == Exit.DONE
 
 
 @pytest.mark.parametrize(

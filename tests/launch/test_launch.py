@@ -244,6 +244,6 @@ def test_a_wrong_cell_is_refused_before_anything_starts(tmp_path: Path, monkeypa
     monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))  # the check needs no server
     monkeypatch.setattr(pool, "start_server", lambda: None)
     assert main(["launch", str(grid), "--root", str(tmp_path / "runs")]) == 2
-    message = "lit-resnet: tiny, cell 20: unknown key model.net.dpeth; did you mean model.net.depth?"
+    message = "lit-resnet: tiny, cell dpeth=20: unknown key model.net.dpeth; did you mean model.net.depth?"
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()

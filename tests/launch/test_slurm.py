@@ -20,6 +20,7 @@ from lit_resnet.launch.arrays import Submission
 from lit_resnet.launch.exits import Exit
 from lit_resnet.launch.job import Job
 from lit_resnet.launch.plan import check
+from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest
@@ -254,6 +255,31 @@ def test_what_slurm_holds_back_since_a_node_failed_is_released(tmp_path: Path, m
     assert submission(path, tmp_path).submit(said.append) == []
     assert released == ["7_0"]
     assert said == ["released: 7_0, which a node had failed to start", "0 of 1 done, 1 under way, 0 to submit"]
+
+
+def test_a_second_launch_queues_what_waits_with_the_code_as_it_is_now(tmp_path: Path, monkeypatch):
+    path = write_grid(tmp_path, include={name: {} for name in ("waits", "runs", "fresh", "failed")})
+    runs = {cell.name: RunFolder(tmp_path / "tiny" / cell.folder) for cell in load(path).cells}
+    for name, run in runs.items():
+        run.path.mkdir(parents=True)
+        code = provenance.code() if name == "fresh" else "0123456789abcdef"
+        config = load(path).config(next(cell for cell in load(path).cells if cell.name == name))
+        failed = {"state": "failed", "error": "code changed"} if name == "failed" else {}
+        run.write_status(Status(digest=digest(config), code=code, **failed))
+    jobs_ = {runs[name].path.name: Queued("7_0", name == "runs", "", "") for name in ("waits", "runs", "fresh")}
+    monkeypatch.setattr(arrays.shutil, "which", lambda _: "/usr/bin/sbatch")
+    monkeypatch.setattr(arrays, "queue_of", lambda *_: jobs_)
+    monkeypatch.setattr(arrays, "most_tasks", lambda: 1000)
+    monkeypatch.setattr(arrays, "sbatch", lambda _: "8")
+    said = []
+    assert submission(path, tmp_path).submit(said.append) == ["8"]
+    assert said[:2] == [
+        "queued with the code as it is now: waits-seed0",
+        "0 of 4 done, 3 under way, 1 to submit",
+    ]
+    now = {name: run.status() for name, run in runs.items()}
+    assert {name for name, status in now.items() if status.code != provenance.code()} == {"runs"}
+    assert (now["failed"].state, now["failed"].error) == ("queued", None)
 
 
 def test_a_full_disk_is_told_in_a_line(slurm: Rig, tmp_path: Path, monkeypatch, capsys):

@@ -130,6 +130,21 @@ def test_the_note_says_how_the_numbers_were_made(lab):
     assert "of the batches as they were trained, with augmentation" in note
 
 
+def test_the_note_says_with_which_code_and_where_seeds_differ_in_it(lab):
+    grid, first, second = lab.grid(["same", "other"], seeds=[0, 1]), 40 * "a", 40 * "b"
+    lab.finish("same", 0, git_commit=first, git_dirty=False, code="1" * 16)
+    lab.finish("same", 1, git_commit=second, git_dirty=False, code="1" * 16)
+    lab.finish("other", 0, git_commit=first, git_dirty=False, code="1" * 16)
+    lab.finish("other", 1, git_commit=first, git_dirty=True, code="2" * 16)
+    note = table_of(lab, grid).note
+    assert "Made with lit_resnet, commit aaaaaaa, commit bbbbbbb, commit aaaaaaa+changes." in note
+    assert "seeds of other are made with different code, seed 0: commit aaaaaaa (1111111), seed 1: commit" in note
+    assert "seeds of same" not in note, "what changed between the commits is none of the package's code"
+    lab.finish("other", 1, git_commit=second, git_dirty=False)
+    lab.finish("other", 0, versions={"lit-resnet": "0.2.0"})
+    assert "seed 0: version 0.2.0 (unknown), seed 1: commit bbbbbbb (bbbbbbb)" in table_of(lab, grid).note
+
+
 def test_csv_and_json_round_trip(lab):
     grid = lab.grid(["residual", "plain"], seeds=[0, 1])
     for seed in (0, 1):

@@ -7,15 +7,16 @@ import json
 import os
 import pickle
 import signal
-import subprocess
 import time
 from collections.abc import Iterable
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from clocks import Calls, Killed, Saves
 from lab import METRICS
 from lightning.pytorch import Trainer
@@ -28,6 +29,7 @@ from lit_resnet.nets import NetConfig, build
 from lit_resnet.run import run
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
+from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
@@ -94,6 +96,11 @@ def test_the_run_folder(whole: RunFolder):
     status, summary = whole.status(), whole.summary()
     assert (status.state, status.step, status.max_steps, status.attempts) == ("done", STEPS, STEPS, 1)
     assert torch.__version__.startswith(status.versions["torch"])
+    assert f"torch=={status.versions['torch']}" in whole.versions_file.read_text().splitlines()
+    made = (status.code, status.git_commit, status.git_dirty)
+    assert made == (summary.code, summary.git_commit, summary.git_dirty)
+    assert (summary.code, whole.patch_file.exists()) == (provenance.code(), bool(summary.git_dirty))
+    assert status.machine["device"] == summary.device
     assert summary.net == "ResNet-8"
     assert (summary.net_config["num_classes"], summary.net_config["in_channels"], summary.data) == (10, 1, "digits")
     assert (summary.steps, summary.batch_size, summary.seed) == (STEPS, 32, 1)
@@ -159,7 +166,8 @@ def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
     net, data = cli.model.net, cli.datamodule
     data.setup("fit")
     rates = [0.02] * 10 + [0.1] * 4 + [0.01] * 6 + [0.001] * 4
-    bare_loop(net.train(), chain.from_iterable(data.train_dataloader()), rates, precision)
+    loader = data.train_dataloader()
+    bare_loop(net.train(), loader if block == 1 else chain.from_iterable(loader), rates, precision)
     trained = build(cli.model.config)
     load_weights(trained, folder.checkpoints / "last.ckpt")
     assert folder.summary().warmup_steps == 10
@@ -672,28 +680,169 @@ def test_damaged_json_is_named(tmp_path: Path):
         folder.summary()
 
 
-def test_the_commit_and_whether_the_tree_is_dirty_are_recorded(tmp_path: Path, monkeypatch):
-    package = tmp_path / "lit_resnet"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    monkeypatch.setattr(run.lit_resnet, "__file__", str(package / "__init__.py"))
-    assert run._git() == (None, None), "no checkout"
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run([*git, *command], check=True)
-    (package / "untracked.txt").write_text("")
-    commit, dirty = run._git()
-    assert (len(commit), dirty) == (40, False)
-    (package / "__init__.py").write_text("changed = True\n")
-    assert run._git() == (commit, True)
+def test_a_run_that_goes_on_with_other_code_says_so(tmp_path: Path, monkeypatch, capsys):
+    folder, status = RunFolder(tmp_path), Status(saved=10, code=provenance.code())
+    own = provenance.Checkout("b" * 40, True, "+ x = 1\n")
+    monkeypatch.setattr(provenance, "of_user", lambda: own)
+    run._note_origin(status, folder, disk.Disk(StopRequest()))
+    assert capsys.readouterr().err == ""
+    assert (status.own_git_commit, status.own_git_dirty) == ("b" * 40, True)
+    assert folder.own_patch_file.read_text() == "+ x = 1\n"
+    monkeypatch.setattr(provenance, "of_user", lambda: None)
+    monkeypatch.setattr(provenance, "code", lambda: "another")
+    run._note_origin(status, folder, disk.Disk(StopRequest()))
+    assert (
+        "the code of lit_resnet has changed since iteration 10, from which the run goes on" in capsys.readouterr().err
+    )
+    assert (status.code, status.own_git_commit, folder.own_patch_file.read_text()) == ("another", None, "")
 
 
-def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path):
+def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path, capsys):
     logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
     logger.resume(0)
-    logger.log_metrics({"test_error": 9.0, "epoch": 0}, step=5)
+    logger.log_row({"test_error": 9.0}, step=5)
+    logger.log_metrics({"lr-SGD": 0.1, "epoch": 0}, step=5)
+    logger.log_metrics({"lr-SGD": 0.1, "epoch": 0}, step=6)
+    assert capsys.readouterr().err.count(f"not in {tmp_path}/metrics.csv") == 1
     with pytest.raises(InputError, match="^val_loss was logged, but is no metric of the task classification: declare"):
-        logger.log_metrics({"val_error": 9.0, "val_loss": 0.3}, step=5)
+        logger.log_row({"val_error": 9.0, "val_loss": 0.3}, step=5)
     logger.write_row()
     assert [(row["step"], row["test_error"]) for row in METRICS.read(tmp_path)] == [(5, 9.0)]
     assert logger.newest == {"test_error": 9.0}
+
+
+CALLBACKS = [
+    {
+        "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+        "init_args": {"every_n_train_steps": 5, "save_top_k": -1},
+    },
+    {
+        "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+        "init_args": {"monitor": "test_error", "filename": "best-{step}"},
+    },
+    {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"},
+    {"class_path": "lightning.pytorch.callbacks.Timer", "init_args": {"duration": {"hours": 1}}},
+]
+
+
+def files_of_callbacks(folder: RunFolder) -> list[str]:
+    return sorted(path.name for path in folder.path.glob("metrics/checkpoints/*.ckpt"))
+
+
+@pytest.mark.parametrize("killed", [8, 15])
+def test_with_callbacks_that_count_steps_a_run_is_the_same(whole: RunFolder, tmp_path: Path, killed: int):
+    changed = config()
+    changed["trainer"]["callbacks"] = CALLBACKS
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Killed):
+        train(RunCLI(changed), folder, clock=Saves(killed, killed=killed))
+    assert train(RunCLI(changed), folder)
+    found, wanted = outcome(folder), outcome(whole)
+    found["summary"].pop("setting"), wanted["summary"].pop("setting")
+    weights, others = found.pop("weights"), wanted.pop("weights")
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert found == wanted
+    names = files_of_callbacks(folder)
+    assert {f"epoch=0-step={step}.ckpt" for step in (5, 10, 15, 20)} <= set(names)
+    errors = {row["step"]: row["test_error"] for row in METRICS.read(folder.path) if row["test_error"] is not None}
+    assert [name for name in names if name.startswith("best")] == [f"best-step={min(errors, key=errors.get)}.ckpt"]
+    # What Lightning's own way to load makes of it.
+    last = LitResNet.load_from_checkpoint(folder.path / "metrics" / "checkpoints" / "epoch=0-step=20.ckpt")
+    assert last.config == NetConfig(depth=8, in_channels=1)
+
+
+def test_a_callback_may_end_a_run(tmp_path: Path):
+    changed = config()
+    stopping = {"class_path": "lightning.pytorch.callbacks.EarlyStopping"}
+    changed["trainer"]["callbacks"] = [stopping | {"init_args": {"monitor": "train_error", "stopping_threshold": 99}}]
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(changed), folder)
+    assert folder.summary().steps == VAL
+    assert folder.status().state == "done"
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        ("StochasticWeightAveraging", "it counts epochs, and a run has iterations; write EMAWeightAveraging"),
+        ("LearningRateFinder", "it would change model.rate.lr"),
+    ],
+)
+def test_callbacks_that_a_run_cannot_have(callback: str, message: str):
+    changed = config()
+    arguments = {"swa_lrs": 0.1} if callback.startswith("Stoch") else {}
+    path = f"lightning.pytorch.callbacks.{callback}"
+    changed["trainer"]["callbacks"] = [{"class_path": path, "init_args": arguments}]
+    with pytest.raises(InputError, match=f"trainer.callbacks: {callback} is not for a run here: {message}"):
+        RunCLI(changed).check()
+
+
+def test_a_callback_that_needs_another_package(tmp_path: Path):
+    if find_spec("psutil"):
+        pytest.skip("psutil is installed")
+    changed = config()
+    changed["trainer"]["callbacks"] = [{"class_path": "lightning.pytorch.callbacks.DeviceStatsMonitor"}]
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(InputError, match="psutil"):
+        train(RunCLI(changed), folder)
+    assert folder.status().state == "failed"
+
+
+@pytest.mark.parametrize("callbacks", [[], CALLBACKS[2:]], ids=["stretches", "single steps"])
+def test_what_is_printed_is_of_the_evaluation_that_has_just_ended(tmp_path: Path, capsys, callbacks: list):
+    changed = config()
+    changed["trainer"] |= {"callbacks": callbacks, "log_every_n_steps": 8}
+    folder = RunFolder(tmp_path / "run")
+    assert train(RunCLI(changed), folder)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("iteration ")]
+    rows = METRICS.read(folder.path)
+    assert [line.split(":")[0] for line in lines] == [f"iteration {row['step']}/24" for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        assert f"train error {row['train_error']:.2f} %, test error {row['test_error']:.2f} %, lr" in line
+    assert folder.summary().results in lines[-1]
+
+
+def test_fit_names_folders_by_their_values_and_ends_with_the_errors(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    quick = config()
+    quick["trainer"] |= {"max_steps": 2, "val_check_interval": 2}
+    Path("c.yaml").write_text(yaml.safe_dump(quick))
+    folders = []
+    for more in ([], ["--model.sgd.momentum", "0.8"]):
+        assert run.fit(["--config", "c.yaml", *more]) == 0
+        folder, _, said = capsys.readouterr().err.splitlines()[-1].partition(": ")
+        assert said == f"done, {RunFolder(folder).summary().results}"
+        folders.append(folder)
+    assert len(set(folders)) == 2
+    assert all(folder.startswith("runs/fit/ResNet-8-digits-seed1-") for folder in folders)
+    with pytest.raises(InputError, match="this run is finished"):
+        run.fit(["--config", "c.yaml"])
+
+
+def test_a_quick_check_keeps_nothing(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(yaml.safe_dump(config() | {"trainer": config()["trainer"] | {"callbacks": CALLBACKS}}))
+    before = sorted(tmp_path.rglob("*"))
+    assert run.fit(["--config", "c.yaml", "--check"]) == 0
+    assert "it trains: train error" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(InputError, match=r"unknown key model.net.dept; did you mean model.net.depth\?"):
+        run.fit(["--config", "c.yaml", "--model.net.dept", "20", "--check"])
+
+
+def test_help_begins_with_what_a_run_is_made_of(capsys):
+    with pytest.raises(SystemExit) as ended:
+        RunCLI(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    places = [
+        text.index(key) for key in ("--model.net.depth", "--data.source", "--trainer.max_steps", "--seed_everything")
+    ]
+    assert places == sorted(places)
+    assert "--trainer.fast_dev_run" not in text
+    assert len(text.splitlines()) < 400
+    with pytest.raises(SystemExit):
+        RunCLI(["--trainer.help"])
+    text = capsys.readouterr().out
+    assert "--trainer.fast_dev_run" in text
+    assert "--model.net" not in text

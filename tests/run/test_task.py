@@ -125,6 +125,6 @@ def test_a_grid_of_it_is_launched(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     for seed in (0, 1):
-        summary = RunFolder(tmp_path / "toys" / f"2-seed{seed}").summary()
+        summary = RunFolder(tmp_path / "toys" / f"outputs=2-seed{seed}").summary()
         assert summary.metrics["test_distance"] > 0
     assert "test distance" in done.stdout

@@ -47,7 +47,8 @@ def begin(run: RunFolder, grid: str, started: float = 1e9) -> RunFolder:
     run.config_file.write_text(text)
     run.cell_file.write_text(text)
     status = run.status()
-    status.started = started
+    status.started, status.host, status.git_commit = started, "node7", "3dcc885" + 33 * "0"
+    status.machine = {"device": "NVIDIA H100", "cpu_count": 16}
     run.write_status(status)
     return run
 
@@ -94,6 +95,11 @@ def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wa
     config = {key: entry["value"] for key, entry in run.config.items()}
     assert (config["depth"], config["shortcut"], config["grid"], config["cell"]) == (20, "none", "tiny", "plain-20")
     assert config["model"]["net"]["depth"] == 20
+    assert (config["host"], config["machine"]["device"], config["git_commit"][:7]) == (
+        "node7",
+        "NVIDIA H100",
+        "3dcc885",
+    )
     assert run.summary["test_error"] == 9.0
     assert runs["residual-20-0"].summary["paper/test_error"] == 8.75
     assert runs["residual-20-0"].summary["paper/params"] == 0.27

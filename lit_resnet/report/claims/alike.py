@@ -9,6 +9,7 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.grid import value_at
+from lit_resnet.report.looks import FAMILIES
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.sameness import setting
 
@@ -122,7 +123,7 @@ def _said(config: dict[str, Any], net: Net) -> str:
 def _trained(label: str, cell: FinishedCell) -> Net | None:
     """The net of a finished cell; None where it is no plain or residual net."""
     kind = {"block": "paper", **cell.summary.net_config}
-    if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
+    if kind.get("family") not in FAMILIES or any(key not in kind for key in KIND):
         return None
     warm = cell.summary.warmup_lr is not None
     return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=cell.runs)
@@ -133,7 +134,7 @@ def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: st
     kind = {**unsaid, **_mapping(value_at(config, "model.net"))}
     if "depth" in kind and type(kind["depth"]) is not int:
         raise InputError(f"{where}: model.net.depth is {kind['depth']!r}: write a whole number")
-    if kind.get("family") == "vgg" or any(key not in kind for key in KIND):
+    if kind.get("own") or kind.get("family") not in FAMILIES or any(key not in kind for key in KIND):
         return None
     warm = value_at(config, "model.rate.warmup_lr") is not None
     return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=())

@@ -159,6 +159,20 @@ def spreads(runs: GridRuns) -> list[str]:
     return [sentence for seeds, sentence in sentences.items() if most >= seeds]
 
 
+def origins(runs: GridRuns) -> list[str]:
+    """Sentences about the code that the runs were made with; one names the cells whose runs differ in it."""
+    known = list(dict.fromkeys(run.summary.origin for run in runs.finished if run.summary.origin))
+    sentences = [f"Made with lit_resnet, {', '.join(known)}"] if known else []
+    for cell in runs.cells:
+        code = {run.seed: run.summary.code or run.summary.git_commit for run in cell.runs}
+        if len(set(code.values())) > 1:
+            words = [
+                f"seed {run.seed}: {run.summary.origin} ({(code[run.seed] or 'unknown')[:7]})" for run in cell.runs
+            ]
+            sentences.append(f"The seeds of {cell.name} are made with different code, {', '.join(words)}")
+    return sentences
+
+
 def _told(shared: dict[str, str]) -> str:
     """What all nets share: `8 layers, 0.08M params, 12.8 MFLOPs`."""
     return ", ".join(f"{value} {head}" for head, value in shared.items())
@@ -172,6 +186,7 @@ def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
         *(f"{metric.label.capitalize()}: {metric.about}" for metric in runs.final if metric.about),
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]
+    sentences += origins(runs)
     if diverged := [f"{run.cell} (seed {run.seed})" for run in runs.finished if run.summary.diverged]:
         sentences.append(f"Diverged, its loss is no number: {', '.join(diverged)}")
     cold = [run for run in runs.finished if run.summary.warmup_lr and not run.summary.warmup_steps]

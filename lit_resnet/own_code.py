@@ -1,0 +1,59 @@
+"""Code of a user's own, imported by the dotted path that a config, a grid or a command line gives."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from lit_resnet.errors import InputError, shown
+
+
+def module(name: str, where: str) -> Any:
+    """Import a module, also one that lies in the current folder.
+
+    Args:
+        name: Its dotted name.
+        where: What names it, for the message: a key of the config, or an option.
+
+    Raises:
+        InputError: It cannot be imported.
+    """
+    here = os.getcwd()
+    if here not in sys.path:  # the script of an installed package does not look there, as `python -m` does
+        sys.path.append(here)
+    try:
+        return importlib.import_module(name)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"{where}: {shown(name)} cannot be imported ({error}): run this in the folder where it is, or install it"
+        ) from None
+
+
+def attribute(path: str, where: str) -> Any:
+    """What `package.module.Name` means.
+
+    Raises:
+        InputError: The module cannot be imported, or has no such name.
+    """
+    name, _, last = path.rpartition(".")
+    found = module(name, where)
+    if not hasattr(found, last):
+        raise InputError(f"{where}: {name} has no {shown(last)}")
+    return getattr(found, last)
+
+
+def check_named(path: str | None, where: str) -> None:
+    """Refuse to import code because a file from elsewhere names it; a module that is imported was named by the user.
+
+    Args:
+        path: The dotted path in the file; None for none.
+        where: The file.
+
+    Raises:
+        InputError: Its module is not imported.
+    """
+    if path and (name := path.rpartition(".")[0]) not in sys.modules:
+        raise InputError(
+            f"{where}: needs {shown(path)}, code of your own, which is not imported because a file says so: import "
+            f"{shown(name)} first, or add --import {shown(name)} to the command"
+        )
