@@ -545,6 +545,7 @@ def test_a_thousand_runs_do_not_freeze(lab, tmp_path):
         """,
     )
     times = ", ".join(f"{name} {spent:.0f} ms" for name, spent in found["times"].items())
+    assert page.stat().st_size < 5e6
     print(f"\n1,000 runs: {page.stat().st_size / 1e6:.2f} MB; {times}")
     assert found["all"] == "1000 of 1000 runs shown, 990 drawn"
     assert found["first"] == "res-0"
