@@ -1,5 +1,6 @@
 """The run folders of a grid: which runs are finished, and the metrics of each cell over its finished seeds."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,7 +111,8 @@ class FinishedRun(Run):
 class Over:
     """A metric over the n seeds of a cell; `std` is the sample standard deviation (n - 1), None for one seed.
 
-    `best` is None where no seed has a finite value.
+    `best` is None where no seed has a finite value. Mean and `std` are no numbers where a value is none, as of a run
+    that diverged.
     """
 
     metric: Metric
@@ -125,7 +127,9 @@ class Over:
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return None
-        return cls(metric, len(known), fmean(known), stdev(known) if len(known) > 1 else None, metric.best(known))
+        finite = all(map(math.isfinite, known))
+        mean, std = (fmean(known), stdev(known) if len(known) > 1 else 0.0) if finite else (math.nan, math.nan)
+        return cls(metric, len(known), mean, std if len(known) > 1 else None, metric.best(known))
 
 
 @dataclass(frozen=True)
