@@ -1,12 +1,15 @@
 """The command `lit-resnet`: its verbs and its exit codes."""
 
 import argparse
+import errno
+import io
 import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from lit_resnet import __version__
-from lit_resnet.errors import Failure, InputError, Unreachable, printable
+from lit_resnet.errors import Failure, InputError, Unreachable, printable, shown
 from lit_resnet.files import FOR_A_WHILE
 
 # LightningCLI parses the arguments of these three (`verbs/fit.py`). Each other verb is a file of `verbs/`, imported
@@ -34,20 +37,36 @@ VERBS = TRAINING | {
     "bench": "training throughput of this machine, against its limits",
 }
 
+# Errors of the system about a file that cannot be what the user says it is.
+UNUSABLE = (
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Returns 0: done, 1: something ran and failed, 2: the input was wrong, 130: stopped by Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="replace")  # ± and the like, in a locale that lacks them
     try:
+        if wrong := next((word for word in argv if "\0" in word), None):
+            raise InputError(f"{shown(wrong)}: holds a letter that no word of a command line can have")
         return _run(argv)
     except InputError as error:
-        print(f"lit-resnet: {printable(str(error))}", file=sys.stderr)
+        print(f"lit-resnet: {error}", file=sys.stderr)
         return 2
     except Unreachable as error:
         print(f"lit-resnet: W&B: {error}; run the same command again later", file=sys.stderr)
         return 1
     except Failure as error:
-        print(f"lit-resnet: {printable(str(error))}", file=sys.stderr)
+        print(f"lit-resnet: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -56,13 +75,14 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in FOR_A_WHILE:
+        what = printable(f"{error.filename or 'the disk'}: {error.strerror}")
+        if error.errno in FOR_A_WHILE:
+            print(f"lit-resnet: {what}; make room, then run the same command again", file=sys.stderr)
+            return 1
+        if error.errno not in UNUSABLE:
             raise
-        print(
-            f"lit-resnet: {error.filename or 'the disk'}: {error.strerror}; make room, then run the same command again",
-            file=sys.stderr,
-        )
-        return 1
+        print(f"lit-resnet: {what}; give another place", file=sys.stderr)
+        return 2
 
 
 def _run(argv: list[str]) -> int:
@@ -76,15 +96,21 @@ def _run(argv: list[str]) -> int:
 
         return fit.run(name, words)
     verb = import_module(f"lit_resnet.verbs.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"lit-resnet {name}", description=f"{VERBS[name][0].upper()}{VERBS[name][1:]}."
-    )
+    parser = Parser(prog=f"lit-resnet {name}", description=f"{VERBS[name][0].upper()}{VERBS[name][1:]}.")
     verb.add(parser)
     return verb.run(parser.parse_intermixed_args(words))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, whatever letters the words have."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the error, and exit with 2."""
+        super().error(printable(message))
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="lit-resnet",
         description="Deep Residual Learning for Image Recognition, reproduced run by run.",
         epilog="GRID is the path of a grid file, or the name of a shipped one. Exit codes: 0 done, 1 something ran and "

@@ -7,9 +7,22 @@ from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin
 
+MOST_LETTERS = 2000  # of an error
 
-class InputError(Exception):
-    """Wrong input: its text is one line that says what is wrong, where, and what to write instead (exit code 2)."""
+
+class OneLine(Exception):
+    """An error whose text is one line for people, whatever names and values of users and strangers are in it."""
+
+    def __str__(self) -> str:
+        """Its words, with control characters written out; the middle of very long ones is left out."""
+        words = super().__str__()
+        if len(words) > MOST_LETTERS:
+            words = f"{words[: MOST_LETTERS // 2]} … {words[-MOST_LETTERS // 2 :]}"
+        return printable(words)
+
+
+class InputError(OneLine):
+    """Wrong input: its text says what is wrong, where, and what to write instead (exit code 2)."""
 
 
 _SHORT = reprlib.Repr()
@@ -56,8 +69,8 @@ def check_choice(name: str, given: Any, choices: Collection[str]) -> None:
         raise ValueError(f"{name} is {given!r}: write {wanted}{did_you_mean(str(given), choices)}")
 
 
-class Failure(Exception):
-    """Something ran and failed, and no input was wrong: the text is one line (exit code 1)."""
+class Failure(OneLine):
+    """Something ran and failed, and no input was wrong (exit code 1)."""
 
 
 class Unreachable(Failure):

@@ -1,9 +1,11 @@
 """Files: written whole whatever happens to the process, the machine or the disk; YAML and JSON read in one place."""
 
 import errno
+import io
 import json
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterable
@@ -58,6 +60,32 @@ def append_whole(path: Path, text: str) -> None:
             raise
 
 
+def open_file(path: Path | str) -> io.BufferedReader:
+    """Open a file to read its bytes. Opening a pipe, which a folder from elsewhere may hold, would wait for ever.
+
+    Raises:
+        OSError: It cannot be read, or is no file.
+    """
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        OSError: As `open_file`.
+    """
+    with open_file(path) as file:
+        return file.read()
+
+
 def clock(folder: Path) -> float:
     """The current time, in seconds since the epoch, by the clock that dates the files in `folder`.
 
@@ -90,7 +118,7 @@ class _Loader(_SafeLoader):
 
 # Without this `1e-4` is a text: YAML 1.1 wants a dot and a sign, `1.0e-4`.
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", re.ASCII), list("-+.0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+", re.ASCII), list("-+.0123456789")
 )
 
 
@@ -137,6 +165,8 @@ def _values(node: yaml.Node, known: dict[int, int], depth: int) -> int:
     if id(node) in known:
         return known[id(node)]
     known[id(node)] = MOST_VALUES  # too many, for a node that contains itself
+    if isinstance(node, yaml.ScalarNode) and (wrong := re.search("[\\0\ud800-\udfff]", node.value)):
+        raise ValueError(f"the letter {wrong[0]!r}, which no name of a file can have")
     children: Iterable[yaml.Node] = ()
     if isinstance(node, yaml.MappingNode):
         children = chain.from_iterable(node.value)
@@ -153,9 +183,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: It cannot be read, is not YAML, or is no mapping.
     """
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        content = parse_yaml(read_file(path).decode(), str(path))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not YAML: {error}") from None
+    except OSError as error:
+        if error.errno in FOR_A_WHILE:
+            raise
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a mapping of keys to values")
     return content
@@ -168,10 +202,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
         InputError: It is not JSON, or no object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
+        value = json.loads(read_file(path).decode())
+        json.dumps(value, ensure_ascii=False).encode()  # half a letter, which JSON can hold, can nowhere be written
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ELOOP):  # a link to itself leads nowhere
+            return None
         value = None
     if not isinstance(value, dict):
         raise InputError(f"{path}: damaged; move it away")

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+FLOAT32 = 3.5e38  # more than any 32-bit float
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Metric:
         better: Which of two values is better; None where neither is, as for the learning rate.
         final: Whether the last value of a run is one of its results: in summary.json, `status`, tables and pages.
         optional: Whether some runs have no value of it: it is left out where none of the listed runs has one.
+        low: The least value that it can have.
+        high: The greatest one. A run that diverged may also have none: a value that is no number, or infinite.
         about: How it is measured, for the note under a table; empty where its label says all.
     """
 
@@ -28,12 +32,19 @@ class Metric:
     better: Literal["lower", "higher"] | None = "lower"
     final: bool = True
     optional: bool = False
+    low: float = -FLOAT32
+    high: float = FLOAT32
     about: str = ""
 
     @property
     def head(self) -> str:
         """Its label and unit, for the head of a column or an axis: `test error %`."""
         return f"{self.label} {self.unit}".rstrip()
+
+    def possible(self, value: float | None) -> bool:
+        """Whether a file may hold this value, or none; a folder may come from strangers."""
+        unbounded = isinstance(value, float) and not math.isfinite(value)
+        return value is None or unbounded or self.low <= value <= self.high
 
     def text(self, value: float | None) -> str:
         """The value for people: `7.93`, or a dash where there is none."""
@@ -65,18 +76,20 @@ def listed(metrics: Iterable[Metric], rows: Sequence[Mapping[str, float | None]]
     return tuple(m for m in metrics if not m.optional or any(row.get(m.name) is not None for row in rows))
 
 
+PERCENT: dict[str, Any] = {"unit": "%", "low": 0, "high": 100}
 TRAIN_LOSS = Metric("train_loss", "train loss", unit="", digits=4, final=False)
 TRAIN_ERROR = Metric(
     "train_error",
     "train error",
+    **PERCENT,
     about="over the last logging window, of the batches as they were trained, with augmentation",
 )
-LR = Metric("lr", "learning rate", unit="", digits=4, better=None, final=False)
-IMAGES_PER_SECOND = Metric("images_per_second", "images/s", unit="", digits=0, better="higher", final=False)
+LR = Metric("lr", "learning rate", unit="", digits=4, better=None, final=False, low=0)
+IMAGES_PER_SECOND = Metric("images_per_second", "images/s", unit="", digits=0, better="higher", final=False, low=0)
 TEST_LOSS = Metric("test_loss", "test loss", unit="", digits=4, final=False)
-TEST_ERROR = Metric("test_error", "test error", about="of the last model")
-VAL_ERROR = Metric("val_error", "held-out error", optional=True)
+TEST_ERROR = Metric("test_error", "test error", **PERCENT, about="of the last model")
+VAL_ERROR = Metric("val_error", "held-out error", **PERCENT, optional=True)
 # By the paper's ways of testing (`evaluation/`), in evaluation.json: not measured while a run trains.
-TOP1_ERROR = Metric("top1_error", "top-1 error")
-TOP5_ERROR = Metric("top5_error", "top-5 error", optional=True)
+TOP1_ERROR = Metric("top1_error", "top-1 error", **PERCENT)
+TOP5_ERROR = Metric("top5_error", "top-5 error", **PERCENT, optional=True)
 JUDGED = (TOP1_ERROR, TOP5_ERROR)

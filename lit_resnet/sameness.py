@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from lit_resnet import data_sets
+from lit_resnet.errors import shown
 
 # Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
 # result; and the warm-up, which the paper gives to its deepest nets alone.
@@ -19,6 +20,11 @@ TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what
 def same_run(old: dict[str, Any], new: dict[str, Any]) -> str:
     """The first key in which two configs are not the same run, whatever the place of their data and how it is read."""
     return _difference(_placeless(old), _placeless(new))
+
+
+def otherwise(complete: dict[str, Any], said: dict[str, Any]) -> str:
+    """The first key that a complete config has otherwise than a grid says it; others are not looked at."""
+    return _otherwise(_placeless(complete), _placeless(said), "")
 
 
 def may_resume(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -53,8 +59,20 @@ def _difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> s
             if found := _difference(before, after, f"{prefix}{key}."):
                 return found
         elif before != after:
-            return f"{prefix}{key} ({before}, not {after})"
+            return f"{prefix}{key} ({shown(before)}, not {shown(after)})"
     return ""
+
+
+def _otherwise(complete: Any, said: Any, key: str) -> str:
+    if isinstance(complete, dict) and isinstance(said, dict):
+        pairs = ((f"{key}.{name}" if key else str(name), complete.get(name), value) for name, value in said.items())
+    elif isinstance(complete, list) and isinstance(said, list) and len(complete) == len(said):
+        pairs = ((key, *pair) for pair in zip(complete, said, strict=True))
+    else:
+        alike = complete == said or str(complete) == str(said) or (said is None and isinstance(complete, dict))
+        completed = key.endswith("class_path") and str(complete).endswith(f".{said}")  # by the parser
+        return "" if alike or completed else f"{key} ({shown(complete)}, not {shown(said)})"
+    return next(filter(None, (_otherwise(there, value, name) for name, there, value in pairs)), "")
 
 
 def _resumable(config: dict[str, Any]) -> dict[str, Any]:

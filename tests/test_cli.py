@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,6 +21,7 @@ from lit_resnet.cli import main
 from lit_resnet.grid.grid import load
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
+from lit_resnet.run.trained import load_run
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 
@@ -249,6 +252,89 @@ def test_a_checkpoint_cannot_run_code(run: RunFolder, tmp_path: Path, capsys):
     assert not mark.exists()
 
 
+def test_a_run_folder_from_elsewhere_names_nothing_to_import(run: RunFolder, grid: str, tmp_path: Path, monkeypatch):
+    """Its config may, anywhere; only `fit`, `plan` and `launch` do what a config says."""
+    (tmp_path / "evil.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = RunFolder(tmp_path / "runs" / "tiny" / run.path.name)
+    shutil.copytree(run.path, folder.path)
+    evil = {"class_path": "evil.Class"}
+    config = yaml.safe_load(folder.config_file.read_text())
+    places = (("trainer", "callbacks"), ("trainer", "logger"), ("trainer", "strategy"), ("model", "rate"),
+              ("model", "net"), ("data", "photographs"), ("model", "x"), ("data", "source"))  # fmt: skip
+    for part, key in places:
+        for value in (evil, "evil.Class"):
+            text = yaml.safe_dump({**config, part: {**config[part], key: value}})
+            folder.config_file.write_text(text)
+            for argv in (
+                ["evaluate", str(folder.path)],
+                ["responses", str(folder.path)],
+                ["status", "--root", str(tmp_path / "runs")],
+            ):
+                assert main(argv) in (0, 2)
+    folder.config_file.write_text(yaml.safe_dump(config))
+    folder.cell_file.write_text(yaml.safe_dump({"trainer": {"callbacks": [evil]}}))
+    for verb in ("status", "report", "cancel"):
+        assert main([verb, grid, "--root", str(tmp_path / "runs")]) in (0, 2)
+    load_run(folder.path)
+    assert "evil" not in sys.modules
+
+
+def test_responses_of_a_folder_that_cannot_be_written_are_printed(run: RunFolder, tmp_path: Path, capsys):
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, folder.path)
+    RESPONSES.file(folder.path).unlink()
+    RESPONSES.file(folder.path).mkdir()
+    assert main(["responses", str(folder.path), "--format", "csv"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("layer,name,std\n1,")
+    assert f"warning: {RESPONSES.file(folder.path)}: not written (Is a directory)" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["status", "--root", "a" * 300], "File name too long; give another place"),
+        (["status", "--root", "a\0b"], "holds a letter that no word of a command line can have"),
+        (["report", "a" * 300], "no such grid"),
+        (["evaluate", "a" * 300], "File name too long"),
+        (["responses", "a" * 300], "File name too long|no run here"),
+        (["evaluate", "loop"], "loop: no such run folder"),
+        (["plan", "quickstart", "--set", "config=x"], "unknown key config"),
+        (["plan", "quickstart", "--set", "data.root=~nosuchuser/x"], "there is no such user"),
+        (["plan", "quickstart", "--set", "model.rate.lr=" + "[" * 5000], "not YAML|nested too deep"),
+        (["fit", "--model.rate.lr=" + "[" * 5000], "model.rate.lr"),
+        (["fit", "--config", "a" * 300], "no such config"),
+        (["cancel", "quickstart", "--lines\n"], "unrecognized arguments"),
+    ],
+)
+def test_words_that_cannot_be(argv: list[str], words: str, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    try:
+        code = main(argv)
+    except SystemExit as end:  # argparse
+        code = end.code
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert code == 2
+    assert last.startswith("lit-resnet")
+    assert re.search(words, last), last
+
+
+def test_any_locale_will_do(run: RunFolder, grid: str, tmp_path: Path):
+    shutil.copytree(run.path, tmp_path / "tiny" / run.path.name)
+    done = subprocess.run(
+        [sys.executable, "-m", "lit_resnet", "report", grid, "--root", str(tmp_path)],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ResNet-8" in done.stdout
+    page = (tmp_path / "tiny" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "±" in page or "–" in page
+
+
 def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
     folder = RunFolder(tmp_path / "quickstart" / "plain-20-seed0")
     folder.path.mkdir(parents=True)
@@ -266,7 +352,9 @@ def test_half_a_file_in_a_run_folder(tmp_path: Path, capsys):
             assert f"{folder.summary_file}: damaged" in message
     folder.summary_file.unlink()
     METRICS.file(folder.path).write_bytes(b"\xff\xfe\n")
-    assert f"{METRICS.file(folder.path)}: damaged" in refused(["launch", "quickstart", "--root", str(tmp_path)], capsys)
+    assert f"{METRICS.file(folder.path)}, line 1: damaged" in refused(
+        ["launch", "quickstart", "--root", str(tmp_path)], capsys
+    )
 
 
 def test_wrong_roots(tmp_path: Path, capsys):

@@ -1,10 +1,13 @@
 """YAML from strangers: refused in one line, at once."""
 
+import ast
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+import lit_resnet
 from lit_resnet import files
 from lit_resnet.errors import InputError
 from lit_resnet.files import parse_yaml, read_json, read_yaml, write_whole
@@ -40,6 +43,51 @@ def test_what_yaml_cannot_be_is_one_line(text: str, words: str):
         parse_yaml(text, "mine.yaml")
     assert "\n" not in str(caught.value)
     assert time.monotonic() - started < 10
+
+
+def test_a_long_number_is_read_at_once():
+    """What looks for 1e-4 must not try each part of a number."""
+    started = time.monotonic()
+    assert parse_yaml("x: " + "9" * 200_000 + "x", "here")["x"].startswith("999")
+    assert parse_yaml("[1e-4, 1.5e3, .5E+2, -1e4, 1.e2]", "here") == [1e-4, 1500, 50, -1e4, 100]
+    assert time.monotonic() - started < 10
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path):
+    pipe, loop, folder = tmp_path / "pipe", tmp_path / "loop", tmp_path / "folder"
+    os.mkfifo(pipe)
+    loop.symlink_to("loop")
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(InputError, match="damaged"):
+            read_json(path)
+        with pytest.raises(InputError, match="cannot be read"):
+            read_yaml(path)
+    assert read_json(loop) is None
+
+
+def test_half_a_letter_is_no_text(tmp_path: Path):
+    """JSON and YAML have words for it, but nothing can write it."""
+    with pytest.raises(InputError, match="no name of a file|invalid Unicode"):
+        parse_yaml(r'x: "\ud800"', "here")
+    (tmp_path / "x.json").write_text(r'{"x": "\ud800"}')
+    with pytest.raises(InputError, match="damaged"):
+        read_json(tmp_path / "x.json")
+
+
+def test_text_is_utf_8_whatever_the_locale():
+    """Every text that the package reads or writes says so."""
+    found = []
+    for path in Path(lit_resnet.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+                binary = any(isinstance(mode, ast.Constant) and "b" in str(mode.value) for mode in node.args)
+                other = ast.unparse(node.func).startswith(("os.", "Image.", "self."))
+                text = name in ("read_text", "write_text") or (name == "open" and not binary and not other)
+                if text and "encoding" not in {keyword.arg for keyword in node.keywords}:
+                    found.append(f"{path.name}:{node.lineno}: {ast.unparse(node)}")
+    assert found == []
 
 
 def test_anchors_and_merges_are_yaml():

@@ -1,5 +1,6 @@
 """What the rest of the package asks of a data set: that it describes itself, loads, and gives batches."""
 
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,11 +27,13 @@ class Description(NamedTuple):
         classes: Their names, in the order of the labels.
         shape: (C, H, W) of the images, or of the crops of photographs that a net is trained on.
         name: What summaries, tables and W&B call the data set.
+        images: How many there are to train on; None where that takes reading.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     name: str
+    images: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Settings:
     @property
     def folder_name(self) -> str:
         """The name of a data set that is whatever images lie in its folder: `folder:pets`."""
-        return f"folder:{self.root.resolve().name}"
+        return f"folder:{os.path.basename(os.path.realpath(self.root))}"
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Tensors(ABC):
         Raises:
             InputError: As `splits`; or the images or labels are not those of the description.
         """
-        splits, (classes, shape, _) = self.splits(settings), self.describe(settings)
+        splits, (classes, shape, *_) = self.splits(settings), self.describe(settings)
         train, test = splits[:2], splits[2:]
         for images, labels in (train, test):
             if images.shape[1:] != shape or len(images) != len(labels):
@@ -104,11 +104,13 @@ class InMemory(Tensors):
         shape: (C, H, W) of every image.
         read: Takes `data.root`, a folder that need not exist, and returns the `Splits`. Raises InputError, one line
             that says what to do, where a file is missing or damaged.
+        images: How many images there are to train on, by which `plan` checks `data.val_size`; None where unknown.
     """
 
     classes: int | tuple[str, ...]
     shape: tuple[int, int, int]
     read: Callable[[Path], Splits]
+    images: int | None = None
 
     def describe(self, settings: Settings) -> Description:
         """The classes and shape of its entry in the table, and the name that the table has for it."""
@@ -117,7 +119,7 @@ class InMemory(Tensors):
             raise ValueError(f"image_size is {settings.image_size}: leave it out, {what}; it is for source folder")
         refuse_photographs(settings)
         names = tuple(map(str, range(self.classes))) if isinstance(self.classes, int) else self.classes
-        return Description(names, self.shape, settings.source)
+        return Description(names, self.shape, settings.source, self.images)
 
     def splits(self, settings: Settings) -> Splits:
         """All images and labels."""

@@ -16,7 +16,9 @@ from lit_resnet.data import sources
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
+
+MOST_PIXELS, MOST_BATCH, MOST_IMAGES = 8192, 2**20, 10**12  # beyond which a number is a slip
 
 
 class ImageData(LightningDataModule):
@@ -74,18 +76,23 @@ class ImageData(LightningDataModule):
             | {"batch_size": batch_size, "pad": pad, "flip": flip, "photographs": asdict(photographs)}
         )
         self.data_set: DataSet[Any] = sources.find(source)
-        for name, value, least in (
-            ("image_size", image_size, 1),
-            ("val_size", val_size, 0),
-            ("batch_size", batch_size, 1),
-            ("pad", pad, 0),
-            ("stretch", stretch, 1),
+        for name, value, least, most in (
+            ("image_size", image_size, 1, MOST_PIXELS),
+            ("val_size", val_size, 0, MOST_IMAGES),
+            ("batch_size", batch_size, 1, MOST_BATCH),
+            ("pad", pad, 0, MOST_PIXELS),
+            ("stretch", stretch, 1, MOST_IMAGES),
         ):
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}: write {least} or more")
-        folder = Path(root).expanduser()
+            if value is not None and not least <= value <= most:
+                raise ValueError(f"{name} is {value}: write a number from {least} to {most:,}")
+        try:
+            folder = Path(root).expanduser()
+        except RuntimeError:
+            raise ValueError(f"root is {shown(root)}: there is no such user; write a folder") from None
         self.settings = Settings(source, folder, image_size, batch_size, pad, flip, photographs)
-        self.classes, self.image_shape, self.name = self.data_set.describe(self.settings)
+        self.classes, self.image_shape, self.name, images = self.data_set.describe(self.settings)
+        if images is not None:
+            _check_val_size(val_size, images)
         self.num_classes, self.in_channels = len(self.classes), self.image_shape[0]
         self.val_size, self.batch_size, self.stretch = val_size, batch_size, stretch
         self._loaded = False
@@ -137,10 +144,10 @@ class ImageData(LightningDataModule):
         if self._loaded:
             return
         (images, labels), self.test = self.data_set.load(self.settings)
-        if self.val_size >= len(images):
-            raise InputError(
-                f"val_size is {self.val_size}, but there are {len(images)} training images: write a smaller one"
-            )
+        try:
+            _check_val_size(self.val_size, len(images))
+        except ValueError as error:
+            raise InputError(str(error)) from None
         self.train, self.val = (images, labels), None
         if self.val_size:
             order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
@@ -224,6 +231,11 @@ class ImageData(LightningDataModule):
             return Place(torch.device("cpu"))
         trainer = self.trainer
         return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size, trainer.num_devices)
+
+
+def _check_val_size(val_size: int, images: int) -> None:
+    if val_size >= images:
+        raise ValueError(f"val_size is {val_size}, but there are {images} training images: write a smaller one")
 
 
 def _taken(images: Images, index: Tensor) -> Images:

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image  # imported here, so that forked workers have it
 
-from lit_resnet.errors import InputError, check_choices
+from lit_resnet.errors import InputError, check_choices, printable
+
+MOST_PIXELS, MOST_WORKERS = 8192, 1024  # beyond which a number is a slip
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,15 @@ class Photographs:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        for field, value, least in (("crop", self.crop, 1), ("colour", self.colour, 0), ("workers", self.workers, 0)):
-            if value is not None and value < least:
-                raise ValueError(f"{field} is {value}: write {least} or more")
+        for field, value, least, most in (
+            ("crop", self.crop, 1, MOST_PIXELS),
+            ("short_side", self.short_side[1], 1, MOST_PIXELS),
+            ("test_short_side", self.test_short_side, 1, MOST_PIXELS),
+            ("colour", self.colour, 0, 255),
+            ("workers", self.workers, 0, MOST_WORKERS),
+        ):
+            if value is not None and not least <= value <= most:
+                raise ValueError(f"{field} is {value}: write a number from {least} to {most:,}")
         least, most = self.short_side
         if least > most:
             raise ValueError(f"short_side is [{least}, {most}]: write the smaller one first")
@@ -69,7 +77,7 @@ class Damaged(InputError):
         self.path = str(path)
 
     def __str__(self) -> str:
-        return "{}: {}".format(*self.args)
+        return printable("{}: {}".format(*self.args))
 
 
 def read_photograph(path: Path | str) -> Tensor:

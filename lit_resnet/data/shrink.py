@@ -65,7 +65,7 @@ def shrink(source: Path, target: Path, short_side: int = 480, quality: int = 90,
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs is {jobs}: write 1 or more")
     split_folders(source, VAL_THEN_TEST)
-    if target.resolve().is_relative_to(source.resolve()):
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise InputError(f"{target}: is in {source}: give another folder for the copy")
     names = list(_images_below(source))
     if not names:

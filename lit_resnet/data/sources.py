@@ -133,10 +133,10 @@ def _download(kind: type, root: Path, what: str) -> None:
 
 
 DATA_SETS: dict[str, DataSet[Any]] = {
-    "digits": InMemory(10, (1, 8, 8), digits),
-    "cifar10": InMemory(CIFAR10, (3, 32, 32), cifar10),
-    "cifar100": InMemory(CIFAR100, (3, 32, 32), cifar100),
-    "fashion-mnist": InMemory(FASHION, (1, 28, 28), fashion_mnist),
+    "digits": InMemory(10, (1, 8, 8), digits, images=1297),
+    "cifar10": InMemory(CIFAR10, (3, 32, 32), cifar10, images=50_000),
+    "cifar100": InMemory(CIFAR100, (3, 32, 32), cifar100, images=50_000),
+    "fashion-mnist": InMemory(FASHION, (1, 28, 28), fashion_mnist, images=60_000),
     "folder": ImageFolder(),
     "imagenet": OnDisk(),
 }

@@ -21,8 +21,8 @@ from lit_resnet.evaluation.score_cache import ScoresFile
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.topk import TopError
 from lit_resnet.evaluation.views import View
-from lit_resnet.files import write_whole
 from lit_resnet.nets import Net
+from lit_resnet.runfolder import writing
 from lit_resnet.runfolder.folder import RunFolder
 
 BATCH_SIZE = 64  # crops of a forward pass
@@ -147,7 +147,7 @@ def _keep(net: Judged, protocol: Testing, entry: Errors) -> None:
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     merged = net.folder.evaluations() | {protocol: entry | about}
-    write_whole(net.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
+    writing.replace(net.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
 
 
 def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:

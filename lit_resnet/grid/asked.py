@@ -1,5 +1,6 @@
 """A grid as a command line asks for it: its file, settings and seeds, and the root of its runs."""
 
+import os
 import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -59,8 +60,8 @@ class Asked:
 
     def absolute(self) -> "Asked":
         """The same with absolute paths, for a process in another working directory."""
-        path = Path(self.name)
-        return replace(self, name=str(path.resolve()) if path.is_file() else self.name, root=self.root.resolve())
+        name = os.path.realpath(self.name) if os.path.isfile(self.name) else self.name
+        return replace(self, name=name, root=Path(os.path.realpath(self.root)))
 
     def _options(self) -> list[str]:
         seeds = ["--seeds", *map(str, self.seeds)] if self.seeds else []

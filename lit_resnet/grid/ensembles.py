@@ -37,10 +37,11 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
         InputError: Its file is damaged.
     """
     file = _file(grid, ensemble, root)
-    content = read_json(file)
-    known = None if content is None else evaluation(content)
-    if content is not None and known is None:
-        raise InputError(f"{file}: damaged; remove it and launch the grid again")
+    try:
+        content = read_json(file)
+        known = None if content is None else evaluation(content)
+    except (InputError, ValueError):
+        raise InputError(f"{file}: damaged; remove it and launch the grid again") from None
     return known if known and _said(grid, ensemble, root).items() <= known.items() else None
 
 

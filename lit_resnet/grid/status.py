@@ -19,7 +19,7 @@ from lit_resnet.metrics import Metric, listed
 from lit_resnet.moved import check_keys
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
-from lit_resnet.sameness import digest, same_run
+from lit_resnet.sameness import digest, otherwise, same_run
 from lit_resnet.task import TASKS, Task
 
 STALLED_SECONDS = 300  # without a sign of life
@@ -52,28 +52,39 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
     """Refuse a run that was made with other values than the grid says now: a table would mix the two.
 
     Raises:
-        InputError: The first key that differs, with both values.
+        InputError: The first key that differs, with both values; or the run's summary is of another run.
     """
-    if not run.begun() or not run.cell_file.exists():
+    if not run.begun():
         return
     if key := differs(grid, cell, run):
-        check_keys(read_yaml(run.cell_file), run.cell_file)
+        file = run.cell_file if run.cell_file.exists() else run.config_file
+        check_keys(read_yaml(file), file)
         raise InputError(
             f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
             "write the grid as it was"
         )
+    if found := run.summary():
+        of_status = run.status().max_steps
+        other = f"steps {found.steps}, not {of_status:.0f}" if of_status not in (0, found.steps) else ""
+        if other := found.contradiction(grid.config(cell)) or other:
+            raise run.wrong_summary(f"is of another run ({other})")
 
 
 def differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
     """The first key in which a run's config differs from what the grid says now, with both values; or empty.
 
+    A run that no launch has made has no cell.yaml: then what the grid says must be so in its config.yaml, which is
+    complete.
+
     Raises:
-        InputError: The run's cell.yaml or status.json is damaged.
+        InputError: The run's cell.yaml, config.yaml or status.json is damaged.
     """
     config = grid.config(cell)
     if run.status().digest == digest(config):  # quicker than YAML
         return ""
-    return same_run(read_yaml(run.cell_file), config)
+    if run.cell_file.exists():
+        return same_run(read_yaml(run.cell_file), config)
+    return otherwise(run.config(), config) if run.config_file.exists() else ""
 
 
 def known_memory(found: list[Row]) -> list[int | None]:

@@ -15,11 +15,14 @@ def check_folders(grid: Grid, root: Path) -> None:
     Raises:
         InputError: The first one.
     """
+    record = metrics(grid.task)
     for cell in grid.cells:
         folder = status.folder(grid, cell, root)
         folder.status()
-        folder.summary()
-        metrics(grid.task).read(folder.path)
+        if finished := folder.summary():
+            record.whole(folder.path, finished.steps)
+        else:
+            record.grown(folder.path)
         status.check_config(grid, cell, folder)
 
 

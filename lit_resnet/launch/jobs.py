@@ -40,7 +40,7 @@ def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
             continue
         if folder not in tasks:
             cells = folder / "cells.txt"
-            tasks[folder] = cells.read_text().splitlines() if cells.is_file() else []
+            tasks[folder] = cells.read_text(encoding="utf-8").splitlines() if cells.is_file() else []
         index = number.partition("_")[2]
         if index.isdigit() and int(index) < len(tasks[folder]):
             note = state.lower() + (f" ({reason})" if reason != "None" else "")

@@ -236,7 +236,7 @@ class Pool:
         lines: list[str] = []
         try:
             if run.folder.log_file.exists():
-                lines = run.folder.log_file.read_text(errors="replace").splitlines()
+                lines = run.folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
             with run.folder.locked(timeout=5):
                 status = run.folder.status()
                 if failed:
@@ -318,7 +318,7 @@ def _lives(pid: int) -> bool:
     except OSError:
         return False
     with suppress(OSError):
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:4]
+        return b" Z " not in Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2][:4]
     return True
 
 

@@ -13,19 +13,38 @@ from lit_resnet.runfolder.folder import RunFolder
 
 
 def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[str, RunFolder]:
-    """Finished runs of other grids below `root` with the name, seed and config of these cells, by their folders."""
+    """Finished runs of other grids below `root` with the name, seed and config of these cells, by their folders.
+
+    Runs that were tested on other images than those of this grid's own runs, or than one found before, are left out:
+    two folders of images may have one name.
+    """
     wanted = {cell.folder: cell for cell in cells}
     found: dict[str, RunFolder] = {}
+    tested = _tested(status.folder(grid, cell, root) for cell in grid.cells if cell.folder not in wanted)
     for other in sorted(root.iterdir()) if wanted and root.is_dir() else ():
         if other.name == grid.name or not other.is_dir():
             continue
-        for name in (wanted.keys() - found.keys()).intersection(os.listdir(other)):
+        for name in sorted((wanted.keys() - found.keys()).intersection(os.listdir(other))):
             run = RunFolder(other / name)
             if run.path.is_symlink() or not run.cell_file.exists():
                 continue
             with suppress(InputError):  # a damaged folder is reported where its own grid is launched
-                if run.summary() and not status.differs(grid, wanted[name], run):
+                status.check_config(grid, wanted[name], run)
+                if (summary := run.summary()) and tested.setdefault(summary.data, summary.test_images) in (
+                    None,
+                    summary.test_images,
+                ):
                     found[name] = run
+    return found
+
+
+def _tested(runs: Iterable[RunFolder]) -> dict[str, str | None]:
+    """By the name of a data set the digest of the images that the first of these runs, if finished, was tested on."""
+    found: dict[str, str | None] = {}
+    for run in runs:
+        with suppress(InputError):
+            if summary := run.summary():
+                found.setdefault(summary.data, summary.test_images)
     return found
 
 

@@ -22,6 +22,8 @@ IMAGENET_BLOCKS = {
 # Convolutions between two pools.
 VGG_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
+MOST_LAYERS, MOST_CLASSES, MOST_CHANNELS = 5000, 1_000_000, 1024  # beyond which a number is a slip
+
 
 @dataclass(frozen=True)
 class NetConfig:
@@ -61,9 +63,9 @@ class NetConfig:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("num_classes", "in_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: write 1 or more")
+        for name, most in (("num_classes", MOST_CLASSES), ("in_channels", MOST_CHANNELS)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}: write a number from 1 to {most:,}")
         if self.own is not None:
             if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", self.own):
                 raise ValueError(f"own is {shown(self.own)}: write the dotted path of a class, such as mypackage.Net")
@@ -75,6 +77,8 @@ class NetConfig:
         check_choices(self)
         check_choice("shortcut", self.shortcut, SHORTCUTS)
         check_choice("block", self.block, BLOCKS)
+        if self.depth > MOST_LAYERS:
+            raise ValueError(f"depth is {self.depth}: write at most {MOST_LAYERS:,}; the paper's deepest net has 1202")
         if self.family == "cifar" and (self.depth < 8 or self.depth % 6 != 2):
             below = max(8, (self.depth - 2) // 6 * 6 + 2)
             raise ValueError(

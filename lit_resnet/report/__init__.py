@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written.
+    """A report.
 
     Args:
-        folder: `<root>/<grid>/report`.
-        page: Its index.html.
-        files: All its files, the page among them.
+        folder: `<root>/<grid>/report`, where its files are written.
+        contents: By their names in that folder, what its files hold.
         tables: By name: the tables that the grid asks for, and `table`, which every grid has, of all its nets. Each
             has `terminal()`, `csv()`, `json()` and `markdown()`.
         claims: The paper's sentences that the grid has nets for, and what the runs say of them.
@@ -41,8 +40,7 @@ class Report:
     """
 
     folder: Path
-    page: Path
-    files: tuple[Path, ...]
+    contents: dict[str, str | bytes]
     tables: "dict[str, Table]"
     claims: "Claims"
     not_drawn: tuple[str, ...]
@@ -53,16 +51,45 @@ class Report:
         """The table of all nets."""
         return self.tables[exhibits.ALL_NETS.name]
 
+    @property
+    def page(self) -> Path:
+        """Its index.html."""
+        return self.folder / "index.html"
 
-def _names() -> set[str]:
-    """The files that reports may have besides those that all have."""
-    figures = {f"figures/{name}.{form}" for name, form in product(exhibits.FIGURES, ("svg", "png"))}
-    tables = {f"{name}.{form}" for name, form in product(exhibits.TABLES, ("csv", "md", "tex"))}
-    return {"claims.csv", "claims.md", *figures, *tables}
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All its files, the page among them."""
+        return tuple(self.folder / name for name in self.contents)
+
+    def write(self) -> None:
+        """Write its files.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        for name, content in self.contents.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / name, content)
+        figures = {f"figures/{name}.{form}" for name, form in product(exhibits.FIGURES, ("svg", "png"))}
+        tables = {f"{name}.{form}" for name, form in product(exhibits.TABLES, ("csv", "md", "tex"))}
+        for name in {"claims.csv", "claims.md", *figures, *tables} - set(self.contents):
+            (self.folder / name).unlink(missing_ok=True)  # of a report when the grid was about something else
 
 
 def write(asked: Asked, cells: Sequence[str] = ()) -> Report:
-    """Write the report of a grid, or of some of its cells, from its run folders.
+    """Make the report of a grid, or of some of its cells, and write its files.
+
+    Raises:
+        InputError: As `make`.
+        OSError: The folder cannot be written.
+    """
+    made = make(asked, cells)
+    made.write()
+    return made
+
+
+def make(asked: Asked, cells: Sequence[str] = ()) -> Report:
+    """Make the report of a grid, or of some of its cells, from its run folders; writes nothing.
 
     The report of some cells has a folder of its own, `report-part`, which the next such report replaces.
 
@@ -74,25 +101,25 @@ def write(asked: Asked, cells: Sequence[str] = ()) -> Report:
     found = runs.read(asked, cells)
     # Wherever the folders are, the page is the same.
     command = replace(asked, root=ROOT).command("launch", *cells)
-    return _write(found, command, found.folder / ("report-part" if cells else "report"))
+    return _make(found, command, found.folder / ("report-part" if cells else "report"))
 
 
 def compare(several: Sequence[Asked]) -> Report:
-    """Write a report of several grids side by side, from their run folders, into `<root>/<one>+<other>/report`.
+    """Make a report of several grids side by side from their run folders, for `<root>/<one>+<other>/report`.
 
     Raises:
-        InputError: As `write`; or the grids are of different tasks.
+        InputError: As `make`; or the grids are of different tasks.
     """
     from lit_resnet.report import runs
     from lit_resnet.report.together import together
 
     found = together([runs.read(asked) for asked in several], several[0].root)
     command = " && ".join(replace(asked, root=ROOT).command("launch") for asked in several)
-    return _write(found, command, found.folder / "report")
+    return _make(found, command, found.folder / "report")
 
 
-def _write(found: "GridRuns", command: str, folder: Path) -> Report:
-    """Write the report of some runs, which the command makes, into a folder."""
+def _make(found: "GridRuns", command: str, folder: Path) -> Report:
+    """The report of some runs, which the command makes, for a folder."""
     from lit_resnet.report import claims, figures, page, tables
     from lit_resnet.report.figures import curves
     from lit_resnet.report.figures.drawing import render
@@ -117,19 +144,11 @@ def _write(found: "GridRuns", command: str, folder: Path) -> Report:
             svgs=svgs,
         ),
     }
-    for name, content in contents.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / name, content)
-    for name in _names() - set(contents):  # of a report when the grid was about something else
-        (folder / name).unlink(missing_ok=True)
-    not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
-    files = tuple(folder / name for name in contents)
     return Report(
         folder=folder,
-        page=folder / "index.html",
-        files=files,
+        contents=contents,
         tables=made,
         claims=checked,
-        not_drawn=not_drawn,
+        not_drawn=tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure),
         progress=found.progress(),
     )

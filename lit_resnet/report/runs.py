@@ -1,8 +1,8 @@
 """The run folders of a grid: which runs are finished, and the metrics of each cell over its finished seeds."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -50,9 +50,10 @@ class Run:
         """Rows of its metrics.csv, read once.
 
         Raises:
-            InputError: The file is damaged.
+            InputError: The file is damaged, or that of a finished run lacks rows or has them twice.
         """
-        return records.metrics(self.task).read(self.folder.path)
+        record, folder = records.metrics(self.task), self.folder.path
+        return record.whole(folder, self.summary.steps) if self.summary else record.grown(folder)
 
     @cached_property
     def curve(self) -> list[records.Row]:
@@ -97,6 +98,27 @@ class FinishedRun(Run):
     summary: Summary
 
     @cached_property
+    def responses(self) -> list[float]:
+        """Std of each layer's response, in the order of the layers, read once; empty where it was not measured.
+
+        Raises:
+            InputError: Its responses.csv is damaged.
+        """
+        return [row["std"] for row in records.RESPONSES.read(self.folder.path)]
+
+    @cached_property
+    def signals(self) -> dict[int, list[records.Row]]:
+        """By the sampled iteration the signals of each layer, read once; empty where they were not measured.
+
+        Raises:
+            InputError: Its signals.csv is damaged.
+        """
+        found: dict[int, list[records.Row]] = defaultdict(list)
+        for row in records.SIGNALS.read(self.folder.path):
+            found[row["step"]].append(row)
+        return dict(found)
+
+    @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """Its errors by protocol, from its evaluation.json, read once; those on another data set are left out.
 
@@ -123,7 +145,7 @@ class Over:
 
     @classmethod
     def of(cls, metric: Metric, values: Sequence[float | None]) -> "Over | None":
-        """From one value per seed; None if any seed has no value."""
+        """From one value per seed; None if any seed has no value. Of one that is no number the mean is none, either."""
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return None
@@ -172,6 +194,33 @@ class FinishedCell:
     def kind(self) -> Kind | None:
         """Plain or residual; None for VGG, which is neither."""
         return "residual" if self.residual else "plain" if self.plain else None
+
+    @cached_property
+    def responses(self) -> list[list[float]]:
+        """Those of the runs that measured them; see `FinishedRun.responses`.
+
+        Raises:
+            InputError: A responses.csv is damaged, or has other layers than that of another seed.
+        """
+        return [run.responses for run in self._alike(records.RESPONSES, lambda run: len(run.responses))]
+
+    @cached_property
+    def signals(self) -> list[dict[int, list[records.Row]]]:
+        """Those of the runs that measured them and did not diverge; see `FinishedRun.signals`.
+
+        Raises:
+            InputError: A signals.csv is damaged, or has other layers than that of another seed.
+        """
+        found = self._alike(records.SIGNALS, lambda run: len(next(iter(run.signals.values()), ())))
+        return [run.signals for run in found if not run.summary.diverged]
+
+    def _alike(self, record: records.Record, layers: Callable[[FinishedRun], int]) -> list[FinishedRun]:
+        """The runs that have that record, which must be of the same number of layers: they are of one net."""
+        found = [run for run in self.runs if layers(run)]
+        for run in found:
+            if (here := layers(run)) != (there := layers(found[0])):
+                raise record.damaged(run.folder.path, f"{here} layers, and {there} in that of seed {found[0].seed}")
+        return found
 
     def over_seeds(self, metric: Metric) -> Over | None:
         """A final metric over the seeds; None where a run has none."""
@@ -250,6 +299,19 @@ class GridRuns:
         """The one of the final metrics that runs are compared by."""
         return next(metric for metric in self.final if metric.name == self.grid.task.headline.name)
 
+    @cached_property
+    def on_other_images(self) -> tuple[FinishedRun, ...]:
+        """Runs whose test images are not those of most runs on the data set of that name."""
+        known = Counter((run.summary.data, run.summary.test_images) for run in self.finished if run.summary.test_images)
+        usual: dict[str, str | None] = {}
+        for (data, images), _ in known.most_common():
+            usual.setdefault(data, images)
+        return tuple(
+            run
+            for run in self.finished
+            if run.summary.test_images and run.summary.test_images != usual[run.summary.data]
+        )
+
     def ensemble(self, ensemble: Ensemble) -> dict[str, Any] | None:
         """The errors of one of its ensembles: top1_error, top5_error (percent, or None), images, runs (folders), data.
 
@@ -291,6 +353,4 @@ def _run(cell: Cell, folder: RunFolder, task: Task, now: float) -> Run:
     if summary is None:
         row = status.row(folder, cell.name, cell.seed, now)
         return Run(cell.name, cell.seed, row["state"], folder, task, None, row["step"], row["max_steps"], row["note"])
-    if summary.task != task.name:
-        raise InputError(f"{folder.path}: is of the task {summary.task}, not {task.name}; move it away")
     return FinishedRun(cell.name, cell.seed, "done", folder, task, summary)

@@ -19,12 +19,14 @@ import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.strategies import StrategyRegistry
 
 from lit_resnet import task
-from lit_resnet.errors import InputError, did_you_mean
+from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.files import read_yaml
 from lit_resnet.moved import moved
 from lit_resnet.run import help
@@ -48,6 +50,8 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
+UNREADABLE = (ArgumentError, TypeError, OverflowError, RecursionError)  # what the parser raises about a value
+MOST_STEPS, MOST_NODES = 10**9, 10**6  # beyond which a number is a slip
 # Callbacks of Lightning's that a run cannot have, and what to write instead.
 REFUSED = {
     "BatchSizeFinder": "it would change data.batch_size, on which the errors depend; write one",
@@ -152,13 +156,13 @@ class RunCLI(LightningCLI):
             if type(seed) is not int or seed < 0:  # without one, a resumed run would see other batches
                 raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
             parser.validate(self.config, False)  # null, too, must be of a key's type
-        except (ArgumentError, TypeError) as error:
+        except UNREADABLE as error:
             raise InputError(_one_line(str(error), self.keys)) from None
 
     @cached_property
     def keys(self) -> list[str]:
         """The config keys that have a value. The arguments of a `class_path` belong to the value of its key."""
-        return list(vars(self.parser.get_defaults().as_flat()))
+        return [key for key in vars(self.parser.get_defaults().as_flat()) if key != "config"]  # that is a file's name
 
     def value(self, key: str, value: Any) -> Any:
         """The value of one key as the parser reads it, which the other keys do not change: quicker than a whole config.
@@ -175,7 +179,7 @@ class RunCLI(LightningCLI):
             read = self.parser.parse_object(config, defaults=False)
             self.parser.validate(read, False)
             return read[key]
-        except (ArgumentError, TypeError) as error:
+        except UNREADABLE as error:
             raise InputError(_one_line(str(error), self.keys)) from None
 
     def read(self, config: dict[str, Any]) -> None:
@@ -220,8 +224,10 @@ class RunCLI(LightningCLI):
         """
         trainer = self.config.trainer
         devices = 1 if trainer.devices == "auto" else trainer.devices
-        if not re.fullmatch(r"[1-9]\d*", str(devices)) or trainer.num_nodes < 1:
-            raise InputError(f"trainer.devices is {devices}, num_nodes {trainer.num_nodes}: write whole numbers from 1")
+        if not re.fullmatch(r"[1-9]\d{0,5}", str(devices)) or not 1 <= trainer.num_nodes <= MOST_NODES:
+            raise InputError(
+                f"trainer.devices is {shown(devices)}, num_nodes {trainer.num_nodes}: write whole numbers from 1"
+            )
         return int(devices), trainer.num_nodes
 
     def data(self) -> "TaskData":
@@ -382,12 +388,14 @@ def _check_trainer(trainer: Namespace) -> None:
         InputError: With what to write instead.
     """
     for key in ("max_steps", "val_check_interval", "log_every_n_steps"):
-        if type(trainer[key]) is not int or trainer[key] < 1:
-            raise InputError(f"trainer.{key} is {trainer[key]}: write iterations, a whole number from 1")
+        if type(trainer[key]) is not int or not 1 <= trainer[key] <= MOST_STEPS:
+            raise InputError(
+                f"trainer.{key} is {shown(trainer[key])}: write iterations, a whole number from 1 to {MOST_STEPS:,}"
+            )
     for key, default in LEFT_OUT.items():
         if trainer[key] != default:
             raise InputError(
-                f"trainer.{key} is {trainer[key]}: leave it out; a run's length is counted in iterations "
+                f"trainer.{key} is {shown(trainer[key])}: leave it out; a run's length is counted in iterations "
                 "(trainer.max_steps), and its errors are those of all images"
             )
     callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else [trainer.callbacks]
@@ -396,7 +404,17 @@ def _check_trainer(trainer: Namespace) -> None:
         if name in REFUSED:
             raise InputError(f"trainer.callbacks: {name} is not for a run here: {REFUSED[name]}")
     if str(trainer.precision) not in PRECISIONS:
-        raise InputError(f"trainer.precision is {trainer.precision}: write one of {', '.join(PRECISIONS[2:])}")
+        raise InputError(f"trainer.precision is {shown(trainer.precision)}: write one of {', '.join(PRECISIONS[2:])}")
+    # Whether this machine has it is for the one that trains to see.
+    known = {
+        "accelerator": ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators())),
+        "strategy": ("auto", *StrategyRegistry.available_strategies()),
+        "profiler": ("simple", "advanced", "pytorch", "xla"),
+    }
+    for key, names in known.items():
+        if isinstance(trainer[key], str) and trainer[key] not in names:
+            near = did_you_mean(trainer[key], names)
+            raise InputError(f"trainer.{key} is {shown(trainer[key])}: write one of {', '.join(names)}{near}")
 
 
 def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> None:
@@ -409,7 +427,7 @@ def _check_keys(config: dict[str, Any], known: list[str], prefix: str = "") -> N
             raise InputError(_unknown(key, known))
         if not isinstance(value, dict):
             first = next(leaf for leaf in known if leaf.startswith(f"{key}."))
-            raise InputError(f"{key} is {value!r}: it has keys of its own, such as {first}")
+            raise InputError(f"{key} is {shown(value)}: it has keys of its own, such as {first}")
         _check_keys(value, known, f"{key}.")
 
 

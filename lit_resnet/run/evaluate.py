@@ -1,5 +1,6 @@
 """`lit-resnet evaluate`: errors of runs and of published weights, alone and as an ensemble."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def _check(
     batch_size: int,
 ) -> None:
     """Refuse arguments that do not fit each other, before anything is loaded."""
-    paths = [run.resolve() for run in runs]
+    paths = [Path(os.path.realpath(run)) for run in runs]
     for run, path in zip(runs, paths, strict=True):
         if not path.exists():
             raise InputError(f"{run}: no such run folder, nor file of weights")

@@ -13,6 +13,7 @@ from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
+from lit_resnet.files import open_file
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
@@ -20,7 +21,7 @@ from lit_resnet.own_code import check_named
 from lit_resnet.run.config import RunCLI
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.checkpoints import newest_checkpoint
-from lit_resnet.training.weights import net_weights
+from lit_resnet.training.weights import net_weights, read_torch, reason
 
 # What torchvision subtracts from RGB images in [0, 1], and divides by.
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
@@ -118,16 +119,15 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
         InputError: It is not such a file, or it holds more than tensors and plain values.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has as many as there are ways to damage a file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not weights that can be read ({reason})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not weights: write a run folder, or a state dict as torchvision publishes them")
-    return content, digest
+            return read_torch(file), digest
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not weights that can be read ({reason(error)}): write a run folder, or a state dict as "
+            "torchvision publishes them"
+        ) from None
 
 
 def recognised(path: Path, weights: dict[str, Any]) -> NetConfig:
@@ -153,7 +153,7 @@ def newest(folder: RunFolder) -> Path:
     """The newest whole checkpoint of a run.
 
     Raises:
-        InputError: It has none.
+        InputError: It has none, or none that can be read.
     """
     path = newest_checkpoint(folder)
     if path is None:

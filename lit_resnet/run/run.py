@@ -27,7 +27,7 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
-from lit_resnet.files import FOR_A_WHILE, parse_yaml, write_whole
+from lit_resnet.files import FOR_A_WHILE, parse_yaml
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import Net, build
@@ -39,13 +39,13 @@ from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
-from lit_resnet.runfolder import provenance
+from lit_resnet.runfolder import provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
-from lit_resnet.training.checkpoints import newest_checkpoint
+from lit_resnet.training.checkpoints import RESUMED, newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.progress import ProgressBar
@@ -111,7 +111,8 @@ def train(
         status.task = cli.task.name
         recorder.write_status()
         try:
-            cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=newest_checkpoint(folder), weights_only=True)
+            newest = newest_checkpoint(folder, RESUMED)
+            cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=newest, weights_only=True)
             _finish(cli, folder, recorder)
             status.state = "done"
         except Stopped:
@@ -170,7 +171,7 @@ def _note_origin(status: Status, folder: RunFolder, disk: Disk) -> None:
     texts |= {folder.patch_file: package.patch if package else "", folder.own_patch_file: own.patch if own else ""}
     for path, text in texts.items():
         if text or path.exists():
-            disk.insist(str(path), partial(write_whole, path, text))
+            disk.insist(str(path), partial(writing.replace, path, text))
 
 
 def keep_freed_memory() -> None:
@@ -193,9 +194,9 @@ def _prepare(cli: RunCLI, folder: RunFolder) -> None:
                 f"{folder.path}: holds a run with another {key}; give another folder, or move this one away"
             )
     folder.checkpoints.mkdir(exist_ok=True)
-    write_whole(folder.config_file, text)
+    writing.replace(folder.config_file, text)
     if isinstance(cli.given, dict):  # a cell of a grid
-        write_whole(folder.cell_file, yaml.safe_dump(cli.given, sort_keys=False))
+        writing.replace(folder.cell_file, yaml.safe_dump(cli.given, sort_keys=False))
 
 
 def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
@@ -205,6 +206,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     metrics.resume(trainer.global_step)  # an attempt that found all iterations done knows its figures from here
     if not trainer.is_global_zero:
         return
+    rows = metrics.record.whole(folder.path, trainer.global_step)
+    if not rows:  # somebody has removed the file
+        raise metrics.record.damaged(folder.path, "has no rows")
     device = trainer.strategy.root_device
     net = copy.deepcopy(model.net)  # hooks do not fire in a compiled net; a copy is not compiled
     counted = complexity(net, data.image_shape)
@@ -221,7 +225,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         )
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
-    speeds = [row[IMAGES_PER_SECOND.name] for row in metrics.record.read(folder.path)]
+    speeds = [row[IMAGES_PER_SECOND.name] for row in rows]
     speeds = [speed for speed in speeds if speed is not None]
     status = recorder.status
     assert is_dataclass(model.config)
@@ -236,7 +240,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         seed=cli.config.seed_everything,
         metrics={metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
         damaged_images=damaged,
-        diverged=not math.isfinite(metrics.last["train_loss"]),
+        diverged=not all(math.isfinite(metrics.last[name]) for name in ("train_loss", *metrics.newest)),
         **asdict(counted),
         steps=trainer.global_step,
         warmup_lr=model.rate.rule.warmup_lr,
@@ -335,6 +339,8 @@ def evaluate(verb: str, args: list[str]) -> int:
 def responses_of(run: str) -> list[tuple[str, float]]:
     """`lit-resnet responses RUN`: layer responses of a run's newest checkpoint; also replaces its responses.csv.
 
+    Where that cannot be written, a warning on stderr says so.
+
     Raises:
         InputError: No run, no whole checkpoint, or weights of another net.
     """
@@ -362,5 +368,8 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     measured = responses(net, data.test_batches(device))
     if not measured:
         raise InputError(f"{folder.path}: {net_config} names no layers whose responses could be measured")
-    _keep_responses(folder, measured)
+    try:
+        _keep_responses(folder, measured)
+    except OSError as error:  # such as an archive that cannot be written
+        print(f"warning: {RESPONSES.file(folder.path)}: not written ({error.strerror})", file=sys.stderr)
     return measured

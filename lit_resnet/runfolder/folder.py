@@ -24,20 +24,23 @@ Needs neither torch nor pandas.
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from lit_resnet.errors import InputError
-from lit_resnet.files import FOR_A_WHILE, read_json, read_yaml, write_whole
-from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR
+from lit_resnet.errors import InputError, shown
+from lit_resnet.files import FOR_A_WHILE, read_json, read_yaml
+from lit_resnet.metrics import JUDGED
+from lit_resnet.runfolder import lock, status, summary, writing
 from lit_resnet.runfolder.lock import Lock
-from lit_resnet.runfolder.status import STATUS_KINDS, State, Status
-from lit_resnet.runfolder.summary import Summary, parse
-from lit_resnet.task import TASKS
+from lit_resnet.runfolder.status import Status
+from lit_resnet.runfolder.summary import Summary
+
+AGAIN = "remove this file, and launch again: it is made again, and nothing else is lost"
 
 
 class GivenUp(InputError):
@@ -62,7 +65,7 @@ class RunFolder:
         self.own_patch_file = self.path / "own-diff.patch"
         self.stop_file = self.path / "stop"
         self.wandb = self.path / "wandb"
-        self._lock = Lock(self.path / ".lock")
+        self._lock = Lock(self.path / lock.FILE)
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -141,13 +144,10 @@ class RunFolder:
         Raises:
             InputError: status.json is damaged.
         """
-        known = self._json(self.status_file) or {}
-        names = {f.name for f in fields(Status)}
-        status = Status(**{name: value for name, value in known.items() if name in names})
-        sound = all(isinstance(getattr(status, name), kind) for kind, names in STATUS_KINDS.items() for name in names)
-        if not sound or status.state not in get_args(State) or status.task not in TASKS or not _numbers(status.newest):
-            raise self._damaged(self.status_file)
-        return status
+        try:
+            return status.parse(self._json(self.status_file) or {})
+        except ValueError as error:
+            raise InputError(f"{self.status_file}: {error}; {AGAIN}") from None
 
     def summary(self) -> Summary | None:
         """What a finished run says of itself; None while the run is not done.
@@ -155,20 +155,29 @@ class RunFolder:
         Raises:
             InputError: summary.json is damaged, or was written by an earlier version.
         """
-        content = self._json(self.summary_file)
         try:
-            return None if content is None else parse(content)
+            content = self._json(self.summary_file)
+            return None if content is None else summary.parse(content)
         except ValueError as error:
-            raise InputError(f"{self.summary_file}: {error}; move {self.path} away and launch again") from None
+            raise self.wrong_summary(str(error)) from None
 
-    def _damaged(self, path: Path) -> InputError:
-        return InputError(f"{path}: damaged; move {self.path} away and launch again")
+    def wrong_summary(self, how: str) -> InputError:
+        """The error about a summary.json that cannot be used, with what to do about it."""
+        whole = any(self.checkpoints.glob("*.ckpt"))
+        return InputError(
+            f"{self.summary_file}: {how}; {AGAIN if whole else 'put a copy of it back (there is no checkpoint here)'}"
+        )
 
     def _json(self, path: Path) -> dict[str, Any] | None:
+        """The object in one of its JSON files.
+
+        Raises:
+            ValueError: It holds something else.
+        """
         try:
             return read_json(path)
         except InputError:
-            raise self._damaged(path) from None
+            raise ValueError("damaged") from None
 
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """By protocol (`center`, `ten-crop`, `multi-scale`): top1_error, top5_error (percent, or None), images, ...
@@ -176,37 +185,42 @@ class RunFolder:
         Raises:
             InputError: evaluation.json is damaged.
         """
-        found = {}
-        for protocol, entry in (read_json(self.evaluation_file) or {}).items():
-            if (known := evaluation(entry)) is None:
-                raise InputError(f"{self.evaluation_file}: damaged; remove it and evaluate again")
-            found[protocol] = known
-        return found
+        try:
+            content = self._json(self.evaluation_file) or {}
+            return {protocol: evaluation(entry) for protocol, entry in content.items()}
+        except ValueError as error:
+            again = f"remove it, and evaluate again: lit-resnet evaluate {shlex.quote(str(self.path))}"
+            raise InputError(f"{self.evaluation_file}: {error}; {again}") from None
 
     # -- writing: for the holder of the lock
 
     def write_status(self, status: Status) -> None:
         """Replace status.json, stamped with the time."""
         status.heartbeat = time.time()
-        write_whole(self.status_file, json.dumps(asdict(status), indent=1) + "\n")
+        writing.replace(self.status_file, json.dumps(asdict(status), indent=1) + "\n")
 
     def write_summary(self, summary: Summary) -> None:
         """Replace summary.json."""
-        write_whole(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
+        writing.replace(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
 
 
-def evaluation(value: Any) -> dict[str, Any] | None:
-    """An entry of evaluation.json with its errors as floats; None where `value` is no such entry."""
-    if not isinstance(value, dict) or not isinstance(value.get("images"), int):
-        return None
+def evaluation(value: Any) -> dict[str, Any]:
+    """An entry of evaluation.json, with its errors as floats.
+
+    Raises:
+        ValueError: It is no such entry.
+    """
+    known = value if isinstance(value, dict) else {}
+    images = known.get("images")
+    if type(images) is not int or not 0 <= images <= summary.MOST:
+        raise ValueError("damaged")
     errors = {}
-    for error in (TOP1_ERROR, TOP5_ERROR):
-        found = value.get(error.name)
-        if not isinstance(found, int | float) and not (found is None and error.optional):
-            return None
-        errors[error.name] = None if found is None else float(found)
-    return {**value, **errors}
-
-
-def _numbers(values: dict[str, Any]) -> bool:
-    return all(isinstance(value, int | float) for value in values.values())
+    for error in JUDGED:
+        found = known.get(error.name)
+        if isinstance(found, int | float) and type(found) is not bool and error.low <= found <= error.high:
+            errors[error.name] = float(found)
+        elif found is None and error.optional:
+            errors[error.name] = None
+        else:
+            raise ValueError(f"damaged ({error.name} is {shown(found)})")
+    return {**known, **errors}

@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from filelock import LeaseCompromise, LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock
 
+FILE = ".lock"  # of whoever trains in a folder
 LEASE_SECONDS, HEARD_SECONDS = 30.0, 5.0
 LOOK_SECONDS = 0.1  # between two looks of one who waits
+LOOKS = 5  # at a lock that is not one's own, before it counts as lost: who takes it over may give it back at once
 LOST = 76  # exit code of a holder that has lost its lock
 
 
@@ -28,11 +31,13 @@ class Lock:
 
     The lock of a process that died on this machine is taken over at once, where the file system can. Any other counts
     until nothing was heard of its holder for `LEASE_SECONDS`, which who wants it counts by a clock of his own: machines
-    need not agree on the time. A holder that was asleep for so long, and whose lock was taken over, ends at once.
+    need not agree on the time. A holder that was asleep for so long, and whose lock was taken over, ends when it next
+    writes into the folder (see `confirm`), or `HEARD_SECONDS` later.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._own = b""  # what the file holds while this process holds the lock; a token in it makes it unique
 
     @contextmanager
     def held(self, timeout: float) -> Iterator[None]:
@@ -45,9 +50,29 @@ class Lock:
         lease = self._lease()
         self._acquire(lease, timeout)
         try:
+            self._own = self.file.read_bytes()
+            _held[os.path.abspath(self.file)] = self
             yield
         finally:
+            _held.pop(os.path.abspath(self.file), None)
             lease.release()
+
+    def check(self) -> None:
+        """End this process if the lock, which it has taken, is another's now.
+
+        Raises:
+            OSError: The file system does not answer.
+        """
+        for look in range(LOOKS):
+            if look:
+                time.sleep(LOOK_SECONDS)
+            try:
+                if self.file.read_bytes() == self._own:
+                    return
+            except FileNotFoundError:
+                if not self.file.parent.is_dir():  # whoever writes there will say so
+                    return
+        _end(self.file, "while this one was asleep")
 
     def live(self) -> bool:
         """Whether a live process holds it, as far as a look can tell; changes nothing."""
@@ -127,12 +152,33 @@ class Lock:
         if not owner or owner.start is None or owner.hostname.split("?")[0] != socket.gethostname():
             return False
         try:
-            state, *fields = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()
+            state, *fields = Path(f"/proc/{owner.pid}/stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
             return False
-        return state == "Z" and int(fields[18]) == owner.start % 2**64
+        return state == b"Z" and int(fields[18]) == owner.start % 2**64
+
+
+# The locks that this process holds, by their files.
+_held: dict[str, Lock] = {}
+
+
+def confirm(folder: Path) -> None:
+    """Let a process go on that holds the lock of this folder, or never did; one that has lost it ends at once (`LOST`).
+
+    Called before each write into a run folder: a process may have been asleep, in a virtual machine that was paused,
+    say, for so long that another one trains the run now.
+
+    Raises:
+        OSError: The file system does not answer.
+    """
+    if lock := _held.get(os.path.abspath(folder / FILE)):
+        lock.check()
 
 
 def _lost(lost: LeaseCompromise) -> None:
-    print(f"{lost.lock_file}: lost to another process ({lost.reason}); this one ends", file=sys.stderr, flush=True)
+    _end(lost.lock_file, f"({lost.reason})")
+
+
+def _end(file: Path | str, how: str) -> NoReturn:
+    print(f"{file}: lost to another process {how}; this one ends", file=sys.stderr, flush=True)
     os._exit(LOST)

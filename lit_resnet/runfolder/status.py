@@ -1,9 +1,10 @@
 """What status.json holds: how far a run is, and how its attempts ended."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
-from lit_resnet.task import CLASSIFICATION
+from lit_resnet.errors import shown
+from lit_resnet.task import CLASSIFICATION, TASKS
 
 State = Literal["queued", "running", "done", "failed"]
 
@@ -58,7 +59,7 @@ class Status:
 
 
 # What others calculate with and print; a folder may come from strangers.
-STATUS_KINDS = {
+STATUS_KINDS: dict[Any, tuple[str, ...]] = {
     str: ("task",),
     int | float: ("step", "max_steps", "saved", "attempts", "deaths", "elapsed"),
     int | float | None: ("started", "died_at", "heartbeat", "pid", "peak_memory_bytes"),
@@ -66,3 +67,28 @@ STATUS_KINDS = {
     bool | None: ("git_dirty", "own_git_dirty"),
     dict: ("versions", "newest", "machine"),
 }
+MOST = 10**18  # of a number
+
+
+def parse(content: dict[str, Any]) -> Status:
+    """The status that a file holds. Unknown keys are ignored.
+
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    names = {f.name for f in fields(Status)}
+    status = Status(**{name: value for name, value in content.items() if name in names})
+    for kind, named in STATUS_KINDS.items():
+        for name in named:
+            value = getattr(status, name)
+            if not isinstance(value, kind) or (isinstance(value, int | float) and not 0 <= value <= MOST):
+                raise ValueError(f"damaged ({name} is {shown(value)})")
+    if status.state not in get_args(State):
+        raise ValueError(f"damaged (state is {shown(status.state)})")
+    if status.task not in TASKS:
+        raise ValueError(f"damaged (task is {shown(status.task)})")
+    possible = {metric.name: metric.possible for metric in TASKS[status.task].metrics}
+    for name, value in status.newest.items():
+        if not isinstance(value, int | float) or not possible.get(name, lambda _: True)(value):
+            raise ValueError(f"damaged (newest.{shown(name)} is {shown(value)})")
+    return status

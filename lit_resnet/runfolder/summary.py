@@ -1,11 +1,30 @@
 """What a finished run says of itself: summary.json, which is written last."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from lit_resnet.task import TASKS, Task
+from lit_resnet.errors import shown
+from lit_resnet.metrics import FLOAT32, Metric
+from lit_resnet.task import TASKS, Task, of
+
+MOST = 10**18  # of a whole number
+# What reports read of a net's config, where it says so, with the types. Other keys are for the net alone.
+NET: dict[str, type] = {
+    "family": str,
+    "depth": int,
+    "shortcut": str,
+    "block": str,
+    "stride_on": str,
+    "num_classes": int,
+    "in_channels": int,
+}
+
+
+FROM_1 = {"low": 1}  # of a field of numbers; the others begin at 0
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class Summary:
         warmup_lr: Learning rate of the warm-up; None where there was none.
         warmup_steps: Iteration at which the warm-up ended; None where it did not, or there was none.
         plateaus: Iterations at which the learning rate was divided because the error had reached a plateau.
-        diverged: Whether the last training loss is no number.
+        diverged: Whether the last training loss, or one of the metrics, is no number.
         test_images: Digest of the images that the run was tested on.
         damaged_images: Images that could not be read, and were left out.
         images_per_second: Median over the logging windows; None where no window was timed.
@@ -55,8 +74,8 @@ class Summary:
     metrics: dict[str, float | None]
     params: int
     macs: int
-    steps: int
-    batch_size: int
+    steps: int = field(metadata=FROM_1)
+    batch_size: int = field(metadata=FROM_1)
     setting: str
     wall_seconds: float
     task: str
@@ -105,6 +124,27 @@ class Summary:
         content: dict[str, Any] = asdict(self) | {"plateaus": list(self.plateaus)}
         return content | content.pop("metrics")
 
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        """The first value that differs from what a config says, with both; the empty string where there is none.
+
+        Args:
+            config: Nested mappings; complete, or what a grid says of the run.
+        """
+        said: dict[str, Any] = {"task": of(config).name, "seed": config.get("seed_everything")}
+        model, data, trainer = (_mapping(config.get(part)) for part in ("model", "data", "trainer"))
+        said |= {"steps": trainer.get("max_steps"), "batch_size": data.get("batch_size")}
+        said |= {"warmup_lr": _mapping(model.get("rate")).get("warmup_lr")}
+        found: dict[str, Any] = {name: getattr(self, name) for name in said}
+        net = _mapping(model.get("net"))
+        if self.net_config.get("own") is not None:  # of a net of one's own the other keys say nothing
+            net = {key: net.get(key) for key in ("own", "own_args")}
+        said |= {f"net_config.{key}": value for key, value in net.items()}
+        found |= {f"net_config.{key}": value for key, value in self.net_config.items()}
+        for name, value in said.items():
+            if value is not None and name in found and found[name] != value and str(found[name]) != str(value):
+                return f"{name} {shown(found[name])}, not {shown(value)}"
+        return ""
+
 
 def trained_with(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a complete config that a summary keeps, so that a report of many runs reads no config.yaml."""
@@ -129,9 +169,12 @@ def parse(content: dict[str, Any]) -> Summary:
     if "net_config" not in content and all(key in content for key in _FORMER):
         raise ValueError("written by an earlier version, without net_config")
     values = {}
-    for name, kind in _kinds().items():
+    for name, (kind, low) in _kinds().items():
         if name in content:
             values[name] = _as(kind, name, content[name])
+            for number in values[name] if isinstance(values[name], tuple) else [values[name]]:
+                if isinstance(number, int | float) and not low <= number <= (MOST if type(number) is int else FLOAT32):
+                    raise ValueError(f"damaged ({name} is {shown(number)})")
         elif name in _needed():
             raise ValueError(f"damaged ({name} is missing)")
     for key, kind in _OF_NETS.items():
@@ -139,12 +182,23 @@ def parse(content: dict[str, Any]) -> Summary:
         if key in values["net_config"] and (type(value) is not kind or (kind is int and value < 1)):
             raise ValueError(f"damaged (net_config.{key} is {value!r})")
     if values["task"] not in TASKS:
-        raise ValueError(f"of an unknown task, {values['task']!r} (known: {', '.join(TASKS)})")
-    metrics = {}
-    for metric in TASKS[values["task"]].final:
-        kind = float | None if metric.optional else float
-        metrics[metric.name] = _as(kind, metric.name, content.get(metric.name))
+        raise ValueError(f"of an unknown task, {shown(values['task'])} (known: {', '.join(TASKS)})")
+    for key, value in values["net_config"].items():
+        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not 0 <= value <= MOST)):
+            raise ValueError(f"damaged (net_config.{key} is {shown(value)})")
+    diverged = values.get("diverged", False)
+    metrics = {
+        metric.name: _metric(metric, content.get(metric.name), diverged) for metric in TASKS[values["task"]].final
+    }
     return Summary(**values, metrics=metrics)
+
+
+def _metric(metric: Metric, given: Any, diverged: bool) -> float | None:
+    """The last value of a metric; one that is no number only where the run diverged."""
+    value = _as(float | None if metric.optional else float, metric.name, given)
+    if not metric.possible(value) or not (value is None or diverged or math.isfinite(value)):
+        raise ValueError(f"damaged ({metric.name} is {shown(value)})")
+    return value
 
 
 @cache
@@ -154,20 +208,24 @@ def _needed() -> tuple[str, ...]:
 
 
 @cache
-def _kinds() -> dict[str, Any]:
-    """The type of each field but the metrics, whose names depend on the task."""
+def _kinds() -> dict[str, tuple[Any, float]]:
+    """The type of each field, and the least number in it; not of the metrics, whose names depend on the task."""
     hints = get_type_hints(Summary)
-    return {f.name: hints[f.name] for f in fields(Summary) if f.name != "metrics"}
+    return {f.name: (hints[f.name], f.metadata.get("low", 0)) for f in fields(Summary) if f.name != "metrics"}
 
 
 def _as(kind: Any, name: str, value: Any) -> Any:
     """A value of JSON as that type, or one of a union."""
     for one in get_args(kind) if isinstance(kind, UnionType) else (kind,):
         origin = get_origin(one) or one
-        if origin is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if origin is float and (type(value) is float or (type(value) is int and abs(value) <= MOST)):
             return float(value)
         if origin is tuple and isinstance(value, list) and all(type(item) is int for item in value):
             return tuple(value)
         if type(value) is origin:
             return value
-    raise ValueError(f"damaged ({name} is {value!r})")
+    raise ValueError(f"damaged ({name} is {shown(value)})")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -80,7 +80,7 @@ def _make(run: "Run | None", folder: RunFolder, task: Task) -> None:
     mark = folder.path / "wandb.txt"
     summary = _summary(run) if run else {}
     now = f"{run.id} {summary.get('mirror')} {run.lastHistoryStep}" if run else ""
-    if run and mark.exists() and mark.read_text() == now:
+    if run and mark.exists() and mark.read_text(encoding="utf-8") == now:
         return
     shutil.rmtree(folder.path, ignore_errors=True)
     if not run:

@@ -1,10 +1,12 @@
 """A full disk must not end a run: what cannot be written waits, and training goes on."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from lit_resnet.errors import InputError
 from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.training.stop import Stopped, StopRequest
 
@@ -58,6 +60,8 @@ class Disk:
             time.sleep(RETRY_SECONDS)
 
     def _refuse(self, what: str, error: OSError) -> None:
+        if error.errno == errno.EISDIR:  # trying again would not help
+            raise InputError(f"{what}: is a folder; move it away, and start the run again") from None
         if error.errno not in FOR_A_WHILE:
             raise error
         if not self.refused:

@@ -328,12 +328,18 @@ class Iterations(LightningModule):
             InputError: The checkpoint is of another net, or of an earlier version of this package.
         """
         net_weights(self.net, checkpoint)
-        if "rate" not in checkpoint or (self.task_data and "data" not in checkpoint):
-            raise InputError("the checkpoint is of an earlier version; give another folder, or move this one away")
-        self.rate.restore(checkpoint["rate"])
-        if self.task_data:
-            self.task_data.restore(checkpoint["data"])
-        self._restored = checkpoint.get("windows")
+        try:
+            self.rate.restore(checkpoint["rate"])
+            if self.task_data:
+                self.task_data.restore(checkpoint["data"])
+            self._restored = checkpoint.get("windows")
+            for counts in (self._restored or {}).values():
+                Window(self.device).restore({key: values[self.global_rank] for key, values in counts.items()})
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise InputError(
+                f"the checkpoint is of another version of lit-resnet ({type(error).__name__}: {error}); go on with "
+                "that version, or give another folder"
+            ) from None
 
 
 def as_dataclass(kind: type, value: Any) -> Any:

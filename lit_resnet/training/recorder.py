@@ -75,7 +75,9 @@ class MetricsFile(Logger):
         """
         if self._row and self._row["step"] != step:
             self.write_row()
-        for name in row:
+        for name, value in row.items():
+            if name in self.record.values and not self.record.values[name](value):
+                raise InputError(f"{name} is {value}, which its declaration in lit_resnet/metrics.py does not allow")
             if name not in self.record.values:
                 raise InputError(
                     f"{name} was logged, but is no metric of the task {self.task.name}: declare it in "
@@ -124,8 +126,14 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def resume(self, step: int) -> None:
-        """Keep the rows up to `step`, drop the others: training measures them again."""
-        known = [row for row in self.record.read(self.folder.path) if row["step"] <= step]
+        """Keep the rows up to `step`, drop the others: training measures them again.
+
+        Rows that stand twice are dropped, too: two processes may have written for a moment.
+
+        Raises:
+            InputError: A line of the file is damaged.
+        """
+        known = [row for row in self.record.grown(self.folder.path) if row["step"] <= step]
         rows = [{name: value for name, value in row.items() if value is not None} for row in known]
         for row in rows:
             self.last |= row
@@ -165,7 +173,7 @@ class Recorder(Checkpoint):
         self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
         if module.signals_every is not None and trainer.is_global_zero:
-            known = [row for row in SIGNALS.read(self.folder.path) if row["step"] <= trainer.global_step]
+            known = [row for row in SIGNALS.grown(self.folder.path) if row["step"] <= trainer.global_step]
             self.disk.insist(str(SIGNALS.file(self.folder.path)), lambda: SIGNALS.replace(self.folder.path, known))
         self.stop.training_begins()
         self.status.max_steps, self.status.saved = trainer.max_steps, trainer.global_step

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from lit_resnet.metrics import FLOAT32
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -35,7 +37,8 @@ class Rate:
     plateau_least: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
+        # Written so that nan fails, too.
+        if not 0 < self.lr <= FLOAT32:
             raise ValueError(f"lr is {self.lr}: write a number above 0, such as 0.1")
         steps = list(self.milestones)
         if any(step < 1 for step in steps) or sorted(set(steps)) != steps:
@@ -50,8 +53,8 @@ class Rate:
             raise ValueError(f"warmup_window is {self.warmup_window}: write iterations, a whole number from 1")
         if self.plateau_patience is not None and self.plateau_patience < 1:
             raise ValueError(f"plateau_patience is {self.plateau_patience}: write evaluations, a whole number from 1")
-        if self.plateau_least < 0:
-            raise ValueError(f"plateau_least is {self.plateau_least}: write points of error, 0 or more, such as 0.1")
+        if not 0 <= self.plateau_least <= 100:
+            raise ValueError(f"plateau_least is {self.plateau_least}: write points of error, 0 to 100, such as 0.1")
 
 
 class LearningRate:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from lit_resnet.metrics import FLOAT32
+
 
 @dataclass(frozen=True)
 class Sgd:
@@ -26,7 +28,7 @@ class Sgd:
     def __post_init__(self) -> None:
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}: write a number from 0 up to 1, such as 0.9")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay <= FLOAT32:  # nan fails, too
             raise ValueError(f"weight_decay is {self.weight_decay}: write 0 or more, such as 1e-4")
 
     def optimizer(self, net: nn.Module, lr: float) -> torch.optim.SGD:

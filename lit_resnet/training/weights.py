@@ -1,12 +1,13 @@
-"""Weights of a net, from a checkpoint."""
+"""Weights of a net, from a checkpoint, which may come from strangers."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
+from lit_resnet.files import open_file
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
@@ -16,36 +17,61 @@ def load_weights(net: nn.Module, path: Path) -> None:
         InputError: The file is no checkpoint, or one of another net.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path) as file:
+            checkpoint = read_torch(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
-    except Exception as error:  # torch.load has as many as there are ways to damage a file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not a checkpoint that can be read ({reason})") from None
-    if not isinstance(checkpoint, dict):
-        raise InputError(f"{path}: not a checkpoint of a run")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint that can be read ({reason(error)})") from None
     net.load_state_dict(net_weights(net, checkpoint))
 
 
-def net_weights(net: nn.Module, checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights of `net` in a checkpoint: name for name and shape for shape its own.
+def read_torch(file: IO[bytes] | Path, mmap: bool = False) -> dict[str, Any]:
+    """The mapping in a file of torch's, on the CPU; with `mmap`, whose file is a path, no tensor is read yet.
 
     Raises:
-        InputError: The checkpoint is of another net; with the first weight that differs.
+        ValueError: The file is damaged, or holds more than tensors and plain values. torch's own words are not passed
+            on: they advise to load the file all the same, which would run its code.
+        OSError: The file cannot be read.
     """
-    weights = {
-        name.removeprefix("net."): weight
-        for name, weight in checkpoint.get("state_dict", {}).items()
-        if name.startswith("net.")
-    }
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+    except OSError:
+        raise
+    except Exception:  # torch.load has as many as there are ways to damage a file
+        raise ValueError("damaged, or with more in it than tensors and plain values") from None
+    if not isinstance(content, dict):
+        raise ValueError("it holds no mapping")
+    return content
+
+
+def reason(error: Exception) -> str:
+    """Why a file was not read, in words."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def net_weights(net: nn.Module, checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights of `net` in a checkpoint of it: name for name and shape for shape its own.
+
+    Shapes alone do not tell: a plain net has those of the residual net with option A.
+
+    Raises:
+        InputError: The checkpoint is of another net; with its name, or the first weight that differs.
+    """
+    given = checkpoint.get("state_dict")
+    if not isinstance(given, dict) or not all(isinstance(weight, Tensor) for weight in given.values()):
+        raise InputError("the checkpoint holds no weights: give one that lit-resnet has written")
+    weights = {name.removeprefix("net."): weight for name, weight in given.items() if str(name).startswith("net.")}
     wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    given = {name: tuple(value.shape) for name, value in weights.items()}
-    for name in wanted | given:
-        if wanted.get(name) != given.get(name):
-            there, here = given.get(name, "missing"), wanted.get(name, "unknown")
-            origin = checkpoint.get("net", "another program")
-            raise InputError(
-                f"the checkpoint is of {origin}, not of {net.config}: weight {name} is {there} there and {here} here; "
-                "give the net that it is of, or move it away"
-            )
-    return weights
+    there = {name: tuple(value.shape) for name, value in weights.items()}
+    origin, here = checkpoint.get("net", "another program"), str(net.config)
+    differing = next((name for name in wanted | there if wanted.get(name) != there.get(name)), None)
+    if differing is None and origin in (here, "another program"):
+        return weights
+    how = ""
+    if differing is not None:
+        shapes = there.get(differing, "missing"), wanted.get(differing, "unknown")
+        how = ": weight {} is {} there and {} here".format(differing, *shapes)
+    raise InputError(
+        f"the checkpoint is of {shown(origin)}, not of {here}{how}; give the net that it is of, or move it away"
+    )

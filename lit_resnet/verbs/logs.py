@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from lit_resnet.errors import InputError, printable
+from lit_resnet.files import open_file
 from lit_resnet.verbs import options
 
 LOOK_SECONDS = 0.5  # between two looks at the files
@@ -60,7 +61,7 @@ class _Log:
     def lines(self) -> Iterator[str]:
         """The whole lines that were added since the last call; all from the start where it was replaced by another."""
         try:
-            with open(self.path, "rb") as file:
+            with open_file(self.path) as file:
                 if os.fstat(file.fileno()).st_size < self.read:
                     self.read = 0
                 file.seek(self.read)

@@ -70,15 +70,26 @@ def _meant(asked: "Asked", words: list[str]) -> tuple[list["Asked"], list[str]]:
 def show(grids: list["Asked"], cells: list[str], form: "Format" = "table") -> None:
     """Write the report of one grid or some of its cells, or of several grids; print its tables and claims.
 
+    Where nothing can be written, as in an archive, it is only printed.
+
     Raises:
         InputError: No finished run of it, or a damaged run folder.
+        OSError: The disk is full.
     """
     from lit_resnet import report
+    from lit_resnet.files import FOR_A_WHILE
     from lit_resnet.listing import print_table
     from lit_resnet.verbs.terminal import MOST_LINES, spinner
 
     with spinner("drawing"):
-        made = report.compare(grids) if len(grids) > 1 else report.write(grids[0], cells)
+        made = report.compare(grids) if len(grids) > 1 else report.make(grids[0], cells)
+        written = f"the page: {made.page}"
+        try:
+            made.write()
+        except OSError as error:
+            if error.errno in FOR_A_WHILE:
+                raise
+            written = f"no page, as {made.folder} cannot be written ({error.strerror})"
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if form == "table":
@@ -93,4 +104,4 @@ def show(grids: list["Asked"], cells: list[str], form: "Format" = "table") -> No
             print_table(made.claims.terminal())
     else:
         print({"csv": made.table.csv, "json": made.table.json, "md": made.table.markdown}[form](), end="")
-    print(f"{made.progress}; the page: {made.page}", file=sys.stdout if form == "table" else sys.stderr)
+    print(f"{made.progress}; {written}", file=sys.stdout if form == "table" else sys.stderr)

@@ -59,10 +59,10 @@ def test_what_is_known_of_a_folder_without_decoding(root: Path, monkeypatch: pyt
     [
         ({"source": "cifar-10"}, "data.source is cifar-10: write one of .*; did you mean cifar10"),
         ({"image_size": 32}, "image_size is 32: leave it out"),
-        ({"source": "folder", "image_size": 0}, "image_size is 0: write 1 or more"),
-        ({"val_size": -1}, "val_size is -1: write 0 or more"),
-        ({"batch_size": 0}, "batch_size is 0: write 1 or more"),
-        ({"pad": -1}, "pad is -1: write 0 or more"),
+        ({"source": "folder", "image_size": 0}, "image_size is 0: write a number from 1"),
+        ({"val_size": -1}, "val_size is -1: write a number from 0"),
+        ({"batch_size": 0}, "batch_size is 0: write a number from 1"),
+        ({"pad": -1}, "pad is -1: write a number from 0"),
         (
             {"source": "imagenet", "image_size": 32},
             "image_size is 32: leave it out, photographs.crop is that of imagenet",
@@ -90,7 +90,7 @@ def test_val_split_is_fixed_disjoint_and_not_in_the_mean(tmp_path: Path) -> None
     assert sorted(numbers(torch.cat([a.train[0], a.val[0]]), every)) == list(range(1297))
     assert torch.allclose(a.mean, a.train[0].double().mean(0).float())
     assert not torch.allclose(a.mean, every.double().mean(0).float())
-    with pytest.raises(InputError, match="val_size is 1297, but there are 1297"):
+    with pytest.raises(ValueError, match="val_size is 1297, but there are 1297"):
         digits(val_size=1297)
 
 

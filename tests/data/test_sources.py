@@ -166,7 +166,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 @pytest.mark.parametrize("source", ["digits", "fashion-mnist"])
 def test_describe_agrees_with_load(tmp_path: Path, source: str) -> None:
     fashion(tmp_path)
-    classes, shape, _ = sources.find(source).describe(Settings(source))
+    classes, shape, *_ = sources.find(source).describe(Settings(source))
     images, labels, *_ = load(source, tmp_path)
     assert images.shape[1:] == shape
     assert len(labels.unique()) == len(classes)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab import make_summary
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
@@ -227,7 +228,7 @@ def test_a_run_that_was_made_with_other_values_is_refused(tmp_path: Path):
     other["model"]["rate"]["lr"] = 0.01
     run.cell_file.write_text(yaml.safe_dump(other))
     status.check_config(grid, cell, run)  # nothing was trained yet
-    run.summary_file.write_text("{}")
+    run.write_summary(make_summary())
     with pytest.raises(
         InputError, match=r"20-seed0: was run with another model.rate.lr \(0.01, not 0.1\) than mine says now"
     ):
@@ -248,7 +249,7 @@ def test_data_may_move_but_not_change(tmp_path: Path):
     (cell,) = grid.cells
     run = RunFolder(tmp_path / "runs" / "mine" / cell.folder)
     run.path.mkdir(parents=True)
-    run.summary_file.write_text("{}")
+    run.write_summary(make_summary(data="folder:photos"))
     config = grid.config(cell)
     run.cell_file.write_text(yaml.safe_dump(config | written("folder", "old/photos")))
     status.check_config(grid, cell, run)
@@ -315,7 +316,10 @@ def test_a_sample_of_ranges(tmp_path: Path):
         ({"matrix": {"a.b": [1]}, "title": ["x"]}, r"title is \['x'\]: write a line"),
         ({"matrix": {"a.b": [1]}, "seeds": [2**32]}, "seeds is .*4294967296.*: write a list of whole numbers"),
         ({"matrix": {"a.b": [1]}, "base": "x" * 300}, "base 'x.*: no such file"),
-        ({"matrix": {"a.b": [1]}, "base": "x\0"}, r"base x\\x00: no such file"),
+        (
+            {"matrix": {"a.b": [1]}, "base": "x\0"},
+            r"mine\.yaml: has a value that YAML cannot read \(the letter '\\x00'",
+        ),
         ({"matrix": {"a.b": [1]}, "cluster": "x" * 300}, "no such cluster file"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab import make_summary
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock
@@ -144,7 +145,7 @@ def grid(tmp_path: Path) -> Grid:
 def test_a_run_of_the_same_values_is_known_without_reading_yaml(run: RunFolder, grid: Grid, monkeypatch):
     (cell,) = grid.cells
     config = grid.config(cell)
-    run.summary_file.write_text("{}")
+    run.write_summary(make_summary())
     run.cell_file.write_text(yaml.safe_dump({**config, "model": {"rate": {"lr": 0.5}}}))
     run.write_status(Status("done", digest=digest({**config, "model": {"rate": {"lr": 0.5}}})))
     with pytest.raises(InputError, match=r"another model.rate.lr \(0.5, not 0.1\)"):

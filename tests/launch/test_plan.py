@@ -1,5 +1,6 @@
 """Plans: a cell's config is put together from values parsed before, and is what the parser makes of the whole."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ BASE = {
 }
 CSV = "lightning.pytorch.loggers.CSVLogger"
 SUMMARY = make_summary(
-    net="ResNet-8", depth=8, data="digits", params=1, macs=1, batch_size=1, steps=4, wall_seconds=12.0
+    net="ResNet-8", depth=8, data="digits", params=1, macs=1, batch_size=64, steps=4, wall_seconds=12.0
 )
 
 
@@ -221,6 +222,6 @@ def test_a_run_that_another_grid_has_finished_counts_as_done(tmp_path: Path):
     other.path.parent.rename(root / "another")
     run = status.RunFolder(root / "another" / other.path.name)
     run.cell_file.write_text(yaml.safe_dump(grid.config(grid.cells[1])))
-    run.write_summary(SUMMARY)
+    run.write_summary(replace(SUMMARY, net_config={"depth": 14}))
     assert [row["state"] for row in plan.rows(grid, root)] == ["queued", "done"]
     assert not (root / grid.name).exists()

@@ -1,5 +1,6 @@
 """Runs that another grid has finished are taken from there, if they are really the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ def grid(folder: Path, name: str, lr: float = 0.1) -> Grid:
     return load(str(folder / f"{name}.yaml"))
 
 
-def finish(grid: Grid, cell: int, root: Path) -> RunFolder:
+def finish(grid: Grid, cell: int, root: Path, **said) -> RunFolder:
     run = RunFolder(root / grid.name / grid.cells[cell].folder)
     run.path.mkdir(parents=True)
     run.cell_file.write_text(yaml.safe_dump(grid.config(grid.cells[cell])))
-    run.write_summary(SUMMARY)
+    depth = grid.cells[cell].overrides["model.net.depth"]
+    run.write_summary(replace(SUMMARY, net_config=SUMMARY.net_config | {"depth": depth}, **said))
     return run
 
 

@@ -65,14 +65,14 @@ def test_and_in_the_report_in_wandb(lab, added, grid):
 
 
 def test_and_an_image_of_each_run_that_has_the_data(lab, added, grid):
-    plain, residual = (
-        next(run for run in runs.read(Asked(grid, root=lab.root)).finished if run.cell == cell)
-        for cell in ("plain-20", "residual-20")
-    )
-    assert [drawing.name for drawing in figures.of_run(plain)] == ["fig7", "parameters"]
-    assert [drawing.name for drawing in figures.of_run(residual)] == ["fig7"]
-    RESPONSES.file(plain.folder.path).unlink()
-    assert [drawing.name for drawing in figures.of_run(plain)] == ["parameters"]
+    def drawn(cell: str) -> list[str]:
+        run = next(run for run in runs.read(Asked(grid, root=lab.root)).finished if run.cell == cell)
+        return [drawing.name for drawing in figures.of_run(run)]
+
+    assert drawn("plain-20") == ["fig7", "parameters"]
+    assert drawn("residual-20") == ["fig7"]
+    RESPONSES.file(lab.run("plain-20").path).unlink()
+    assert drawn("plain-20") == ["parameters"]
 
 
 def test_and_in_the_list_for_the_documentation(added):

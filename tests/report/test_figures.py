@@ -209,7 +209,7 @@ def test_vgg_is_in_no_figure(lab):
     ],
 )
 def test_fig4_shows_what_comes_after_the_first_descent(lab, logged, limits):
-    run = lab.photographs("A", depth=34)
+    run = lab.photographs("A", depth=34, steps=800)
     steps = [40, 80, 120, 160, *range(300, 801, 100)]  # the second tenth is from 80 to 160
     METRICS.replace(run.path, [{"step": step, "train_error": error} for step, error in zip(steps, logged, strict=True)])
     (ax,) = draw(lab, lab.grid(["A"], report={"figures": ["fig4"]}))["fig4"].figure.axes

@@ -100,7 +100,7 @@ def test_a_run_without_a_value_of_the_headline_is_not_odd(lab, grid, monkeypatch
 
 def test_a_run_of_another_task_is_refused(lab, grid):
     lab.run("small", 0, "toys").write_summary(lab.finish("other").summary())
-    with pytest.raises(InputError, match=r"small-seed0: is of the task classification, not toy"):
+    with pytest.raises(InputError, match=r"small-seed0/summary\.json: is of another run \(task classification,"):
         runs.read(Asked(grid, root=lab.root))
     (lab.folder / "base.yaml").write_text("task: toi\n")
     with pytest.raises(InputError, match=r"task is 'toi': write one of classification, toy; did you mean toy\?"):

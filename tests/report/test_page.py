@@ -84,8 +84,8 @@ def test_a_long_reason_is_cut(lab):
 
 
 def test_what_all_cells_share_is_no_column(lab):
-    lab.finish("a")
-    lab.finish("b")
+    lab.finish("a", batch_size=64)
+    lab.finish("b", batch_size=64)
     optimizer = {"class_path": "torch.optim.Adam"}
     cells = {
         "a": {"model.rate.lr": 0.1, "data.batch_size": 64},
@@ -190,7 +190,7 @@ def test_no_number_is_no_point(lab):
     rows = METRICS.read(run.path)
     rows[1]["test_error"], rows[2]["train_error"] = float("nan"), float("inf")
     METRICS.replace(run.path, rows)
-    run.write_summary(make_summary(train_error=float("nan")))
+    run.write_summary(make_summary(train_error=float("nan"), diverged=True))
     report = write(Asked(lab.grid(["res-20"]), root=lab.root))
     data = json.loads(DATA.search(report.page.read_text())[1], parse_constant=pytest.fail)
     (run,) = data["runs"]
@@ -489,7 +489,7 @@ def many(lab, cells: int, seeds: int, log_every: int, figures: list[str]) -> Pat
                 continue
             net = {"depth": (20, 32, 44, 56, 110)[i % 5], "shortcut": "none" if i % 2 else "A"}
             # One curve for all: they are long, and their writing is not what is tested.
-            run = lab.finish(name, seed, **net, test_error=7 + i / 100 + seed / 10, responses=False)
+            run = lab.finish(name, seed, **net, test_error=7 + i / 100 + seed / 10, steps=64_000, responses=False)
             if lines is None:
                 lab.curves(run, 64_000, log_every, 90.0, 0.5, 8.0)
                 rows = METRICS.read(run.path)

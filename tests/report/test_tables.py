@@ -228,8 +228,12 @@ def test_damage_names_the_file(lab):
     with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged"):
         runs.read(Asked(grid, root=lab.root))
     run.summary_file.write_text('{"net": "ResNet-20", "data": "cifar10"}')
-    with pytest.raises(InputError, match=r"residual-seed0/summary\.json: damaged \(net_config is missing\); move"):
+    with pytest.raises(
+        InputError, match=r"residual-seed0/summary\.json: damaged \(net_config is missing\); put a copy"
+    ):
         runs.read(Asked(grid, root=lab.root))
     run.summary_file.write_text('{"net": "ResNet-20", "family": "cifar", "depth": 20, "shortcut": "A"}')
-    with pytest.raises(InputError, match=r"summary\.json: written by an earlier version, without net_config; move"):
+    with pytest.raises(
+        InputError, match=r"summary\.json: written by an earlier version, without net_config; put a copy"
+    ):
         runs.read(Asked(grid, root=lab.root))

@@ -236,9 +236,9 @@ class Lab:
         rows = []
         for i, step in enumerate(range(log_every, steps + 1, log_every), start=1):
             left = math.exp(-8 * step / steps) * noise.uniform(0.8, 1.2) if step < steps else 0.0
-            row = {"step": step, "train_error": train + (start - train) * left, "lr": 0.1}
+            row = {"step": step, "train_error": min(100.0, train + (start - train) * left), "lr": 0.1}
             if i % 2 == 0:
-                row["test_error"] = test + (start - test) * left
+                row["test_error"] = min(100.0, test + (start - test) * left)
             rows.append(row)
         METRICS.replace(run.path, rows)
 

@@ -63,7 +63,7 @@ def test_a_grid_is_planned_trained_and_read(tmp_path: Path):
 def test_a_misspelled_name_is_refused_with_the_nearest_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["fit", "--data.source=stirpes"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("lit-resnet: data.source is 'stirpes': write one of digits, cifar10, ")
+    assert line.startswith("lit-resnet: data.source is stirpes: write one of digits, cifar10, ")
     assert line.endswith("; did you mean stripes?")
-    with pytest.raises(InputError, match=r"cell plain-8: data.source is 'stirpes': .*did you mean stripes\?"):
+    with pytest.raises(InputError, match=r"cell plain-8: data.source is stirpes: .*did you mean stripes\?"):
         plan.check(grid(tmp_path, "stirpes"))

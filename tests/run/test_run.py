@@ -6,9 +6,11 @@ import io
 import json
 import os
 import pickle
+import shutil
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -24,6 +26,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 
 from lit_resnet.data.in_memory import InMemory
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.sources import DATA_SETS
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.run import run
@@ -502,6 +505,105 @@ def test_a_damaged_checkpoint_is_passed_over(whole: RunFolder, tmp_path: Path, c
     assert_same(whole, folder)
 
 
+def copied(whole: RunFolder, path: Path) -> RunFolder:
+    shutil.copytree(whole.path, path)
+    return RunFolder(path)
+
+
+@pytest.mark.parametrize("damaged", ["summary.json", "status.json", "responses.csv"])
+def test_a_damaged_file_that_is_made_again_costs_no_training(
+    whole: RunFolder, tmp_path: Path, monkeypatch, damaged: str
+):
+    """What the words say about it is tried: the other files and the checkpoint are enough."""
+    folder = copied(whole, tmp_path / "run")
+    (folder.path / damaged).write_text("{\n")
+    read = {"summary.json": folder.summary, "status.json": folder.status}
+    with pytest.raises(InputError, match=rf"{damaged}.*: damaged.*; remove") as caught:
+        read.get(damaged, lambda: RESPONSES.read(folder.path))()
+    assert "train" not in str(caught.value)
+    (folder.path / damaged).unlink()
+    if damaged == "responses.csv":
+        run.responses_of(str(folder.path))
+    else:
+        monkeypatch.setattr(LitResNet, "loss", lambda *_: pytest.fail("it trains"))
+        folder.summary_file.unlink(missing_ok=True)
+        assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_rows_that_stand_twice_are_dropped_when_a_run_goes_on(whole: RunFolder, tmp_path: Path):
+    """As two processes leave them that train in one folder for a moment."""
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, Saves(16, killed=20))
+    for record in (METRICS, SIGNALS):
+        rows = record.grown(folder.path)
+        record.replace(folder.path, [*rows, *rows[len(rows) // 2 :]])
+        with pytest.raises(InputError, match="remove the lines that do not grow"):
+            record.read(folder.path)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+def test_final_errors_are_not_guessed_where_their_row_is_missing(whole: RunFolder, tmp_path: Path):
+    folder = copied(whole, tmp_path / "run")
+    folder.summary_file.unlink()
+    rows = METRICS.read(folder.path)
+    for left in (rows[:-1], []):
+        METRICS.replace(folder.path, left)
+        with pytest.raises(InputError, match=r"metrics\.csv: damaged \((ends at iteration 18|has no rows).*put a copy"):
+            train(RunCLI(config()), folder)
+        assert folder.summary() is None
+    METRICS.replace(folder.path, rows)
+    assert train(RunCLI(config()), folder)
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize("key", ["rate", "optimizer_states", "not even a checkpoint"])
+def test_a_checkpoint_that_cannot_be_continued_is_passed_over(
+    whole: RunFolder, tmp_path: Path, monkeypatch, capsys, key: str
+):
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, Saves(5, 11, killed=13))
+    last, previous = (folder.checkpoints / f"{name}.ckpt" for name in ("last", "previous"))
+    content = torch.load(last, weights_only=True)
+    content.pop(key, None)
+    torch.save(content if key in run.RESUMED else {"x": Path("x")}, last)
+    shutil.copytree(folder.path, tmp_path / "copy")
+    assert train(RunCLI(config()), RunFolder(tmp_path / "copy"))
+    assert "using the checkpoint before it" in capsys.readouterr().err
+    assert_same(whole, RunFolder(tmp_path / "copy"))
+    shutil.copy(last, previous)
+    with pytest.raises(InputError) as caught:
+        train(RunCLI(config()), folder)
+    assert folder.status().state == "failed", "it would fail again"
+    assert f"move {folder.checkpoints} away to train the run anew" in str(caught.value)
+    assert "weights_only" not in str(caught.value), "torch's advice"
+
+
+def test_a_checkpoint_of_another_version_is_one_line(tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    train_and_kill(folder, Saves(5, killed=7))
+    last = folder.checkpoints / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    wrong = [("rate", {}), ("rate", None), ("windows", {"log": {"images": 3}}), ("windows", 3), ("data", [1])]
+    for part, value in wrong:
+        torch.save(content | {part: value}, last)
+        with pytest.raises(InputError, match="the checkpoint is of another version of lit-resnet") as caught:
+            train(RunCLI(config()), folder)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_plain_net_has_the_weights_of_a_residual_net_but_is_another(whole: RunFolder, tmp_path: Path):
+    """With option A; so their shapes do not tell."""
+    plain = build(NetConfig(depth=8, shortcut="none", in_channels=1))
+    with pytest.raises(InputError, match="the checkpoint is of ResNet-8, not of plain-8; give the net that it is of"):
+        load_weights(plain, whole.checkpoints / "last.ckpt")
+    for weights in ([], {"net.fc.weight": 3}, None):
+        torch.save({"state_dict": weights}, tmp_path / "x.ckpt")
+        with pytest.raises(InputError, match="the checkpoint holds no weights"):
+            load_weights(plain, tmp_path / "x.ckpt")
+
+
 def test_the_last_model_is_the_one_reported(tmp_path: Path, monkeypatch):
     uneven = config()
     uneven["trainer"]["max_steps"] = 10  # evaluated at 8, and once more at the end
@@ -549,12 +651,17 @@ def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolde
     assert measured == pytest.approx([row["std"] for row in RESPONSES.read(whole.path)], rel=1e-3)
 
 
-def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path):
+def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     wrong = config()
     wrong["data"]["val_size"] = 5000
     with pytest.raises(InputError, match="there are 1297 training images"):
         train(RunCLI(wrong), folder)
+    assert not folder.path.exists(), "what is known without reading images is refused before"
+    with monkeypatch.context() as patch:
+        patch.setitem(DATA_SETS, "digits", replace(DATA_SETS["digits"], images=None))
+        with pytest.raises(InputError, match="there are 1297 training images"):
+            train(RunCLI(wrong), folder)
     assert folder.status().state == "failed", "it would fail again"
     assert train(RunCLI(config()), folder)
 
@@ -619,6 +726,12 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"model": {"net": 3}}, "model.net is 3: it has keys of its own"),
         ({"model": {"rate": {"lr": -0.1}}}, "lr is -0.1: write a number above 0"),
         ({"model": {"rate": {"milestones": [20, 10]}}}, "write iterations in growing order"),
+        ({"model": {"rate": {"lr": float("nan")}}}, "lr is nan: write a number above 0"),
+        ({"model": {"rate": {"lr": float("inf")}}}, "lr is inf: write a number above 0"),
+        ({"model": {"rate": {"lr": 10**400}}}, "int too large to convert to float"),
+        ({"model": {"rate": {"plateau_least": float("nan")}}}, "plateau_least is nan: write points of error"),
+        ({"model": {"sgd": {"weight_decay": float("nan")}}}, "weight_decay is nan: write 0 or more"),
+        ({"model": {"sgd": {"momentum": float("nan")}}}, "momentum is nan: write a number from 0"),
         ({"model": {"sgd": {"momentum": -3}}}, "momentum is -3.0: write a number from 0"),
         ({"model": {"sgd": {"weight_decay": -1}}}, "weight_decay is -1.0: write 0 or more"),
         ({"model": {"rate": {"warmup_lr": 0.5}}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
@@ -649,11 +762,26 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"trainer": {"limit_val_batches": 0.3}}, "trainer.limit_val_batches is 0.3: leave it out"),
         ({"trainer": {"max_epochs": 3}}, "trainer.max_epochs is 3: leave it out"),
         ({"trainer": {"accumulate_grad_batches": 4}}, "trainer.accumulate_grad_batches is 4: leave it out"),
-        ({"trainer": {"precision": "64-true"}}, "trainer.precision is 64-true: write one of 32-true, bf16-mixed"),
+        ({"trainer": {"precision": "64-true"}}, "trainer.precision is '64-true': write one of 32-true, bf16-mixed"),
         ({"seed_everything": -1}, "seed_everything is -1: write a whole number, 0 or more"),
         ({"seed_everything": False}, "seed_everything is False"),
-        ({"data": {"source": "cifar"}}, "data.source is 'cifar': write one of .*; did you mean cifar10"),
+        ({"data": {"source": "cifar"}}, "data.source is cifar: write one of .*; did you mean cifar10"),
         ({"data": {"source": "folder", "root": "/nowhere"}}, "/nowhere"),
+        ({"data": {"root": "~nosuchuser/x"}}, "root is '?~nosuchuser/x'?: there is no such user; write a folder"),
+        ({"data": {"source": "digits", "val_size": 1297}}, "val_size is 1297, but there are 1297 training images"),
+        ({"data": {"source": "cifar10", "val_size": 50_000}}, "val_size is 50000, but there are 50000 training images"),
+        ({"data": {"pad": 10**23}}, "pad is 1000+: write a number from 0 to 8,192"),
+        ({"data": {"batch_size": 10**23}}, "batch_size is 1000+: write a number from 1 to 1,048,576"),
+        ({"model": {"net": {"depth": 600002}}}, "depth is 600002: write at most 5,000; the paper's deepest net has"),
+        ({"model": {"net": {"depth": 99999999999999999999998}}}, "depth is 9+8: write at most 5,000"),
+        ({"trainer": {"max_steps": 10**10}}, "trainer.max_steps is 10000000000: write iterations, .* to 1,000,000,000"),
+        (
+            {"trainer": {"accelerator": "quantum"}},
+            "trainer.accelerator is quantum: write one of auto, gpu, cpu",
+        ),
+        ({"trainer": {"strategy": "dpp"}}, "trainer.strategy is dpp: write one of .*; did you mean ddp"),
+        ({"trainer": {"profiler": "x"}}, "trainer.profiler is x: write one of simple, advanced"),
+        ({"config": "x"}, "unknown key config"),
     ],
 )
 def test_wrong_values_are_told_in_one_line(wrong: dict, message: str):
@@ -699,6 +827,14 @@ def test_a_run_that_goes_on_with_other_code_says_so(tmp_path: Path, monkeypatch,
         "the code of lit_resnet has changed since iteration 10, from which the run goes on" in capsys.readouterr().err
     )
     assert (status.code, status.own_git_commit, folder.own_patch_file.read_text()) == ("another", None, "")
+
+
+def test_a_value_that_cannot_be_is_not_written(tmp_path: Path):
+    """Else the folder could not be read again."""
+    logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
+    logger.log_row({"train_loss": float("nan"), "test_error": 100.0}, step=5)
+    with pytest.raises(InputError, match=r"test_error is 101\.0, which its declaration in .* does not allow"):
+        logger.log_row({"test_error": 101.0}, step=6)
 
 
 def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path, capsys):

@@ -16,6 +16,8 @@ from lit_resnet.files import append_whole, clock, write_whole
 from lit_resnet.runfolder import lock
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import LOST, InUse, Lock
+from lit_resnet.runfolder.records import RESPONSES
+from lit_resnet.runfolder.status import Status
 
 LEASE, HEARD = 0.6, 0.1
 
@@ -122,6 +124,74 @@ def test_a_holder_that_has_lost_its_lock_ends_at_once(tmp_path: Path):
     _, said = process.communicate(timeout=30)
     assert process.returncode == LOST
     assert said.splitlines() == [f"{tmp_path / '.lock'}: lost to another process (owner-changed); this one ends"]
+
+
+WRITER = """
+import sys, time
+from lit_resnet.runfolder import lock
+lock.LEASE_SECONDS, lock.HEARD_SECONDS, lock.LOOK_SECONDS = 0.6, 0.5, 0.01
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.records import RESPONSES
+folder, step = RunFolder(sys.argv[1]), 0
+with folder.locked():
+    RESPONSES.replace(folder.path, [])
+    print("held", flush=True)
+    while True:
+        step += 1
+        RESPONSES.append(folder.path, [{"layer": step, "name": "old", "std": 1.0}])
+        folder.write_status(folder.status())
+        time.sleep(0.005)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing puts a process to sleep here")
+def test_a_holder_that_was_asleep_writes_nothing_after_another_has_taken_over(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(lock, "LEASE_SECONDS", LEASE)
+    monkeypatch.setattr(lock, "HEARD_SECONDS", 0.5)  # a beat comes too late to tell it
+    folder = RunFolder(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGSTOP)
+    with folder.locked(timeout=10):
+        rows = RESPONSES.grown(folder.path)
+        RESPONSES.replace(folder.path, [*rows, {"layer": len(rows) + 1, "name": "new", "std": 2.0}])
+        before = {path: path.read_bytes() for path in (RESPONSES.file(tmp_path), folder.status_file)}
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == LOST
+        assert said == f"{tmp_path / '.lock'}: lost to another process while this one was asleep; this one ends\n"
+        assert before == {path: path.read_bytes() for path in before}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["responses.csv", "status.json"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lock_that_is_away_for_a_moment_is_not_lost(tmp_path: Path):
+    """As while another process looks whether its holder is dead; and where the folder itself is gone, writing tells."""
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        mark, aside = folder.path / ".lock", folder.path / "aside"
+        mark.rename(aside)
+        back = threading.Timer(0.02, lambda: aside.rename(mark))
+        back.start()
+        folder.write_status(folder.status())
+        back.join()
+        folder.path.rename(tmp_path / "moved")
+        with pytest.raises(FileNotFoundError):
+            folder.write_status(Status())
+        (tmp_path / "moved").rename(folder.path)
+
+
+def test_whoever_never_had_the_lock_may_write(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        pass
+    folder.write_status(Status())
+    held_elsewhere(tmp_path)
+    folder.write_status(Status(step=3))  # such as a launcher, about a run that has not begun
+    assert folder.status().step == 3
 
 
 @pytest.mark.usefixtures("quick", "file_system")

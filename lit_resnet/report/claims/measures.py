@@ -1,7 +1,6 @@
 """The numbers that the paper's sentences compare, each read from one finished run."""
 
 import math
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,6 @@ from lit_resnet.metrics import TEST_ERROR, TOP1_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.claims.alike import Net
 from lit_resnet.report.claims.compare import Sample
 from lit_resnet.report.runs import FinishedRun
-from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 
 FLOAT_ORDERS = 83.0  # from the smallest to the largest 32-bit float
 
@@ -66,16 +64,12 @@ def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
 
 
 def _response(run: FinishedRun) -> float | None:
-    responses = [row["std"] for row in RESPONSES.read(run.folder.path)]
-    return fmean(responses) if responses and all(map(math.isfinite, responses)) else None
+    return fmean(run.responses) if run.responses and all(map(math.isfinite, run.responses)) else None
 
 
 def _iterations(column: str, run: FinishedRun) -> list[list[float]]:
     """A signal of all layers, for each sampled iteration."""
-    iterations: dict[int, list[float]] = defaultdict(list)
-    for row in SIGNALS.read(run.folder.path):
-        iterations[row["step"]].append(row[column])
-    return list(iterations.values())
+    return [[row[column] for row in layers] for layers in run.signals.values()]
 
 
 def _least_variance(run: FinishedRun) -> float | None:

@@ -3,17 +3,14 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from math import isfinite, log10
-from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from lit_resnet.errors import InputError
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawn, colours, labels_of, look_of
 from lit_resnet.report.runs import FinishedCell
-from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,13 +49,7 @@ def fig7(cells: Sequence[FinishedCell]) -> Drawn:
 
 def _responses(cell: FinishedCell) -> list[float]:
     """Mean response of each layer over the seeds that measured it; empty where none did."""
-    numbers: list[list[float]] = []
-    for run in cell.runs:
-        stds = [row["std"] for row in RESPONSES.read(run.folder.path)]
-        if stds and all(map(isfinite, stds)):  # a net that diverged has none
-            numbers.append(stds)
-            if len(stds) != len(numbers[0]):
-                raise _other_layers(RESPONSES.file(run.folder.path))
+    numbers = [stds for stds in cell.responses if all(map(isfinite, stds))]  # a net that diverged has none
     return [fmean(layer) for layer in zip(*numbers, strict=True)]
 
 
@@ -112,18 +103,6 @@ def _widen(ax: "Axes", orders: float = 3.0) -> None:
 def _iterations(cell: FinishedCell, signal: str) -> list[list[float]]:
     """For each sampled iteration the signal of every layer, the median over the seeds that did not diverge."""
     seeds: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    known: set[int] = set()
-    for run in cell.runs:
-        layers: dict[int, set[int]] = defaultdict(set)
-        for row in [] if run.summary.diverged else SIGNALS.read(run.folder.path):
-            seeds[row["step"]][row["layer"]].append(row[signal])
-            layers[row["step"]].add(row["layer"])
-        for found in layers.values():
-            known = known or found
-            if found != known:
-                raise _other_layers(SIGNALS.file(run.folder.path))
+    for row in (row for run in cell.signals for rows in run.values() for row in rows):
+        seeds[row["step"]][row["layer"]].append(row[signal])
     return [[median(values) for _, values in sorted(layers.items())] for _, layers in sorted(seeds.items())]
-
-
-def _other_layers(file: Path) -> InputError:
-    return InputError(f"{file}: damaged: it has other layers than those before; remove it, and figures leave it out")

@@ -26,7 +26,8 @@ def rule(metric: Metric) -> str:
     """What makes a run odd, in words."""
     near, lost = (_distance(f"{points * metric.point:g}", metric) for points in (POINTS, SETBACK))
     return (
-        "A finished run is odd if it diverged (its loss is no number); if its final "
+        "A finished run is odd if it diverged (its loss is no number); if it was tested on other images than most runs "
+        "on that data set; if its final "
         f"{metric.label} is further from the median of the other seeds of its cell than {near}, and than {TIMES} times "
         "the usual spread; or if it ended more than "
         f"{lost} {'above the lowest' if metric.better == 'lower' else 'below the highest'} in its own curve, and more "
@@ -48,6 +49,7 @@ def odd(runs: GridRuns) -> list[str]:
     }
     lost = {(run.cell, run.seed): _setback(run, metric) for run in runs.finished}
     usual = sorted(lost.values())
+    elsewhere = {(run.cell, run.seed) for run in runs.on_other_images}
     words = []
     for run in runs.runs:
         key = run.cell, run.seed
@@ -55,6 +57,8 @@ def odd(runs: GridRuns) -> list[str]:
             words.append("")
         elif run.summary.diverged:
             words.append("diverged")
+        elif key in elsewhere:
+            words.append("tested on other images than most")
         elif distance := distances[key]:
             side = "above" if distance > 0 else "below"
             words.append(f"{_distance(metric.text(abs(distance)), metric)} {side} the median of the other seeds")

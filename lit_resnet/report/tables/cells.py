@@ -149,6 +149,12 @@ def training(runs: GridRuns) -> str:
     return "; ".join(how)
 
 
+def images(runs: GridRuns) -> list[str]:
+    """A sentence about runs that were tested on other images than most; none where there are no such runs."""
+    names = ", ".join(f"{run.cell} (seed {run.seed})" for run in runs.on_other_images)
+    return [f"Tested on other images than the rest, so that errors cannot be compared: {names}"] if names else []
+
+
 def spreads(runs: GridRuns) -> list[str]:
     """Sentences about how errors over seeds are written."""
     most = max(len(cell.runs) for cell in runs.cells)
@@ -183,6 +189,7 @@ def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
         training(runs),
         runs.progress(),
         *more,
+        *images(runs),
         *(f"{metric.label.capitalize()}: {metric.about}" for metric in runs.final if metric.about),
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]

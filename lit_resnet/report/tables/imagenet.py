@@ -9,7 +9,7 @@ from lit_resnet.evaluation import Testing
 from lit_resnet.grid.grid import Ensemble
 from lit_resnet.metrics import JUDGED, TOP1_ERROR, TOP5_ERROR, Metric
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
-from lit_resnet.report.tables.cells import seen, spread, spreads, training
+from lit_resnet.report.tables.cells import images, seen, spread, spreads, training
 from lit_resnet.report.tables.table import NONE, Table
 
 IMAGENET = "imagenet"  # as summaries name the data set
@@ -194,7 +194,7 @@ def _note(name: str, runs: GridRuns, sentences: list[str]) -> str:
         compared = f"Paper: up to {theirs['steps']:,} iterations of {theirs['batch_size']} images"
     else:
         compared = "The paper's numbers are of ImageNet: set the order of the nets beside theirs, not the errors"
-    return ". ".join([training(runs), runs.progress(), *sentences, *spreads(runs), compared]) + "."
+    return ". ".join([training(runs), runs.progress(), *images(runs), *sentences, *spreads(runs), compared]) + "."
 
 
 def _printed(row: dict[str, Any], error: Metric) -> str:
