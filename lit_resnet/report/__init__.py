@@ -9,6 +9,7 @@
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -20,6 +21,7 @@ from lit_resnet.grid.asked import ROOT, Asked
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims import Claims
+    from lit_resnet.report.runs import GridRuns
     from lit_resnet.report.tables.table import Table
 
 
@@ -68,40 +70,60 @@ class Report:
         for name, content in self.contents.items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / name, content)
-        for name in _names() - set(self.contents):  # of a report when the grid was about something else
-            (self.folder / name).unlink(missing_ok=True)
+        figures = {f"figures/{name}.{form}" for name, form in product(exhibits.FIGURES, ("svg", "png"))}
+        tables = {f"{name}.{form}" for name, form in product(exhibits.TABLES, ("csv", "md", "tex"))}
+        for name in {"claims.csv", "claims.md", *figures, *tables} - set(self.contents):
+            (self.folder / name).unlink(missing_ok=True)  # of a report when the grid was about something else
 
 
-def _names() -> set[str]:
-    """The files that reports may have besides those that all have."""
-    figures = {f"figures/{name}.{form}" for name, form in product(exhibits.FIGURES, ("svg", "png"))}
-    tables = {f"{name}.{form}" for name, form in product(exhibits.TABLES, ("csv", "md", "tex"))}
-    return {"claims.csv", "claims.md", *figures, *tables}
-
-
-def write(asked: Asked) -> Report:
-    """Make the report of a grid, and write its files.
+def write(asked: Asked, cells: Sequence[str] = ()) -> Report:
+    """Make the report of a grid, or of some of its cells, and write its files.
 
     Raises:
         InputError: As `make`.
         OSError: The folder cannot be written.
     """
-    made = make(asked)
+    made = make(asked, cells)
     made.write()
     return made
 
 
-def make(asked: Asked) -> Report:
-    """Make the report of a grid from its run folders; writes nothing.
+def make(asked: Asked, cells: Sequence[str] = ()) -> Report:
+    """Make the report of a grid, or of some of its cells, from its run folders; writes nothing.
+
+    The report of some cells has a folder of its own, `report-part`, which the next such report replaces.
 
     Raises:
-        InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
+        InputError: No such grid or cell, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import claims, figures, page, runs, tables
+    from lit_resnet.report import runs
+
+    found = runs.read(asked, cells)
+    # Wherever the folders are, the page is the same.
+    command = replace(asked, root=ROOT).command("launch", *cells)
+    return _make(found, command, found.folder / ("report-part" if cells else "report"))
+
+
+def compare(several: Sequence[Asked]) -> Report:
+    """Make a report of several grids side by side from their run folders, for `<root>/<one>+<other>/report`.
+
+    Raises:
+        InputError: As `make`; or the grids are of different tasks.
+    """
+    from lit_resnet.report import runs
+    from lit_resnet.report.together import together
+
+    found = together([runs.read(asked) for asked in several], several[0].root)
+    command = " && ".join(replace(asked, root=ROOT).command("launch") for asked in several)
+    return _make(found, command, found.folder / "report")
+
+
+def _make(found: "GridRuns", command: str, folder: Path) -> Report:
+    """The report of some runs, which the command makes, for a folder."""
+    from lit_resnet.report import claims, figures, page, tables
     from lit_resnet.report.figures import curves
     from lit_resnet.report.figures.drawing import render
 
-    found = runs.read(asked)
     made = tables.make(found)
     checked = claims.check(found)
     drawings = figures.draw(found)
@@ -114,7 +136,7 @@ def make(asked: Asked) -> Report:
         **({"claims.csv": checked.csv(), "claims.md": checked.markdown()} if checked.found else {}),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
-            command=replace(asked, root=ROOT).command("launch"),  # wherever the folders are, the page is the same
+            command=command,
             runs=found,
             checked=checked,
             tables=made,
@@ -123,7 +145,7 @@ def make(asked: Asked) -> Report:
         ),
     }
     return Report(
-        folder=found.folder / "report",
+        folder=folder,
         contents=contents,
         tables=made,
         claims=checked,

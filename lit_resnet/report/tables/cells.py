@@ -188,8 +188,8 @@ def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
     sentences = [
         training(runs),
         runs.progress(),
-        *images(runs),
         *more,
+        *images(runs),
         *(f"{metric.label.capitalize()}: {metric.about}" for metric in runs.final if metric.about),
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]
