@@ -62,6 +62,12 @@ GRID = {
     "report": {"figures": [], "ensembles": {"both": {"cells": ["plain", "residual"], "protocol": "center"}}},
     "cluster": {"partition": "gpu", "hours": 1},
 }
+KEYS = (
+    *(f"model.{key}" for key in ("net.depth", "net.shortcut", "net", "rate.lr", "rate.milestones", "sgd", "bn_group")),
+    *(f"data.{key}" for key in ("source", "root", "batch_size", "val_size", "photographs.crop", "x")),
+    *(f"trainer.{key}" for key in ("max_steps", "devices", "precision", "callbacks", "logger", "strategy")),
+    *("seed_everything", "task", "evaluate", "model", "trainer", "nothing"),
+)
 # Values for which JSON and YAML have words.
 VALUES: list[Any] = [
     None, True, False, -1, 0, 1, 3, 0.5, 1e300, -1e-300, float("nan"), float("inf"), 10**12, 10**30, 10**400, 2**32,
@@ -303,8 +309,16 @@ class Field:
             finally:
                 _restore(run.config_file, before)
 
-        look = rng.choice(("check", "evaluate"))
-        return f"{where}, {look}", evaluate if look == "evaluate" else lambda: _none(RunCLI(config).check())
+        key, text = rng.choice(KEYS), rng.choice([*TEXTS, *map(str, VALUES)])
+        words = [f"--{key}={text}", *rng.choice(([], ["--data.source", "digits"], [text]))]
+        looks = {
+            "check": (where, lambda: _none(RunCLI(config).check())),
+            "evaluate": (where, evaluate),
+            "fit": (" ".join(words)[:100], lambda: _none(RunCLI(words).check())),
+        }
+        look = rng.choice(list(looks))
+        what, act = looks[look]
+        return f"{what}, {look}", act
 
     def _checkpoint(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
         """A checkpoint, its bytes or what it holds."""

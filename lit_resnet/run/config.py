@@ -50,7 +50,8 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
-UNREADABLE = (ArgumentError, TypeError, OverflowError, RecursionError)  # what the parser raises about a value
+# What the parser, and YAML in it, raise about a value.
+UNREADABLE = (ArgumentError, TypeError, ValueError, OverflowError, RecursionError, LookupError, AttributeError)
 MOST_STEPS, MOST_NODES = 10**9, 10**6  # beyond which a number is a slip
 # Callbacks of Lightning's that a run cannot have, and what to write instead.
 REFUSED = {
@@ -157,7 +158,13 @@ class RunCLI(LightningCLI):
                 raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
             parser.validate(self.config, False)  # null, too, must be of a key's type
         except UNREADABLE as error:
-            raise InputError(_one_line(str(error), self.keys)) from None
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: Exception) -> InputError:
+        """The error about a value that the parser does not take."""
+        if isinstance(error, ArgumentError | TypeError):
+            return InputError(_one_line(str(error), self.keys))
+        return InputError(f"a value cannot be read ({_one_line(str(error), [])}): put it in quotes, or write another")
 
     @cached_property
     def keys(self) -> list[str]:
@@ -180,7 +187,7 @@ class RunCLI(LightningCLI):
             self.parser.validate(read, False)
             return read[key]
         except UNREADABLE as error:
-            raise InputError(_one_line(str(error), self.keys)) from None
+            raise self._refusal(error) from None
 
     def read(self, config: dict[str, Any]) -> None:
         """Take another config of the same task in place of the one read before.
