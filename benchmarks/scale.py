@@ -1,15 +1,22 @@
-"""A grid of ten thousand cells: how long its plan takes, and the status of its run folders.
+"""A grid of ten thousand cells: how long its plan takes, and the status of its run folders; and reports of many runs.
 
     python benchmarks/scale.py --cells 10000 --rounds 5
+    python benchmarks/scale.py --report --rounds 3
 
 Writes a grid of as many different cells, and a run folder for each, in a temporary place: a hundred runs are under
 way, a hundred died, the rest are finished. `plan` is timed in a process that has imported torch and lightning, before
 any run and then; `status` as a command, from the start of Python to its end. Medians of the rounds, and their span.
+
+With `--report`: the CPU seconds of a report of a thousand runs and of two thousand, all finished, with 160 logged rows
+each, and the size of its page.
 """
 
 import argparse
 import json
+import math
 import os
+import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -17,19 +24,25 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from lit_resnet.grid.grid import Grid, load
+from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import digest
+from lit_resnet.task import CLASSIFICATION
 
 PLAN_SECONDS, STATUS_SECONDS = 5, 3
+REPORT_SECONDS, PAGE_MEGABYTES = 10, 5  # of CPU for 2,000 runs; for 1,000
+ROWS = 160  # that a run of a report has logged
 SOME = 100  # runs under way, and as many that died
 
+METRICS = records.metrics(CLASSIFICATION)
 TIMED_PLAN = """
 import sys, time
 from pathlib import Path
@@ -73,6 +86,42 @@ def write_grid(folder: Path, cells: int) -> Path:
     return folder / "large.yaml"
 
 
+def write_finished(grid: Grid, root: Path) -> None:
+    """A finished run for each cell, whose errors fall noisily to those in its summary."""
+    noise = random.Random(0)
+    for cell in grid.cells:
+        run, config = RunFolder(root / grid.name / cell.folder), grid.config(cell)
+        run.path.mkdir(parents=True)
+        run.write_status(Status("done", 64_000, 64_000, attempts=1, elapsed=9e3, digest=digest(config)))
+        last, rows = {"train_error": noise.uniform(0, 2), "test_error": noise.uniform(7, 10)}, []
+        for step in range(400, 64_001, 400):
+            fallen = 80 * math.exp(-step / 6000)
+            row = {metric: value + fallen * noise.uniform(0.9, 1.1) for metric, value in last.items()}
+            rows.append({"step": step, "train_loss": fallen / 40, "lr": 0.1, "images_per_second": 2000.0, **row})
+        METRICS.replace(run.path, rows)
+        last |= {metric: rows[-1][metric] for metric in last}
+        net = {**SUMMARY.net_config, **{key: config["model"]["net"][key] for key in ("depth", "shortcut")}}
+        run.write_summary(replace(SUMMARY, net_config=net, metrics={**SUMMARY.metrics, **last}))
+
+
+def report(runs: int, rounds: int) -> None:
+    """Print the CPU seconds of a report of so many runs, and the size of its page."""
+    with tempfile.TemporaryDirectory() as place:
+        path, root = write_grid(Path(place), runs), Path(place) / "runs"
+        grid = load(str(path))
+        write_finished(grid, root)
+
+        def seconds() -> float:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds_of([sys.executable, "-m", "lit_resnet", "report", str(path), "--root", str(root)])
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+        measure(f"report of {runs:,} runs, CPU", seconds, rounds, REPORT_SECONDS)
+        size = (root / grid.name / "report" / "index.html").stat().st_size / 1e6
+        print(f"its page: {size:.1f} MB, wanted for 1,000 runs: at most {PAGE_MEGABYTES}")
+
+
 def write_runs(grid: Grid, root: Path, under_way: ExitStack) -> None:
     """A run folder for each cell; the locks of those under way are held until `under_way` ends."""
     for i, cell in enumerate(grid.cells):
@@ -109,7 +158,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=10_000, help="a multiple of 1000 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--report", action="store_true", help="reports of 1,000 and 2,000 runs, and nothing else")
     args = parser.parse_args()
+    if args.report:
+        for runs in (1000, 2000):
+            report(runs, args.rounds)
+        return
     with tempfile.TemporaryDirectory() as place, ExitStack() as under_way:
         path, root = write_grid(Path(place), args.cells), Path(place) / "runs"
         grid = load(str(path))

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import csv
+import json
 import re
 import shlex
 import tomllib
@@ -138,6 +139,18 @@ def test_its_python_runs(page: str, code: str, finished: None, capsys: pytest.Ca
     pytest.importorskip("pandas")
     exec(compile(code, page, "exec"), {})
     assert capsys.readouterr().out
+
+
+def test_the_notebook_runs(finished: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """All its cells in one namespace, as a kernel runs them, with fewer epochs."""
+    pytest.importorskip("pandas")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = json.loads((ROOT / "docs" / "notebook.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = "\n".join(cells)
+    assert "max_epochs=12" in code
+    exec(compile(code.replace("max_epochs=12", "max_epochs=2"), "notebook", "exec"), {"__name__": "__main__"})
+    assert "test images are wrong" in capsys.readouterr().out
 
 
 def test_the_loop_is_that_which_a_test_proves_equal_to_fit():

@@ -152,7 +152,7 @@ def find(name: str) -> DataSet[Any]:
         return OwnImages(name)
     if name not in DATA_SETS:
         raise ValueError(
-            f"data.source is {shown(name)}: write one of {', '.join(DATA_SETS)}, or the dotted path of your own, such as "
+            f"data.source is {shown(name)}: write one of {', '.join(DATA_SETS)}, or the dotted path of your own, "
             f"mypackage.birds{did_you_mean(name, DATA_SETS)}"
         )
     return DATA_SETS[name]

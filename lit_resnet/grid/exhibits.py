@@ -8,7 +8,7 @@ documentation its line.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["plain", "residual"]  # of a net; VGG is neither
 
@@ -23,7 +23,7 @@ class FigureEntry:
         about: What it shows, in a few words.
         draw: `module:function` in `lit_resnet/report/figures/`. The function takes a tuple of `FinishedCell` and
             returns the matplotlib figure and its caption; with nothing to draw, None and what is missing.
-        nets: The kinds of nets whose cells are drawn.
+        nets: The kinds of nets whose cells are drawn; None is for all others, of VGG and of other tasks.
         panels: What the report in W&B shows of it: `curves`, the errors over the iterations, drawn by W&B; `images`,
             the figure of each run, drawn from that run alone; None, a line that names the file of the report.
     """
@@ -32,7 +32,7 @@ class FigureEntry:
     title: str
     about: str
     draw: str
-    nets: tuple[Kind, ...] = ("plain", "residual")
+    nets: tuple[Kind | None, ...] = ("plain", "residual")
     panels: Literal["curves", "images"] | None = None
 
 
@@ -93,8 +93,25 @@ FIGURES = {
             about="variance of each layer's response and norm of its gradient; needs `model.signals_every`",
             draw="layers:gradients",
         ),
+        FigureEntry(
+            name="curves",
+            title="Curves of all cells",
+            about="training and test error of each cell over the iterations; of many cells, the best ones",
+            draw="sweep:curves",
+            nets=(*get_args(Kind), None),
+        ),
+        FigureEntry(
+            name="sweep",
+            title="Error over what the grid varies",
+            about="final test error over each axis of at least three numbers",
+            draw="sweep:over_axes",
+            nets=(*get_args(Kind), None),
+        ),
     )
 }
+
+# The figures of a grid whose file names none; those without anything to draw are left out.
+DEFAULT = ("curves", "sweep")
 
 TABLES = {
     entry.name: entry
@@ -131,7 +148,7 @@ TABLES = {
 ALL_NETS = TableEntry(
     name="table",
     title="All nets",
-    about="every net of the grid: layers, parameters, multiply-adds, errors, and the paper's error",
+    about="every cell of the grid: errors, the paper's error, what the grid varies, layers, parameters, multiply-adds",
     make="cells:all_nets",
 )
 

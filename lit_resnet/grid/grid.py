@@ -70,7 +70,8 @@ class Grid:
         title: One line that says what is compared.
         base: The recipe that every cell starts from, as nested mappings.
         cells: Cells in the order of the file, all seeds of a name together.
-        figures: Names of the figures that `report` draws, of `exhibits.FIGURES`.
+        figures: Names of the figures that `report` draws, of `exhibits.FIGURES`; None where the file names none, for
+            `exhibits.DEFAULT`.
         tables: Names of the tables that `report` writes, of `exhibits.TABLES`.
         ensembles: Its ensembles; the first is set beside the paper's own.
         settings: Config keys that `--set` gives a value, for all cells.
@@ -81,7 +82,7 @@ class Grid:
     title: str
     base: dict[str, Any]
     cells: tuple[Cell, ...]
-    figures: tuple[str, ...]
+    figures: tuple[str, ...] | None
     tables: tuple[str, ...]
     ensembles: tuple[Ensemble, ...]
     settings: dict[str, Any]
@@ -229,14 +230,18 @@ def _cluster(path: Path, content: Any) -> Cluster:
     return cluster.read(beside if os.path.isfile(beside) else find(content, shipped() / "clusters", "cluster file"))
 
 
-def _report(path: Path, report: Any, names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Ensemble, ...]]:
-    """Figures, tables and ensembles that a grid of these cells asks for."""
+def _report(
+    path: Path, report: Any, names: list[str]
+) -> tuple[tuple[str, ...] | None, tuple[str, ...], tuple[Ensemble, ...]]:
+    """Figures, tables and ensembles that a grid of these cells asks for; no figures are not the same as none named."""
     report = cells.mapping(report, f"{path}: report")
     for key in report:
         if key not in REPORT:
             near = did_you_mean(str(key), REPORT)
             raise InputError(f"{path}: unknown key report.{shown(key)}{near} (known: {', '.join(REPORT)})")
-    figures = _names(f"{path}: report.figures", report.get("figures"), list(exhibits.FIGURES))
+    figures = report.get("figures")
+    if figures is not None:
+        figures = _names(f"{path}: report.figures", figures, list(exhibits.FIGURES))
     tables = _names(f"{path}: report.tables", report.get("tables"), list(exhibits.TABLES))
     ensembles = tuple(
         _ensemble(f"{path}: report.ensembles.{name}", str(name), content, names)

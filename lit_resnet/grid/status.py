@@ -1,6 +1,6 @@
 """How far the runs are, read from their folders: quick enough for a login node, and without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,8 @@ from rich.table import Table
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import clock, read_yaml
+from lit_resnet.grid import axes
+from lit_resnet.grid.axes import Axis
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.grid import Grid
 from lit_resnet.listing import Columns, Row, duration, table
@@ -143,12 +145,19 @@ def _clock_note(status: Status, written: float) -> str:
 
 
 def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({})) -> list[Row]:
-    """A line for every cell of the grid, in its order; `jobs` has queued runs by the names of their folders."""
-    now = clock(root)
-    return [
-        row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder), grid.task)
-        for cell in grid.cells
-    ]
+    """A line for every cell of the grid, in its order, with its values on the axes of the grid.
+
+    Args:
+        grid: The grid.
+        root: Its runs are in `<root>/<grid>/`.
+        jobs: Queued runs by the names of their folders.
+    """
+    now, varied, found = clock(root), axes.read(grid, root), []
+    for cell in grid.cells:
+        run = row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder), grid.task)
+        values = {name: axis.plain[cell.name] for name, axis in axes.columns(varied, run).items()}
+        found.append({"cell": run.pop("cell"), "seed": run.pop("seed"), **values, **run})
+    return found
 
 
 def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxyType({})) -> list[Row]:
@@ -163,12 +172,21 @@ def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxy
     return [{key: r.get(key) for key in keys} for r in found]
 
 
-def columns(found: list[Row]) -> Columns:
-    """The columns of such lines for people, with the final metrics of the runs' tasks."""
+def varied(grid: Grid, root: Path) -> dict[str, Axis]:
+    """The axes that a table of its runs shows where there is room, by their headings.
+
+    What all cells share tells nothing, and the net is in the names of the cells as a rule.
+    """
+    return {axis.name: axis for axis in axes.read(grid, root) if axis.varies and not axis.of_the_net}
+
+
+def columns(found: list[Row], varied: Mapping[str, Axis] = MappingProxyType({})) -> Columns:
+    """The columns of such lines for people: with axes of the grid, and the final metrics of the runs' tasks."""
     metrics = listed(dict.fromkeys(metric for r in found for metric in TASKS[r["task"]].final), found)
     return {
         "cell": lambda r: r["cell"],
         "seed": lambda r: str(r["seed"]),
+        **{name: partial(_value, axis) for name, axis in varied.items()},
         "state": lambda r: r["state"],
         "where": lambda r: (r["host"] or "") if r["state"] in ("running", "stalled", "starting") else "",
         "iteration": lambda r: f"{r['step']:,}/{r['max_steps']:,}" if r["max_steps"] else "–",
@@ -179,11 +197,15 @@ def columns(found: list[Row]) -> Columns:
     }
 
 
-def expendable(found: list[Row]) -> tuple[str, ...]:
-    """The columns that a narrow terminal can do without: least of all the headline of a task."""
+def expendable(found: list[Row], varied: Iterable[str] = ()) -> tuple[str, ...]:
+    """The columns that a narrow terminal can do without: first the axes, and least of all the headline of a task."""
     tasks = [TASKS[name] for name in dict.fromkeys(r["task"] for r in found)]
     others = [metric.head for task in tasks for metric in task.final if metric != task.headline]
-    return ("where", *others, "time", "left", "seed")
+    return (*varied, "where", *others, "time", "left", "seed")
+
+
+def _value(axis: Axis, r: Row) -> str:
+    return axis.text(r["cell"])
 
 
 def _text(metric: Metric, r: Row) -> str:

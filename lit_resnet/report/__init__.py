@@ -10,12 +10,13 @@ Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are import
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_resnet.files import write_whole
+from lit_resnet.grid import exhibits
 from lit_resnet.grid.asked import ROOT, Asked
-from lit_resnet.grid.exhibits import ALL_NETS
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims import Claims
@@ -48,7 +49,14 @@ class Report:
     @property
     def table(self) -> "Table":
         """The table of all nets."""
-        return self.tables[ALL_NETS.name]
+        return self.tables[exhibits.ALL_NETS.name]
+
+
+def _names() -> set[str]:
+    """The files that reports may have besides those that all have."""
+    figures = {f"figures/{name}.{form}" for name, form in product(exhibits.FIGURES, ("svg", "png"))}
+    tables = {f"{name}.{form}" for name, form in product(exhibits.TABLES, ("csv", "md", "tex"))}
+    return {"claims.csv", "claims.md", *figures, *tables}
 
 
 def write(asked: Asked) -> Report:
@@ -71,8 +79,7 @@ def write(asked: Asked) -> Report:
         **{f"figures/{name}.svg": svg for name, svg in svgs.items()},
         **{f"figures/{drawing.name}.png": render(drawing, "png") for drawing in drawn},
         **{f"{name}.{form}": text for name, table in made.items() for form, text in table.files().items()},
-        "claims.csv": checked.csv(),
-        "claims.md": checked.markdown(),
+        **({"claims.csv": checked.csv(), "claims.md": checked.markdown()} if checked.found else {}),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
             command=replace(asked, root=ROOT).command("launch"),  # wherever the folders are, the page is the same
@@ -87,6 +94,8 @@ def write(asked: Asked) -> Report:
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / name, content)
+    for name in _names() - set(contents):  # of a report when the grid was about something else
+        (folder / name).unlink(missing_ok=True)
     not_drawn = tuple(f"{drawing.name}: {drawing.caption}" for drawing in drawings if not drawing.figure)
     files = tuple(folder / name for name in contents)
     return Report(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lit_resnet.grid.asked import ROOT, Asked
-from lit_resnet.grid.grid import value_at
 from lit_resnet.report import runs
 from lit_resnet.report.runs import GridRuns, Run
 
@@ -19,7 +18,8 @@ FIELDS = ("data", "params", "macs", "steps", "batch_size", "precision", "wall_se
 def read_runs(grid: str, root: str | Path = ROOT, settings: Sequence[str] = ()) -> "pandas.DataFrame":
     """All runs of a grid, a row each.
 
-    Columns: `cell`, `seed`, `state`; what the grid varies, by short names (`lr` for `model.rate.lr`); of finished runs
+    Columns: `cell`, `seed`, `state`; what the grid varies, by short names (`lr` for `model.rate.lr`), with the base's
+    value where a cell says none; of finished runs
     `net`, the keys of its config (`depth`, `shortcut`, ...), the final metrics (`test_error`, ...; errors in percent),
     the best value in a run's curve of the metric that runs are compared by (`best_test_error`), parameters,
     multiply-adds and cost; and last the run's `folder`. Values that an unfinished run does not have are missing.
@@ -40,10 +40,8 @@ def read_runs(grid: str, root: str | Path = ROOT, settings: Sequence[str] = ()) 
 
 
 def _row(found: GridRuns, run: Run) -> dict[str, Any]:
-    cell = next(cell for cell in found.grid.cells if cell.folder == f"{run.cell}-seed{run.seed}")
     row: dict[str, Any] = {"cell": run.cell, "seed": run.seed, "state": run.state}
-    config = found.grid.config(cell)
-    row |= {name: value_at(config, key) for name, key in found.grid.axes.items()}
+    row |= {axis.name: axis.raw[run.cell] for axis in found.axes}
     if run.summary:
         headline = found.headline
         row |= {"net": run.summary.net, **run.summary.net_config, **run.summary.metrics}

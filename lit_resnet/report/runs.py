@@ -1,8 +1,8 @@
 """The run folders of a grid: which runs are finished, and the metrics of each cell over its finished seeds."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,18 +12,18 @@ from lit_resnet import data_sets
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Testing
 from lit_resnet.files import clock
-from lit_resnet.grid import ensembles, status
+from lit_resnet.grid import axes, ensembles, status
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.axes import Axis, Plain
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.exhibits import Kind
-from lit_resnet.grid.grid import Ensemble, Grid
+from lit_resnet.grid.grid import Ensemble, Grid, value_at
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
+from lit_resnet.report.looks import Look, Looks, is_plain, of_cells
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.task import Task
-
-FAMILIES = ("cifar", "imagenet")  # those of plain and residual nets; the first is what a config without one means
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,19 @@ class Over:
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A cell of the grid that has at least one finished run."""
+    """A cell of the grid that has at least one finished run.
+
+    Args:
+        name: Its name.
+        runs: Its finished runs.
+        look: How its lines look.
+        axes: Its value on each axis of the grid in which cells differ, by the axis's name.
+    """
 
     name: str
     runs: tuple[FinishedRun, ...]
+    look: Look
+    axes: Mapping[str, Plain] = field(default_factory=dict)
 
     @property
     def summary(self) -> Summary:
@@ -177,16 +186,44 @@ class GridRuns:
     folder: Path
     runs: tuple[Run, ...]
 
-    @property
+    @cached_property
     def finished(self) -> tuple[FinishedRun, ...]:
         """Runs that have a summary."""
         return tuple(run for run in self.runs if isinstance(run, FinishedRun))
 
-    @property
+    @cached_property
     def cells(self) -> tuple[FinishedCell, ...]:
         """Cells with finished runs; one row of a table each."""
-        names = dict.fromkeys(run.cell for run in self.finished)
-        return tuple(FinishedCell(name, tuple(run for run in self.finished if run.cell == name)) for name in names)
+        seeds: dict[str, list[FinishedRun]] = {}
+        for run in self.finished:
+            seeds.setdefault(run.cell, []).append(run)
+        varying = [axis for axis in self.axes if axis.varies]
+        return tuple(
+            FinishedCell(name, tuple(runs), self.looks.of[name], {axis.name: axis.plain[name] for axis in varying})
+            for name, runs in seeds.items()
+        )
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The config keys in which its cells differ, with the value of each cell."""
+        return axes.read(self.grid, self.folder.parent)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """How the lines of its cells look, in figures and on the page."""
+        return of_cells(self.nets, self.axes)
+
+    @cached_property
+    def nets(self) -> dict[str, dict[str, Any]]:
+        """The config of the net of each cell, by name: as its runs recorded it, else as far as the grid says it."""
+        finished = {run.cell: run.summary.net_config for run in self.finished}
+        cells = {cell.name: cell for cell in self.grid.cells}
+        return {name: finished.get(name) or self._said(cell) for name, cell in cells.items()}
+
+    def _said(self, cell: Cell) -> dict[str, Any]:
+        """What the grid says of the net of a cell."""
+        net = value_at(self.grid.config(cell), "model.net")
+        return net if isinstance(net, dict) else {}
 
     @property
     def photographs(self) -> bool:
@@ -224,11 +261,6 @@ class GridRuns:
         others = Counter(run.state for run in self.runs if not isinstance(run, FinishedRun))
         left_out = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
-
-
-def is_plain(net: dict[str, Any]) -> bool:
-    """Whether a net, by its config, is plain. VGG and nets of one's own do not count: no residual net is their twin."""
-    return net.get("shortcut") == "none" and net.get("family", FAMILIES[0]) in FAMILIES
 
 
 def read(asked: Asked) -> GridRuns:

@@ -7,6 +7,7 @@ import math
 import re
 import warnings
 from dataclasses import is_dataclass
+from enum import Enum
 from functools import cached_property, reduce
 from importlib import import_module
 from itertools import pairwise
@@ -302,7 +303,7 @@ class RunCLI(LightningCLI):
         config = self.config.clone()
         config.pop("config", None)
         config.trainer.default_root_dir = None
-        return self.parser.dump(config, skip_none=False)
+        return self.parser.dump(_plain(config), skip_none=False)
 
 
 def _check_account(logger: WandbLogger) -> None:
@@ -316,6 +317,17 @@ def _check_account(logger: WandbLogger) -> None:
     offline = getattr(logger, "_offline", False) or wandb.setup().settings.mode in ("offline", "disabled")
     if not offline and not wandb.login(prompt=False, verify=False):
         raise InputError("trainer.logger: W&B knows no account here: run wandb login, or set WANDB_MODE=offline")
+
+
+def _plain(value: Any) -> Any:
+    """A part of a config with the values of enums, which are defaults of some callbacks, in place of the enums."""
+    if isinstance(value, Namespace):
+        return Namespace({key: _plain(one) for key, one in vars(value).items()})
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def _made(make: type, values: dict[str, Any]) -> Any:

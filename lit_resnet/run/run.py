@@ -43,7 +43,7 @@ from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
-from lit_resnet.runfolder.summary import Summary
+from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
@@ -116,6 +116,9 @@ def train(
             status.state = "done"
         except Stopped:
             status.state = "queued"
+        except ModuleNotFoundError as error:  # of a callback or a logger: another attempt would end the same way
+            status.state, status.error = "failed", " ".join(str(error).split())
+            raise InputError(status.error) from None
         except InputError as error:
             status.state, status.error = "failed", str(error)
             raise
@@ -222,8 +225,10 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     speeds = [speed for speed in speeds if speed is not None]
     status = recorder.status
     assert is_dataclass(model.config)
+    config = folder.config()
     summary = Summary(
         task=cli.task.name,
+        config=trained_with(config),
         net=str(model.config),
         net_config=asdict(model.config),
         data=data.name,
@@ -238,7 +243,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         warmup_steps=model.rate.warmup_steps,
         plateaus=tuple(model.rate.drops),
         batch_size=data.batch_size,
-        setting=setting(folder.config()),
+        setting=setting(config),
         wall_seconds=round(wall_seconds, 3),
         images_per_second=statistics.median(speeds) if speeds else None,
         peak_memory_bytes=status.peak_memory_bytes,

@@ -49,26 +49,36 @@ class Record:
             InputError: The file has a line that is not a row of it.
         """
         file = self.file(folder)
+        lines = csv.reader(self.lines(folder))
+        head, columns = next(lines, None), self.columns
+        if head is not None and tuple(head) != columns:
+            raise _damaged(file, ", line 1")
+        keys = len(self.keys)
+        words = keys + len(self.words)
+        rows = []
+        try:
+            for line in lines:
+                if line:  # a report of two thousand runs reads a third of a million
+                    values = [float(field) if field else None for field in line[words:]]
+                    rows.append(dict(zip(columns, (*map(int, line[:keys]), *line[keys:words], *values), strict=True)))
+        except (ValueError, csv.Error):
+            raise _damaged(file, f", line {lines.line_num}") from None
+        return rows
+
+    def lines(self, folder: Path) -> list[str]:
+        """The lines of its file in a run folder, as they are, with the head; none where there is no file.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        file = self.file(folder)
         try:
             text = file.read_text()
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError):
             raise _damaged(file) from None
-        lines = csv.reader(text[: text.rfind("\n") + 1].splitlines())  # a line still being written is not there yet
-        head, columns = next(lines, None), self.columns
-        if head is not None and tuple(head) != columns:
-            raise _damaged(file, ", line 1")
-        kinds = (*[int] * len(self.keys), *[str] * len(self.words), *[_value] * len(self.values))
-        rows = []
-        try:
-            for line in lines:
-                if line:
-                    fields = zip(columns, kinds, line, strict=True)
-                    rows.append({column: kind(field) for column, kind, field in fields})
-        except (ValueError, csv.Error):
-            raise _damaged(file, f", line {lines.line_num}") from None
-        return rows
+        return text[: text.rfind("\n") + 1].splitlines()  # a line still being written is not there yet
 
     def replace(self, folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the file by these rows."""
@@ -98,10 +108,6 @@ RESPONSES = Record("responses", keys=("layer",), words=("name",), values=("std",
 SIGNALS = Record("signals", keys=("step", "layer"), words=("name",), values=("variance", "gradient"), digits=9)
 # What probes leave in a run folder, besides its metrics.
 ANALYSES = (RESPONSES, SIGNALS)
-
-
-def _value(field: str) -> float | None:
-    return float(field) if field else None
 
 
 def _damaged(file: Path, where: str = "") -> InputError:

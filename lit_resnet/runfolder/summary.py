@@ -25,6 +25,8 @@ class Summary:
         setting: Digest of all that must be equal for runs to be compared (`sameness.setting`).
         wall_seconds: Seconds of training, all attempts together.
         task: Name of the task.
+        config: What the run was trained with, nested as in its config.yaml: the values of `model` and `data`, and
+            those of `trainer` that are not null. Empty in folders of earlier versions, which do not have it.
         seed: Seed of weights and data.
         precision: Number format of the training, as Lightning names it.
         warmup_lr: Learning rate of the warm-up; None where there was none.
@@ -58,6 +60,7 @@ class Summary:
     setting: str
     wall_seconds: float
     task: str
+    config: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     precision: str | None = None
     warmup_lr: float | None = None
@@ -101,6 +104,14 @@ class Summary:
         """What its file holds."""
         content: dict[str, Any] = asdict(self) | {"plateaus": list(self.plateaus)}
         return content | content.pop("metrics")
+
+
+def trained_with(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a complete config that a summary keeps, so that a report of many runs reads no config.yaml."""
+    kept = {key: config[key] for key in ("model", "data", "trainer") if isinstance(config.get(key), dict)}
+    if "trainer" in kept:  # it has forty keys, most of them null
+        kept["trainer"] = {key: value for key, value in kept["trainer"].items() if value is not None}
+    return kept
 
 
 # Which keys the first version of summary.json had beside the others, in place of `net_config`.

@@ -58,7 +58,7 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
         group=grid.name,
         name=cell.name,
         job_type="train",
-        tags=tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((data, *grid.tables, *grid.figures))),
+        tags=tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((data, *grid.tables, *(grid.figures or ())))),
         config={**net, **axes, **config, **told},
     )
 

@@ -163,6 +163,7 @@ class Mirror:
         found |= {f"best_{metric.name}": run.best(metric) for metric in listed(self.grid.task.final, run.curve)}
         if summary:
             found |= summary.content() | {"gflops": summary.macs / 1e9, "made_with": summary.origin}
+            del found["config"]  # which W&B has of every run: see `entry.of_run`
             found |= {f"paper/{name}": value for name, value in paper_numbers(summary).items()}
         for protocol, judged in self.folder.evaluations().items():
             found[f"evaluation/{protocol}"] = judged

@@ -20,7 +20,7 @@ from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import ANALYSES, Record, metrics
 from lit_resnet.runfolder.status import Status
-from lit_resnet.runfolder.summary import parse
+from lit_resnet.runfolder.summary import parse, trained_with
 from lit_resnet.sameness import digest
 from lit_resnet.task import Task
 from lit_resnet.tracking import entry, session
@@ -112,7 +112,7 @@ def _make(run: "Run | None", folder: RunFolder, task: Task) -> None:
     )
     if state == "done":
         try:
-            folder.write_summary(parse(summary))
+            folder.write_summary(parse(summary | {"config": trained_with(run.config)}))
         except ValueError as error:
             raise InputError(f"W&B: the summary of {run.id} is {error}; upload the run again, or delete it") from None
     write_whole(mark, now)

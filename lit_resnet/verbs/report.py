@@ -45,15 +45,20 @@ def show(asked: "Asked", form: "Format" = "table") -> None:
     """
     from lit_resnet import report
     from lit_resnet.listing import print_table
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.verbs.terminal import MOST_LINES, spinner
 
     with spinner("drawing"):
         made = report.write(asked)
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if form == "table":
-        for table in made.tables.values():
-            print_table(table.terminal())
+        for name, table in made.tables.items():
+            print_table(table.terminal(MOST_LINES))
+            if len(table.rows) > MOST_LINES:
+                print(
+                    f"{MOST_LINES} of {len(table.rows)} rows are shown; all of them: {made.folder / name}.csv",
+                    file=sys.stderr,
+                )
         if made.claims.found:
             print_table(made.claims.terminal())
     else:

@@ -29,5 +29,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{root}: no runs here; start some with: lit-resnet launch quickstart")
     title = f"{grid.name if grid else root}: {status.overview(found)}"
     some = status.foremost(found, MOST_LINES)
-    show_some(found, some, status.columns(found), args.format, title, status.expendable(found))
+    varied = status.varied(grid, root) if grid else {}
+    columns, expendable = status.columns(found, varied), status.expendable(found, varied)
+    show_some(found, some, columns, args.format, title, expendable)
     return 0

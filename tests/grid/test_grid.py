@@ -155,7 +155,7 @@ def test_tables_and_ensembles(tmp_path: Path):
     assert (grid.figures, grid.tables) == (("fig4",), ("table4", "table5"))
     assert grid.ensembles == (Ensemble("all", ("18", "34"), "multi-scale"),)
     without = load(write(tmp_path, matrix=matrix))
-    assert (without.figures, without.tables, without.ensembles) == ((), (), ())
+    assert (without.figures, without.tables, without.ensembles) == (None, (), ())
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def _report(grid, root: Path) -> report.Report:
         "base": "base.yaml",
         "include": {cell.name: cell.overrides | {"seeds": [cell.seed]} for cell in grid.cells},
         "report": {
-            "figures": list(grid.figures),
+            "figures": grid.figures and list(grid.figures),
             "tables": list(grid.tables),
             "ensembles": {one.name: {"cells": list(one.cells), "protocol": one.protocol} for one in grid.ensembles},
         },

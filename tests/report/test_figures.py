@@ -4,12 +4,12 @@ import json
 from itertools import pairwise
 
 import pytest
-from lab import METRICS
+from lab import METRICS, luminance
 from matplotlib.colors import to_rgb
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
-from lit_resnet.report import figures, runs
+from lit_resnet.report import figures, looks, runs
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import render
 from lit_resnet.runfolder.records import SIGNALS
@@ -134,7 +134,7 @@ def test_a_net_of_unknown_depth_is_grey_and_has_its_name(lab):
     del summary["net_config"]["depth"]
     run.summary_file.write_text(json.dumps(summary))
     (ax,) = draw(lab, lab.grid(["mine"], report=ALL))["fig6"].figure.axes
-    assert to_rgb(line_to(ax, "mine").get_color()) == to_rgb(style.UNKNOWN)
+    assert to_rgb(line_to(ax, "mine").get_color()) == to_rgb(looks.UNKNOWN[0])
 
 
 @pytest.mark.parametrize(("last", "top"), [(13.0, 20), (5.5, 10), (3.0, 5), (30.0, 60), (90.0, 100)])
@@ -177,7 +177,7 @@ def test_fig4_has_plain_nets_left_and_residual_nets_right(lab):
     assert bold.get_ydata()[-1] == pytest.approx(29.5)
     assert bold.get_linewidth() > 2 * thin.get_linewidth()
     assert not thin.is_dashed()
-    assert thin.get_color() == bold.get_color() == style.colour(18)
+    assert thin.get_color() == bold.get_color() == looks.of_net({"depth": 18}).light
     assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == ["training error", "validation error"]
     assert "centre crop" in drawing.caption
     assert "bands" in drawing.caption
@@ -298,14 +298,92 @@ def test_fig4_without_curves_says_so(lab):
     assert "No finished run left a curve" in drawing.caption
 
 
-def test_nets_of_one_depth_keep_its_colour_and_get_names_and_markers(lab):
-    grid = lab.grid(["lr0.1", "lr0.01"], report=ALL)
-    lab.finish("lr0.1", test_error=8.0)
-    lab.finish("lr0.01", test_error=8.1)
-    (ax,) = draw(lab, grid)["fig6"].figure.axes
-    one, two = line_to(ax, "lr0.1"), line_to(ax, "lr0.01")
-    assert one.get_color() == two.get_color() == style.colour(20)
-    assert one.get_marker() != two.get_marker()
+def test_nets_of_one_depth_get_names_and_colours_or_markers(lab):
+    cells = {
+        f"{decay}-{lr}": {"model.sgd.weight_decay": decay, "model.rate.lr": lr} for decay in (0, 1) for lr in (2, 3)
+    }
+    for cell in cells:
+        lab.finish(cell)
+    drawing = draw(lab, lab.grid(cells, report=ALL))["fig6"]
+    (ax,) = drawing.figure.axes
+    lines = [line_to(ax, cell) for cell in cells]
+    assert [line.get_color() == lines[0].get_color() for line in lines] == [True, True, False, False]
+    assert [line.get_marker() == lines[0].get_marker() for line in lines] == [True, False, True, False]
+    assert "darker is deeper" not in drawing.caption
+
+
+LRS = [0.003, 0.01, 0.03, 0.1, 0.3]
+
+
+def finish_sweep(lab, decays=(0.0, 0.001), seeds=(0, 1, 2), **content):
+    """Learning rates by weight decays; an error of 10 at 0.1, and more on both sides."""
+    matrix = {"model.rate.lr": LRS, "model.sgd.weight_decay": list(decays)}
+    for i, lr in enumerate(LRS):
+        for decay in decays:
+            for seed in seeds:
+                cell = f"lr={lr},weight_decay={decay}"
+                lab.finish(cell, seed, depth=20, test_error=10 + 2 * abs(i - 3) + seed / 10, start=60.0)
+    return lab.grid({}, matrix=matrix, seeds=list(seeds), **content)
+
+
+def test_a_grid_that_names_no_figures_has_its_curves_and_the_error_over_its_axes(lab):
+    drawings = draw(lab, finish_sweep(lab))
+    assert list(drawings) == ["curves", "sweep"]
+    left, right = drawings["curves"].figure.axes
+    assert (left.get_title(), right.get_title(), len(right.get_lines())) == ("train error", "test error", 10)
+    assert len({(line.get_color(), line.get_linestyle()) for line in right.get_lines()}) == 10
+    assert left.get_ylim() == right.get_ylim()
+    (legend,) = drawings["curves"].figure.legends
+    assert [text.get_text() for text in legend.get_texts()][:2] == [
+        "lr=0.003,weight_decay=0.0",
+        "lr=0.003,weight_decay=0.001",
+    ]
+    (ax,) = drawings["sweep"].figure.axes
+    assert (ax.get_xlabel(), ax.get_xscale(), ax.get_ylabel()) == ("lr", "log", "test error %")
+    lines = [bars.lines[0] for bars in ax.containers]
+    assert [list(line.get_xdata()) for line in lines] == [LRS, LRS]
+    assert list(lines[0].get_ydata()) == pytest.approx([16.1, 14.1, 12.1, 10.1, 12.1])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["weight_decay=0.0", "weight_decay=0.001"]
+    (stems,) = ax.containers[0].lines[2]
+    assert stems.get_segments()[0][:, 1] == pytest.approx([16.0, 16.2]), "three seeds, 0.1 apart"
+    for drawing in drawings.values():
+        assert len(render(drawing, "svg")) > 10_000
+    assert draw(lab, finish_sweep(lab, report={"figures": []})) == {}
+
+
+def test_of_many_cells_the_best_have_curves_and_combinations_are_points(lab):
+    drawings = draw(lab, finish_sweep(lab, decays=[i / 1000 for i in range(10)], seeds=(0,)))
+    _, right = drawings["curves"].figure.axes
+    assert len(right.get_lines()) == 12
+    assert {round(line.get_ydata()[-1]) for line in right.get_lines()} == {10, 12}
+    assert "of the 12 cells of the best test error among 50, the best one first" in drawings["curves"].caption
+    lr, decay = drawings["sweep"].figure.axes
+    assert [len(line.get_xdata()) for line in lr.get_lines()] == [50]
+    assert lr.get_lines()[0].get_linestyle() == "None"
+    assert [bars.lines[0].get_linestyle() for bars in decay.containers] == ["-"] * 5
+    assert decay.get_xscale() == "linear"
+
+
+def test_the_scale_of_an_axis_with_a_zero(lab):
+    _, decay = draw(lab, finish_sweep(lab, decays=[0.0, 1e-4, 1e-2], seeds=(0,)))["sweep"].figure.axes
+    assert decay.get_xscale() == "symlog"
+    assert [text.get_text() for text in decay.get_xticklabels()] == ["0", "0.0001", "0.01"]
+
+
+def test_a_figure_of_an_axis_says_what_is_missing_where_it_is_asked_for(lab):
+    lab.finish("a")
+    drawing = draw(lab, lab.grid({"a": {"model.rate.lr": 1}}, report={"figures": ["sweep"]}))["sweep"]
+    assert (drawing.figure, drawing.caption[:32]) == (None, "The grid has no axis of 3 number")
+    assert list(draw(lab, lab.grid({"a": {"model.rate.lr": 1}}))) == ["curves"]
+
+
+def test_default_figures_are_of_any_task(lab, toy):
+    for i in range(3):
+        lab.finish_toy(f"size={i}", 0, [0.1, 0.2 + i])
+    path = lab.toy_grid({f"size={i}": {"model.size": i} for i in range(3)})
+    drawings = draw(lab, path)
+    assert drawings["sweep"].figure.axes[0].get_ylabel() == "quality"
+    assert drawings["curves"].figure.axes[0].get_title() == "quality"
 
 
 def test_damaged_metrics_name_the_file(lab):
@@ -318,18 +396,12 @@ def test_damaged_metrics_name_the_file(lab):
             draw(lab, grid)
 
 
-def luminance(depth):
-    """Relative luminance, 0 black to 1 white (WCAG 2)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(style.colour(depth))]
-    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def test_deeper_is_darker_in_grey_print():
+@pytest.mark.parametrize("page", ["light", "dark"])
+def test_deeper_is_darker_in_grey_print(page):
     for depths in ((20, 32, 44, 56, 110, 1202), (18, 34, 50, 101, 152), (8, 26, 38, 50, 62, 164)):
-        greys = [luminance(depth) for depth in depths]
+        greys = [luminance(getattr(looks.of_net({"depth": depth}), page)) for depth in depths]
         assert greys == sorted(greys, reverse=True)
         assert all(a / b > 1.08 for a, b in pairwise(greys))
-    assert luminance(8) < 0.6  # still a line on white paper
 
 
 @pytest.mark.parametrize(

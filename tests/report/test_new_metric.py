@@ -72,7 +72,7 @@ def test_on_the_page(lab, grid):
     assert data["runs"][0]["values"][data["judged"]] == 0.25
     assert data["runs"][0]["curves"]["quality"][1] == [100, 200, 250]
     heads = re.findall(r'<th[^>]*scope="col">([^<]*)</th>', text[text.index('class="runs"') :])
-    assert heads[-5:] == ["quality", "best quality", "wall time", "images/s", "note"]
+    assert heads[2:] == ["quality", "state", "iterations", "best quality", "wall time", "images/s", "note"]
     assert '<input type="checkbox" id="curve-quality" checked> quality' in text
     assert "test error" not in text
 

@@ -1,6 +1,7 @@
 """The page as a tool: its list of runs, its curves, and both in a browser."""
 
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -8,11 +9,12 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from lab import METRICS, make_summary
+from lab import METRICS, contrast, make_summary
 
 from lit_resnet.grid.asked import Asked
 from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR
-from lit_resnet.report import runs, write
+from lit_resnet.report import looks, runs, write
+from lit_resnet.report.looks import DASHED
 from lit_resnet.report.page import explore
 from lit_resnet.report.page.odd import far, odd
 from lit_resnet.report.page.thinned import thin
@@ -56,10 +58,9 @@ def columns(found):
 
 
 def test_the_columns(columns):
-    errors = ["train error %", "test error %", "best test error %"]
-    names = ["cell", "shortcut", "depth", "seed", "state", "iterations", *errors, "wall time", "images/s", "note"]
-    assert list(columns) == names
-    assert [name for name, column in columns.items() if column.chosen] == ["shortcut", "depth", "seed", "state"]
+    rest = ["iterations", "train error %", "best test error %", "wall time", "images/s", "note"]
+    assert list(columns) == ["cell", "seed", "test error %", "state", "shortcut", "depth", *rest]
+    assert [name for name, column in columns.items() if column.chosen] == ["seed", "state", "shortcut", "depth"]
     assert columns["depth"].choices == ["20", "56", "110"]
     assert columns["state"].choices == ["done", "failed", "queued", "stopped"]
     assert columns["shortcut"].choices == ["A", "none"]
@@ -92,22 +93,51 @@ def test_what_all_cells_share_is_no_column(lab):
     }
     found = runs.read(Asked(lab.grid(cells), root=lab.root))
     axes = {column.name: column.texts for column in explore.columns(found, odd(found)) if column.chosen}
-    assert axes == {"lr": ["0.1", "–"], "optimizer": ["–", "Adam"], "seed": ["0", "0"], "state": ["done", "done"]}
+    assert axes == {"seed": ["0", "0"], "state": ["done", "done"], "lr": ["0.1", "–"], "optimizer": ["–", "Adam"]}
+
+
+CALM, WILD = [8.0, 8.1, 8.2], [40.0, 44.0, 48.0, 60.0]
 
 
 @pytest.mark.parametrize(
-    ("value", "others", "distance"),
+    ("value", "others", "cells", "distance"),
     [
-        (9.0, [8.0, 8.1, 8.2], None),  # a point at most is chance
-        (9.2, [8.0, 8.1, 8.2], 1.1),
-        (7.0, [8.0, 8.1, 8.2], -1.1),
-        (50.0, [40.0, 44.0, 48.0, 60.0], None),  # these spread
-        (90.0, [40.0, 44.0, 48.0, 60.0], 44.0),
-        (90.0, [8.0], None),  # of two, which one is odd?
+        (9.0, CALM, [CALM] * 4, None),  # a point at most is chance
+        (9.2, CALM, [CALM] * 4, 1.1),
+        (7.0, CALM, [CALM] * 4, -1.1),
+        (50.0, WILD, [CALM] * 4, None),  # its own seeds scatter
+        (120.0, WILD, [CALM] * 4, 74.0),
+        (12.0, CALM, [WILD] * 4, None),  # the other cells scatter
+        (12.0, CALM, [CALM, CALM, CALM, WILD], 3.9),  # most of them do not
+        (90.0, [8.0], [CALM] * 4, None),  # of two, which one is odd?
+        (90.0, [8.0, 8.1], [], None),  # nobody knows how three seeds scatter
+        (90.0, [8.0, 8.1, 8.2, 8.1, 8.3], [], 81.9),
     ],
 )
-def test_far_from_the_other_seeds(value, others, distance):
-    assert far(value, others) == (distance and pytest.approx(distance))
+def test_far_from_the_other_seeds(value, others, cells, distance):
+    assert far([[value, *others], *cells])[0][0] == (distance and pytest.approx(distance))
+
+
+@pytest.mark.parametrize("seeds", [3, 4, 5])
+@pytest.mark.parametrize("spreads", [[1.0], [4.0], [0.5, 5.0], [0.5] * 9 + [5.0]])
+def test_few_runs_of_an_ordinary_grid_are_odd_and_one_that_failed_is(seeds, spreads):
+    noise, called, runs = random.Random(0), 0, 0
+    for cells in (20, 100) * 3:
+        grid = [[noise.gauss(20, spreads[i % len(spreads)]) for _ in range(seeds)] for i in range(cells)]
+        called += sum(distance is not None for cell in far(grid) for distance in cell)
+        runs += seeds * cells
+        grid[0][0] = 90.0
+        assert far(grid)[0][0] == pytest.approx(70, abs=20)
+    assert called <= 0.02 * runs
+
+
+def test_curves_that_all_end_above_their_best_are_ordinary(lab):
+    for seed in range(4):
+        run = lab.finish("res-20", seed, test_error=14.0 + 0.1 * seed)
+        rows = METRICS.read(run.path)
+        rows[-3]["test_error"] = 8.0 if seed else 1.0
+        METRICS.replace(run.path, rows)
+    assert odd(runs.read(Asked(lab.grid(["res-20"], seeds=list(range(4))), root=lab.root))) == [""] * 4
 
 
 def test_the_odd_runs_are_named(found):
@@ -187,12 +217,52 @@ def test_nothing_ends_the_script_early(page):
 
 
 def test_a_curve_looks_as_in_the_figures(page):
-    data = json.loads(DATA.search(page.read_text())[1])
-    looks = {run["cell"]: (run["colour"], run["plain"]) for run in data["runs"]}
-    assert looks["plain-20"] == (looks["res-20"][0], True)
-    assert looks["res-20"][1] is False
-    assert len({colour for colour, _ in looks.values()}) == 3
-    assert looks["plain-110"] == (looks["res-110"][0], True), "it has not begun: the grid says what it is"
+    given = json.loads(DATA.search(page.read_text())[1])["looks"]
+    colours, dash = given["plain-20"]
+    assert dash == list(DASHED)
+    assert given["res-20"] == [colours, []]
+    assert len({light for (light, _), _ in given.values()}) == 3
+    assert given["plain-110"] == [given["res-110"][0], dash], "it has not begun: the grid says what it is"
+
+
+def test_cells_of_one_depth_are_told_apart(lab):
+    values = {"model.rate.lr": [0.01, 0.1, 1.0], "model.sgd.weight_decay": [0.0, 0.1]}
+    grid = lab.grid({}, matrix=values)
+    lab.finish("lr=0.1,weight_decay=0.1")
+    found = runs.read(Asked(grid, root=lab.root)).looks
+    assert len({(look.light, look.dash) for look in found.of.values()}) == 6
+    assert found.of["lr=0.1,weight_decay=0.0"].light == found.of["lr=0.1,weight_decay=0.1"].light
+    assert found.note == "Colour: lr, from light (small) to dark (large). Dashes: weight_decay."
+    many = lab.grid({}, name="many", matrix={"model.x": list("abcdefghi")})
+    lab.finish("a", grid="many")
+    found = runs.read(Asked(many, root=lab.root)).looks
+    assert len({(look.light, look.dash) for look in found.of.values()}) == 9
+
+
+CSS = (Path(explore.__file__).parent / "page.css").read_text()
+
+
+def declared(block: str) -> dict[str, str]:
+    """The colours that a block of the style sheet declares, by name."""
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})\b", block))
+
+
+def test_lines_and_labels_stand_out_on_both_pages():
+    light, dark = (declared(block) for block in re.findall(r":root[^{]*\{(.*?)\}", CSS, re.DOTALL))
+    assert set(light) == set(dark), "each colour has two values"
+    assert "#" not in re.sub(r":root[^{]*\{.*?\}|#[a-z][\w-]*", "", CSS, flags=re.DOTALL), "all colours are declared"
+    assert (light["page"], dark["page"]) == (looks.WHITE, looks.BLACK)
+    for page, drawn in ((light, 0), (dark, 1)):
+        lines = [*looks.RAMPS[drawn], *(pair[drawn] for pair in (*looks.PALETTE, looks.UNKNOWN))]
+        lines += [looks.ramp(i / 50)[drawn] for i in range(51)]
+        assert min(contrast(line, page["page"]) for line in lines) >= 3
+        assert min(contrast(page[name], page["page"]) for name in ("faint", "border")) >= 3
+        text = ["ink", "soft", "link", "failed", "odd"]
+        behind = [(name, "page") for name in text] + [("ink", name) for name in ("shade", "lit", "warned")]
+        behind += [(name, f"on-{name}") for name in ("holds", "does-not-hold", "not-enough-runs")]
+        behind += [("on-tip", "tip")]
+        for name, ground in behind:
+            assert contrast(page[name], page[ground]) >= 4.5, (name, ground)
 
 
 # -- in a browser
@@ -212,22 +282,30 @@ const column = (number) => rows().map((row) => row.cells[number].textContent.tri
 const drawn = () => new Promise((done) => setTimeout(done)); // behind the drawing that waits
 const ink = (id) => $(id).getContext("2d").getImageData(60, 0, $(id).width - 80, $(id).height - 50).data
   .reduce((sum, value, i) => sum + (i % 4 < 3 && value ? 1 : 0), 0);
-const say = (found) => document.body.append(Object.assign(document.createElement("pre"),
-  { id: "found", textContent: JSON.stringify(found) }));
+const say = (found) => parent.postMessage(JSON.stringify(found), "*");
 window.onerror = (message) => say({ error: message });
 """
 
 
-def browse(page: Path, folder: Path, script: str) -> dict:
-    """What the script says of the page in a browser."""
-    copy, profile = folder / "copy.html", folder / "profile"
+# A window is never narrower than 500 pixels, but a frame in it may be.
+FRAME = """<iframe src="copy.html" style="width: {width}px; height: 900px; border: 0"></iframe><script>
+onmessage = (event) => document.body.append(Object.assign(document.createElement("pre"),
+  {{ id: "found", textContent: event.data }}));
+</script>"""
+
+
+def browse(page: Path, folder: Path, script: str, width: int = 1280, *, dark: bool = False) -> dict:
+    """What the script says of the page in a browser, at that width and with that colour scheme."""
+    copy, frame, profile = folder / "copy.html", folder / "frame.html", folder / "profile"
+    frame.write_text(FRAME.format(width=width))
     added = (
         f"<script>{HELPERS}(async () => {{ {script} }})().catch((error) => say({{ error: String(error) }}));</script>"
     )
     copy.write_text(page.read_text().replace("</body>", f"{added}</body>"))
     quiet = ["no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
-    flags = ["headless", "no-sandbox", "disable-gpu", *quiet, f"user-data-dir={profile}", "window-size=1280,900"]
-    command = [CHROMIUM, *(f"--{flag}" for flag in flags), "--virtual-time-budget=20000", "--dump-dom", copy.as_uri()]
+    flags = ["headless", "no-sandbox", "disable-gpu", *quiet, f"user-data-dir={profile}", "window-size=1320,950"]
+    flags += [f"blink-settings=preferredColorScheme={0 if dark else 1}", "virtual-time-budget=20000", "dump-dom"]
+    command = [CHROMIUM, *(f"--{flag}" for flag in flags), frame.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     answer = json.loads(unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
     assert "error" not in answer, answer
@@ -259,7 +337,7 @@ def test_runs_are_sorted_and_chosen(page, tmp_path):
         set($("text"), "ALERT res");
         found.words = column(0);
         $("best").click();
-        found.best = [column(0)[0], column(7), $("text").value];
+        found.best = [column(0)[0], column(2), $("text").value];
         $("failed").click();
         found.failed = [column(0), column(11)];
         $("odd").click();
@@ -330,6 +408,38 @@ def test_curves_are_drawn_toggled_and_named(page, tmp_path):
     assert (found["lit"], found["gone"]) == (3, True)
     assert re.fullmatch(r"res-20, seed \d: (test|train) error \d+\.\d\d % at iteration \d+", found["key"][0])
     assert not found["key"][1]
+
+
+@in_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_narrow_page_shows_the_error_and_scrolls_its_tables_alone(page, tmp_path, dark):
+    found = browse(
+        page,
+        tmp_path,
+        """
+        const room = document.documentElement.clientWidth;
+        const edge = (cell) => cell.getBoundingClientRect().right;
+        const wide = (element) => element.getBoundingClientRect().right > room && !element.closest(".scroll");
+        say({
+          width: [room, document.documentElement.scrollWidth],
+          beyond: [...document.querySelectorAll("main *")].filter(wide).map((one) => one.outerHTML.slice(0, 80)),
+          errors: [...document.querySelectorAll("table")].map((table) => {
+            const place = [...table.rows[0].cells].findIndex((cell) => cell.textContent.startsWith("test error"));
+            return [place, edge(table.rows[1].cells[place])];
+          }),
+          page: getComputedStyle(document.body).backgroundColor,
+          line: $("legend").querySelector("line").getAttribute("stroke"),
+        });
+        """,
+        width=400,
+        dark=dark,
+    )
+    assert found["width"][0] == found["width"][1]
+    assert found["beyond"] == []
+    assert [place for place, _ in found["errors"]] == [1, 2], "after the name, which is a run's cell and seed"
+    assert all(edge < found["width"][0] for _, edge in found["errors"])
+    assert found["page"] == ("rgb(21, 24, 28)" if dark else "rgb(255, 255, 255)")
+    assert found["line"] == getattr(looks.of_net({"depth": 20}), "dark" if dark else "light")
 
 
 @in_browser

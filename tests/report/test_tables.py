@@ -163,7 +163,7 @@ def test_latex_is_escaped(lab):
     grid = lab.grid(["residual"], title=r"50% & $x_1$ #2 {a} \input ~^")
     lab.finish("residual", net="net_1 & co")
     text = table_of(lab, grid).latex()
-    assert r"net\_1 \& co & 20 & 0.27M" in text
+    assert r"net\_1 \& co & 8.50 & 8.75" in text
     assert r"\caption{50\% \& \$x\_1\$ \#2 \{a\} \textbackslash{}input \textasciitilde{}\textasciicircum{}}" in text
     assert r"test error \%" in text
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
@@ -173,7 +173,7 @@ def test_markdown_is_one_table(lab):
     grid = lab.grid(["residual"])
     lab.finish("residual", net="a|b <i>")
     lines = table_of(lab, grid).markdown().splitlines()
-    assert lines[4].startswith(r"| a\|b \<i\> | 20 |")
+    assert lines[4].startswith(r"| a\|b \<i\> | 8.50 |")
     assert lines[2].count("|") == lines[3].count("|") == lines[4].replace(r"\|", "").count("|") == 9
 
 

@@ -76,6 +76,19 @@ def make_summary(**values: Any) -> Summary:
     return Summary(net_config=net, metrics=metrics, **given)
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance of `#rrggbb`, 0 black to 1 white (WCAG 2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    """How well one colour stands out from the other, from 1 to 21 (WCAG 2); 3 is the least for lines and large text."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
 class Lab:
     """A grid file and the run folders of its cells, under `tmp_path`."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from lit_resnet import paper
 from lit_resnet.report.claims import compare, sentences
-from lit_resnet.report.claims.alike import groups
+from lit_resnet.report.claims.alike import about_the_paper, groups
 from lit_resnet.report.claims.compare import Pair, Verdict
 from lit_resnet.report.claims.measures import Measure
 from lit_resnet.report.claims.sentences import CHECKS
@@ -100,11 +100,13 @@ class Claims:
 
 
 def check(runs: GridRuns) -> Claims:
-    """Check the sentences that the grid has nets for, in the order of printed.yaml.
+    """Check the sentences that the grid has nets for, in the order of printed.yaml; none if it is not about the paper.
 
     Raises:
         InputError: A responses.csv or signals.csv is damaged, or the grid has a depth that is no whole number.
     """
+    if not about_the_paper(runs):
+        return Claims(())
     alike = groups(runs)
     found = []
     for name, printed in paper.load()["claims"].items():

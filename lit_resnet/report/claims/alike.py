@@ -9,10 +9,12 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.grid import value_at
-from lit_resnet.report.runs import FAMILIES, FinishedCell, FinishedRun, GridRuns
+from lit_resnet.report.looks import FAMILIES
+from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.sameness import setting
 
 KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
+LENGTH = ("trainer.max_steps", "model.rate.milestones")  # keys of the length of the training
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
 
@@ -71,6 +73,16 @@ class Group:
         if summary is None or summary.steps != paper.load()["table6"]["training"]["steps"]:
             return False
         return re.fullmatch(r"cifar10|folder:.*cifar-?10(?!\d).*", summary.data, re.IGNORECASE) is not None
+
+
+def about_the_paper(runs: GridRuns) -> bool:
+    """Whether the plain and residual nets of the grid differ in nothing but what the paper varies itself.
+
+    That is the net, its warm-up, and the length of the training. A grid over learning rates, say, is about these.
+    """
+    others = [axis for axis in runs.axes if not (axis.of_the_net or axis.free or axis.key in LENGTH)]
+    names = [name for name, net in runs.nets.items() if net.get("family") != "vgg"]
+    return all(len({axis.text(name) for name in names}) <= 1 for axis in others)
 
 
 def groups(runs: GridRuns) -> list[Group]:

@@ -8,16 +8,21 @@ from lit_resnet.grid import exhibits
 from lit_resnet.grid.exhibits import FigureEntry
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawing
+from lit_resnet.report.looks import of_net
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 
 
 def draw(runs: GridRuns) -> list[Drawing]:
     """Draw the figures that the grid asks for, in its order, from its finished runs.
 
+    For a grid that names none they are those of `exhibits.DEFAULT` that there is something to draw of.
+
     Raises:
         InputError: A metrics.csv, responses.csv or signals.csv is damaged.
     """
-    return [_draw(exhibits.FIGURES[name], runs.cells) for name in runs.grid.figures]
+    asked = runs.grid.figures
+    drawings = [_draw(exhibits.FIGURES[name], runs.cells) for name in (exhibits.DEFAULT if asked is None else asked)]
+    return [drawing for drawing in drawings if drawing.figure or asked is not None]
 
 
 def of_run(run: FinishedRun) -> list[Drawing]:
@@ -26,7 +31,7 @@ def of_run(run: FinishedRun) -> list[Drawing]:
     Raises:
         InputError: A file of the run is damaged.
     """
-    cells = (FinishedCell(run.cell, (run,)),)
+    cells = (FinishedCell(run.cell, (run,), of_net(run.summary.net_config)),)
     drawings = [_draw(entry, cells) for entry in exhibits.FIGURES.values() if entry.panels == "images"]
     return [drawing for drawing in drawings if drawing.figure]
 

@@ -5,6 +5,7 @@ import gzip
 import io
 from dataclasses import dataclass
 
+from lit_resnet.grid.axes import columns
 from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.runs import FinishedCell, GridRuns
 from lit_resnet.runfolder import records
@@ -12,7 +13,7 @@ from lit_resnet.runfolder import records
 
 @dataclass(frozen=True)
 class Curve:
-    """Error in percent at each step: mean over the seeds, and the lowest and highest of them."""
+    """A metric at each step: mean over the seeds, and the lowest and highest of them."""
 
     steps: list[int]
     mean: list[float]
@@ -35,27 +36,39 @@ def curves_of(cell: FinishedCell) -> Curves:
     Raises:
         InputError: A metrics.csv is damaged.
     """
-    return Curves(cell, _curve(cell, TRAIN_ERROR), _curve(cell, TEST_ERROR))
+    return Curves(cell, curve(cell, TRAIN_ERROR), curve(cell, TEST_ERROR))
 
 
 def archive(runs: GridRuns) -> bytes:
-    """All rows of the metrics.csv of all finished runs, with cell and seed, as one compressed CSV file.
+    """All rows of the metrics.csv of all finished runs as one compressed CSV file, with cell, seed and axes.
 
-    The same runs give the same bytes.
+    An axis whose short name a metric has, such as `lr`, has its whole key there. The same runs give the same bytes.
 
     Raises:
         InputError: A metrics.csv is damaged.
     """
-    text = io.StringIO()
-    columns = records.metrics(runs.grid.task).columns
-    writer = csv.DictWriter(text, ("cell", "seed", *columns), lineterminator="\n")
-    writer.writeheader()
+    record = records.metrics(runs.grid.task)
+    axes = columns(runs.axes, ("cell", "seed", *record.columns))
+    lines = [_line("cell", "seed", *axes, *record.columns)]
     for run in runs.finished:
-        writer.writerows({"cell": run.cell, "seed": run.seed, **row} for row in run.metrics)
-    return gzip.compress(text.getvalue().encode(), mtime=0)
+        if run.metrics:  # then each line of the file is a row, and is taken as it is
+            said = _line(run.cell, run.seed, *(axis.plain[run.cell] for axis in axes.values()))
+            lines += [f"{said},{line}" for line in record.lines(run.folder.path)[1:] if line]
+    return gzip.compress("\n".join([*lines, ""]).encode(), compresslevel=6, mtime=0)
 
 
-def _curve(cell: FinishedCell, metric: Metric) -> Curve | None:
+def _line(*fields: object) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()
+
+
+def curve(cell: FinishedCell, metric: Metric) -> Curve | None:
+    """The curve of a metric over the iterations that all finished seeds logged; None where there are none.
+
+    Raises:
+        InputError: A metrics.csv is damaged.
+    """
     seeds = [dict(run.logged(metric)) for run in cell.runs]
     steps = sorted(set.intersection(*map(set, seeds)))  # a mean over other seeds at each step would jump
     if not steps:

@@ -1,5 +1,6 @@
 """A figure with its words, and how its lines tell the nets apart."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
+from lit_resnet.report.looks import of_net
 from lit_resnet.report.runs import FinishedCell
 
 # What a figure's function returns: the figure and its caption; with nothing to draw, None and what is missing.
@@ -42,9 +44,9 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
 
 
 def look_of(cell: FinishedCell, marker: str, points: int) -> dict[str, Any]:
-    """Keywords of a line: its colour by depth, and about eight markers along it."""
+    """Keywords of a line: its cell's colour, and about eight markers along it."""
     return {
-        "color": style.colour(cell.depth),
+        "color": cell.look.light,
         "marker": marker,
         "markersize": 4,
         "markevery": max(1, points // 8),
@@ -55,13 +57,18 @@ def labels_of(cells: list[FinishedCell], by_depth: bool = False) -> list[tuple[s
     """A label and a marker for each cell.
 
     Labels are the shortest that tell the cells apart: `56-layer` (if asked for), the net's name, the cell's name. The
-    first net of a depth needs no marker; later ones have its colour, and a marker of their own.
+    first net of a colour needs no marker; later ones have a marker of their own.
     """
     depths = [f"{cell.depth}-layer" for cell in cells]
     nets = [cell.summary.net for cell in cells]
     names = [cell.name for cell in cells]
     candidates = [depths, nets, names] if by_depth and all(cell.depth for cell in cells) else [nets, names]
     labels = next(labels for labels in candidates if len(set(labels)) == len(cells))
-    kinds = [(cell.depth, cell.plain) for cell in cells]
+    kinds = [(cell.look.light, cell.plain) for cell in cells]
     markers = [style.MARKERS[kinds[:i].count(kind) % len(style.MARKERS)] for i, kind in enumerate(kinds)]
     return list(zip(labels, markers, strict=True))
+
+
+def colours(cells: Iterable[FinishedCell]) -> str:
+    """What colours say, for the end of a caption's clause: `; darker is deeper`, or nothing where it is not that."""
+    return "; darker is deeper" if all(cell.look == of_net(cell.summary.net_config) for cell in cells) else ""

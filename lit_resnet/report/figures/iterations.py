@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.curves import Curve, Curves, curves_of
-from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
+from lit_resnet.report.figures.drawing import Drawn, colours, labels_of, look_of
+from lit_resnet.report.figures.scale import Scale, frame, from_zero
 from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def fig1(cells: Sequence[FinishedCell]) -> Drawn:
     scale = _from_zero(plain)
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    _frame(left, "training error", scale)
-    _frame(right, "test error", scale)
+    frame(left, "training error", scale)
+    frame(right, "test error", scale)
     left.set_ylabel(scale.ylabel)
     for c, (label, marker) in zip(plain, labels_of([c.cell for c in plain], by_depth=True), strict=True):
         _line(left, c.train, c.cell, marker, style.TRAIN_LINE, label)
@@ -39,7 +39,7 @@ def fig1(cells: Sequence[FinishedCell]) -> Drawn:
     _label_ends(left)
     _label_ends(right)
     caption = (
-        "Plain nets alone: training error (left) and test error (right) over the iterations; darker is deeper. Look "
+        f"Plain nets alone: training error (left) and test error (right) over the iterations{colours(cells)}. Look "
         "at the left panel first: a net that ends high there was not trained well, whereas overfitting would show on "
         "the right only."
     )
@@ -62,7 +62,8 @@ def fig6(cells: Sequence[FinishedCell]) -> Drawn:
         f"residual nets of {' and '.join(map(str, depths))} layers": beside,
     }
     figure = _panels(panels, scale, {"training error": style.TRAIN_LINE, "test error": style.TEST_LINE})
-    caption = "Training error (dashed) and test error (bold) over the iterations, all on one scale; darker is deeper."
+    caption = "Training error (dashed) and test error (bold) over the iterations, all on one scale"
+    caption += f"{colours(cells)}."
     if len(figure.axes) > 1:
         caption += " Compare the order of the depths among the plain nets with that among the residual nets."
     return figure, caption + scale.words + _band(drawn)
@@ -81,7 +82,7 @@ def fig4(cells: Sequence[FinishedCell]) -> Drawn:
     figure = _panels(panels, scale, {"training error": style.THIN_LINE, "validation error": style.TEST_LINE})
     caption = (
         "Training error (thin) and validation error of the centre crop (bold) over the iterations, on one scale, which "
-        "leaves out the first descent; darker is deeper. The training error is of images as they are augmented, which "
+        f"leaves out the first descent{colours(cells)}. The training error is of images as they are augmented, which "
         "are harder than those to validate on. Compare the order of the depths on the left with that on the right."
     )
     return figure, caption + _band(drawn)
@@ -92,7 +93,7 @@ def _logged(cells: Sequence[FinishedCell]) -> list[Curves]:
     return [c for c in map(curves_of, cells) if c.train or c.test]
 
 
-def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, dict[str, Any]]) -> Figure:
+def _panels(panels: dict[str, list[Curves]], scale: Scale, looks: dict[str, dict[str, Any]]) -> Figure:
     """Draw the panels that have curves, side by side; `looks` are those of the two errors, training error first."""
     panels = {name: group for name, group in panels.items() if group}
     train, test = looks.values()
@@ -100,7 +101,7 @@ def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, d
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     axes[0].set_ylabel(scale.ylabel)
     for ax, (name, group) in zip(axes, panels.items(), strict=True):
-        _frame(ax, name, scale)
+        frame(ax, name, scale)
         for c, (label, marker) in zip(group, labels_of([c.cell for c in group], by_depth=True), strict=True):
             _line(ax, c.train, c.cell, marker, train, "" if c.test else label)
             _line(ax, c.test, c.cell, marker, test, label)
@@ -110,41 +111,11 @@ def _panels(panels: dict[str, list[Curves]], scale: "_Scale", looks: dict[str, d
     return figure
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """The axes that all panels of a figure share, chosen so that the end of every curve can be read."""
-
-    last_step: int
-    top: float
-    bottom: float = 0.0
-    logarithmic: bool = False
-
-    @property
-    def ylabel(self) -> str:
-        return "error (%), logarithmic above 1" if self.logarithmic else "error (%)"
-
-    @property
-    def words(self) -> str:
-        return " The error axis is logarithmic above 1 %: the nets end far apart." if self.logarithmic else ""
-
-    @property
-    def unit(self) -> int:
-        return 10_000 if self.last_step > 20_000 else 1
-
-    @property
-    def xlabel(self) -> str:
-        return "iter. (1e4)" if self.unit > 1 else "iteration"
+def _from_zero(curves: list[Curves]) -> Scale:
+    return from_zero([curve.mean[-1] for c in curves if (curve := c.test or c.train)], _last_step(curves))
 
 
-def _from_zero(curves: list[Curves]) -> _Scale:
-    """The scale of Fig. 6. The paper draws 0 to 20 % and leaves a net above it out; here the axis has room for it."""
-    ends = [curve.mean[-1] for c in curves if (curve := c.test or c.train)]
-    logarithmic = max(ends) > 5 * max(min(ends), 1.0)
-    fitting = (top for top in (5, 10, 20, 40, 60, 80) if top >= 1.5 * max(ends) and not logarithmic)
-    return _Scale(_last_step(curves), next(fitting, 100), logarithmic=logarithmic)
-
-
-def _around_the_plateaus(curves: list[Curves]) -> _Scale:
+def _around_the_plateaus(curves: list[Curves]) -> Scale:
     """The scale of Fig. 4 (there 20 to 60 %): in tens, from the lowest error to those in training's second tenth."""
     last_step = _last_step(curves)
     lowest, early = [], []
@@ -154,7 +125,7 @@ def _around_the_plateaus(curves: list[Curves]) -> _Scale:
         lowest.append(min(errors.values(), default=0.0))
         early.append(median(second_tenth or errors.values() or [100.0]))  # the median, as a single error is noisy
     bottom = 10 * (min(lowest) // 10)
-    return _Scale(last_step, min(100, max(10 * math.ceil(max(early) / 10), bottom + 20)), bottom)
+    return Scale(last_step, min(100, max(10 * math.ceil(max(early) / 10), bottom + 20)), bottom)
 
 
 def _lines(curves: list[Curves]) -> Iterator[Curve]:
@@ -163,22 +134,6 @@ def _lines(curves: list[Curves]) -> Iterator[Curve]:
 
 def _last_step(curves: list[Curves]) -> int:
     return max(curve.steps[-1] for curve in _lines(curves))
-
-
-def _frame(ax: "Axes", title: str, scale: _Scale) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
-
-    ax.set_title(title)
-    ax.set_xlabel(scale.xlabel)
-    ax.set_xlim(0, scale.last_step)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / scale.unit:g}"))
-    if scale.logarithmic:
-        ax.set_yscale("symlog", linthresh=1, linscale=0.5)
-        ax.set_yticks([0, 1, 2, 5, 10, 20, 50, 100], labels=["0", "1", "2", "5", "10", "20", "50", "100"])
-        ax.yaxis.set_minor_locator(NullLocator())
-    else:
-        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    ax.set_ylim(scale.bottom, scale.top)
 
 
 def _line(ax: "Axes", curve: Curve | None, cell: FinishedCell, marker: str, kind: dict, label: str) -> None:

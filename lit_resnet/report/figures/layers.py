@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
-from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
+from lit_resnet.report.figures.drawing import Drawn, colours, labels_of, look_of
 from lit_resnet.report.runs import FinishedCell
 from lit_resnet.runfolder.records import RESPONSES, SIGNALS
 
@@ -40,8 +40,8 @@ def fig7(cells: Sequence[FinishedCell]) -> Drawn:
         text.set_parse_math(False)
     caption = (
         "Standard deviation of each layer's output, after batch normalization and before the nonlinearity or the "
-        "addition: in the order of the layers (top) and ranked (bottom). Plain nets are dashed, residual nets solid; "
-        "darker is deeper."
+        "addition: in the order of the layers (top) and ranked (bottom). Plain nets are dashed, residual nets "
+        f"solid{colours(cells)}."
     )
     if len({cell.plain for cell, _ in responses}) > 1:
         caption += " Compare each residual net with the plain net of its colour."
@@ -80,7 +80,7 @@ def gradients(cells: Sequence[FinishedCell]) -> Drawn:
     caption = (
         "Forward (top): variance of each layer's output over the batch, after batch normalization and before the "
         "nonlinearity or the addition. Backward (bottom): norm of the loss's gradient with respect to it. Lines are of "
-        "the last sampled iteration, bands reach from the lowest to the highest of all; darker is deeper. A signal "
+        f"the last sampled iteration, bands reach from the lowest to the highest of all{colours(cells)}. A signal "
         "that vanishes or explodes changes by orders of magnitude from one end of the net to the other."
     )
     return figure, caption

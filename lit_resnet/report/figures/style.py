@@ -1,9 +1,5 @@
-"""One look for all figures: each depth has one colour, and the style of a line says what it shows.
+"""One style for all figures: that of a line says what it shows. Colours are those of `looks.py`."""
 
-Colours run from light (shallow) to dark (deep) along plasma, which colour-blind eyes and grey print keep in order.
-"""
-
-import math
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +12,7 @@ THIN_LINE = {"linestyle": "-", "linewidth": 0.8}  # Fig. 4's training error
 PLAIN_LINE = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
 RESIDUAL_LINE = {"linestyle": "-", "linewidth": 1.6}
 
-# Nets of one depth in one panel share their colour; these tell them apart.
+# Nets of one colour in one panel are told apart by these.
 MARKERS = ("", "o", "s", "^", "D", "v", "P", "X")
 
 RC: "dict[RcKeyType, Any]" = {
@@ -38,22 +34,6 @@ RC: "dict[RcKeyType, Any]" = {
     "savefig.dpi": 180,
     "svg.fonttype": "none",  # text stays text: it can be searched, and read aloud
 }
-
-UNKNOWN = "#777777"  # the colour where the depth is not known
-# Depths from light (0) to dark (1), well apart where the paper draws them together; other depths are interpolated.
-_PLACES = {8: 0.0, 20: 0.12, 32: 0.31, 44: 0.48, 56: 0.64, 110: 0.82, 1202: 1.0}
-
-
-def colour(depth: int | None) -> tuple[float, float, float, float]:
-    """RGBA of a net's lines, by its number of layers; grey where that is None, for not known."""
-    import numpy as np
-    from matplotlib import colormaps
-    from matplotlib.colors import to_rgba
-
-    if depth is None:
-        return to_rgba(UNKNOWN)
-    place = np.interp(math.log(depth), [math.log(d) for d in _PLACES], list(_PLACES.values()))
-    return colormaps["plasma"](0.84 * (1 - place))  # beyond 0.84 plasma is too light for a line on white
 
 
 def keep_apart(wanted: list[float], gap: float, low: float, high: float) -> list[float]:

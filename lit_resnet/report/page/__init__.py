@@ -1,5 +1,6 @@
 """The page: one HTML file that can be sent to a colleague, with the tables, the figures and the runs in it."""
 
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -48,6 +49,7 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     # `tojson` escapes what would end the script. NaN is refused: it is not JSON, and a browser would reject the whole.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("page.html.j2").render(
@@ -82,6 +84,11 @@ def _downloads(name: str, table: Table) -> list[tuple[str, str, str]]:
         (kinds[form], f"{name}.{form}", f"data:text/plain;charset=utf-8,{quote(text)}")
         for form, text in table.files().items()
     ]
+
+
+def _breakable(text: str) -> Markup:
+    """Text as HTML that a narrow column breaks between the parts of a cell's name: after `,`, `=` and `_`."""
+    return Markup("<wbr>").join(re.findall(r"[^,=_]*[,=_]+|[^,=_]+", text))
 
 
 def _inline(name: str, svg: str) -> Markup:

@@ -1,20 +1,18 @@
 """The list of runs on the page: a column for each value that runs can be sorted or chosen by."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from lit_resnet.grid.grid import value_at
 from lit_resnet.listing import count, duration
 from lit_resnet.metrics import JUDGED, Metric
-from lit_resnet.report.figures import style
 from lit_resnet.report.page.thinned import Thinned
-from lit_resnet.report.runs import FinishedRun, GridRuns, Run, is_plain
+from lit_resnet.report.runs import FinishedRun, GridRuns, Run
 from lit_resnet.report.tables.table import NONE
 
+MOST_CHOICES = 50  # in a menu
 LONGEST = 300  # letters of a note: an error may hold a whole log
 
 
@@ -51,14 +49,16 @@ def columns(runs: GridRuns, oddities: list[str]) -> list[Column]:
     """
     steps, wall, speed = (_summarised(runs, field) for field in ("steps", "wall_seconds", "images_per_second"))
     words = [_note(run, word) for run, word in zip(runs.runs, oddities, strict=True)]
-    best = replace(runs.headline, label=f"best {runs.headline.label}")
-    values = {metric: [run.value(metric) for run in runs.runs] for metric in runs.final}
-    values |= _judged(runs) | {best: [run.best(runs.headline) for run in runs.runs]}
+    headline = runs.headline
+    best = replace(headline, label=f"best {headline.label}")
+    values = {metric: [run.value(metric) for run in runs.runs] for metric in runs.final if metric != headline}
+    values |= _judged(runs) | {best: [run.best(headline) for run in runs.runs]}
     return [
         _words("cell", [run.cell for run in runs.runs]),
-        *_axes(runs),
         _numbers("seed", [run.seed for run in runs.runs], str, chosen=True),
+        _numbers(headline.head, [run.value(headline) for run in runs.runs], headline.text),
         _words("state", [run.state for run in runs.runs], chosen=True),
+        *_axes(runs),
         _numbers("iterations", steps, count),
         *(_numbers(metric.head, found, metric.text) for metric, found in values.items()),
         _numbers("wall time", wall, duration),
@@ -81,39 +81,24 @@ def data(runs: GridRuns, oddities: list[str], listed: list[Column], thinned: Thi
         ],
         "steps": thinned.steps,
         "runs": [
-            {"cell": run.cell, "seed": run.seed, "values": row, "odd": bool(oddity), **look, "curves": curves}
-            for run, row, oddity, look, curves in zip(
-                runs.runs, values, oddities, _looks(runs), thinned.curves, strict=True
-            )
+            {"cell": run.cell, "seed": run.seed, "values": row, "odd": bool(oddity), "curves": curves}
+            for run, row, oddity, curves in zip(runs.runs, values, oddities, thinned.curves, strict=True)
         ],
+        "looks": {cell: [[look.light, look.dark], look.dash] for cell, look in runs.looks.of.items()},
     }
 
 
 def _axes(runs: GridRuns) -> list[Column]:
-    """A column for each config key in which the cells differ."""
-    configs = _configs(runs)
+    """A column for each axis in which the cells differ."""
     found = []
-    for name, key in runs.grid.axes.items():
-        values = [_plain(value_at(configs[run.cell], key)) for run in runs.runs]
-        if len(set(values)) > 1:
-            texts = [NONE if value is None else str(value) for value in values]
+    for axis in runs.axes:
+        if axis.varies:
+            values = [axis.plain[run.cell] for run in runs.runs]
+            texts = [axis.text(run.cell) for run in runs.runs]
             word = any(isinstance(value, str) for value in values)
-            found.append(Column(name, values, texts, word, chosen=True))
+            listed = [text if isinstance(value, bool) else value for value, text in zip(values, texts, strict=True)]
+            found.append(Column(axis.name, listed, texts, word, chosen=len(axis.values) <= MOST_CHOICES))
     return found
-
-
-def _configs(runs: GridRuns) -> dict[str, dict[str, Any]]:
-    """The configs by cells, whose runs differ in the seed alone."""
-    return {name: runs.grid.config(cell) for name, cell in {cell.name: cell for cell in runs.grid.cells}.items()}
-
-
-def _plain(value: Any) -> float | int | str | None:
-    """A config's value as a number or a word; a class by its name alone."""
-    if isinstance(value, dict) and isinstance(value.get("class_path"), str):
-        return value["class_path"].rpartition(".")[2]
-    if value is None or isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    return json.dumps(value, default=str)
 
 
 def _rank(value: Any, text: str) -> tuple[bool, float, str]:
@@ -147,20 +132,6 @@ def _note(run: Run, oddity: str) -> str:
     else:
         text = f"{far}; {said}" if said else far
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-def _looks(runs: GridRuns) -> list[dict[str, Any]]:
-    """How each run's curves are drawn: coloured by depth, and dashed for plain nets, as in the figures."""
-    configs, nets = _configs(runs), {cell.name: cell.summary.net_config for cell in runs.cells}
-    return [_look(nets.get(run.cell) or value_at(configs[run.cell], "model.net") or {}) for run in runs.runs]
-
-
-def _look(net: dict[str, Any]) -> dict[str, Any]:
-    from matplotlib.colors import to_hex
-
-    depth = net.get("depth")
-    known = depth if isinstance(depth, int) and depth > 0 else None
-    return {"colour": to_hex(style.colour(known)), "plain": is_plain(net)}
 
 
 def _words(name: str, values: list[str], *, chosen: bool = False) -> Column:

@@ -12,7 +12,8 @@ const runs = data.runs.map((run, number) => {
   const row = body.rows[number];
   const texts = [...row.cells].map((cell) => cell.textContent);
   const words = texts.join(" ").toLowerCase();
-  return { ...run, row, texts, words, done: texts[data.state] === "done", curved: Object.keys(run.curves).length > 0 };
+  const [colours, dash] = data.looks[run.cell];
+  return { ...run, colours, dash, row, texts, words, done: texts[data.state] === "done", curved: Object.keys(run.curves).length > 0 };
 });
 const box = (metric) => element(`curve-${metric.name}`);
 const cells = new Map();
@@ -20,6 +21,10 @@ for (const run of runs) {
   if (!cells.has(run.cell)) cells.set(run.cell, []);
   cells.get(run.cell).push(run);
 }
+// Every colour has a value for a white page and one for a dark page; paper is white.
+const night = matchMedia("(prefers-color-scheme: dark)");
+const colour = (run) => run.colours[night.matches && !("print" in document.documentElement.dataset) ? 1 : 0];
+const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 const drawn = (run) => run.shown && run.curved && run.tick.checked;
 
 // ---- The table
@@ -84,11 +89,26 @@ function tick(some, on) {
 
 // ---- The legend: a button a cell
 
+/** A piece of a run's line. */
+function sample(run) {
+  const space = "http://www.w3.org/2000/svg";
+  const [picture, line] = ["svg", "line"].map((name) => document.createElementNS(space, name));
+  const look = { x1: 0, x2: 30, y1: 2, y2: 2, "stroke-width": 3, "stroke-dasharray": run.dash.map((length) => 1.3 * length) };
+  for (const [name, value] of Object.entries(look)) line.setAttribute(name, value);
+  picture.setAttribute("aria-hidden", "true");
+  picture.append(line);
+  return picture;
+}
+
+/** Colour what is not drawn on the canvas. */
+function dress() {
+  for (const members of cells.values()) members.button.querySelector("line").setAttribute("stroke", colour(members[0]));
+  for (const run of runs) run.tick.style.accentColor = colour(run);
+}
+
 function legendButton(cell, members) {
   const button = Object.assign(document.createElement("button"), { type: "button" });
-  const line = Object.assign(document.createElement("i"), { className: members[0].plain ? "plain" : "" });
-  line.style.borderColor = members[0].colour;
-  button.append(line, cell);
+  button.append(sample(members[0]), cell);
   button.addEventListener("click", () => tick(members, !members.some(drawn)));
   lights(button, (run) => run.cell === cell);
   return button;
@@ -174,8 +194,8 @@ function valueTicks() {
 function axes(context) {
   context.font = "12px system-ui, sans-serif";
   context.lineWidth = 1;
-  context.strokeStyle = "#e6e6e6";
-  context.fillStyle = "#444";
+  context.strokeStyle = ink("--line");
+  context.fillStyle = ink("--soft");
   const mark = (text, x, y, align) => { context.textAlign = align; context.fillText(text, x, y); };
   const rule = (...points) => { context.beginPath(); for (const point of points) context.lineTo(...point); context.stroke(); };
   const floor = view.height - MARGIN.bottom;
@@ -202,8 +222,8 @@ function trace(context, l, values) {
 }
 
 function stroke(context, l, thicker) {
-  context.strokeStyle = l.runs[0].colour;
-  context.setLineDash(l.runs[0].plain ? [5, 3] : []);
+  context.strokeStyle = colour(l.runs[0]);
+  context.setLineDash(l.runs[0].dash);
   context.lineWidth = (l.metric.thick ? 1.7 : 0.8) + thicker;
   context.beginPath();
   trace(context, l, l.mean);
@@ -212,7 +232,7 @@ function stroke(context, l, thicker) {
 }
 
 function band(context, l) {
-  context.fillStyle = l.runs[0].colour;
+  context.fillStyle = colour(l.runs[0]);
   context.globalAlpha = 0.15;
   context.beginPath();
   trace(context, l, l.high);
@@ -268,7 +288,7 @@ function nearest() {
 /** Draw the curves of some runs thick, over all others, and mark their rows. */
 function light(wanted) {
   const context = blank(over);
-  context.fillStyle = "#ffffffa0";
+  context.fillStyle = ink("--veil");
   context.fillRect(0, 0, view.width, view.height);
   for (const l of lines) if (l.runs.some(wanted)) stroke(context, l, 1.2);
   for (const run of runs) run.row.classList.toggle("lit", wanted(run));
@@ -291,7 +311,7 @@ function point() {
   light((run) => l.runs.includes(run));
   const [x, y] = [view.x(l.steps[i]), view.y(l.mean[i])];
   const context = over.getContext("2d");
-  context.fillStyle = l.runs[0].colour;
+  context.fillStyle = colour(l.runs[0]);
   context.beginPath();
   context.arc(x, y, 4, 0, 7);
   context.fill();
@@ -328,7 +348,6 @@ heads.forEach((head, column) => {
 for (const run of runs) {
   const label = document.createElement("label");
   run.tick = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, hidden: !run.curved });
-  run.tick.style.accentColor = run.colour;
   run.tick.setAttribute("aria-label", `draw ${run.cell}, seed ${run.seed}`);
   label.append(run.tick, " ", ...run.row.cells[0].childNodes);
   run.row.cells[0].append(label);
@@ -353,6 +372,10 @@ for (const control of [...data.metrics.map(box), ...["mean", "log", "top"].map(e
 element("mean").checked = cells.size < runs.length;
 element("explore").hidden = element("curves").hidden = false;
 element("list").classList.add("live");
+night.addEventListener("change", () => { dress(); redraw(); });
+window.addEventListener("beforeprint", () => { document.documentElement.dataset.print = ""; dress(); draw(); });
+window.addEventListener("afterprint", () => { delete document.documentElement.dataset.print; dress(); draw(); });
+dress();
 new ResizeObserver(redraw).observe(element("plot"));
 choose();
 draw();

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lit_resnet.metrics import Metric
 from lit_resnet.report.runs import GridRuns, Run
 
-POINTS = 100_000  # of each metric on a page, or two for each run where that is more
+POINTS = 64_000  # of each metric on a page, or two for each run where that is more
 LONGEST = 2_000  # points of a curve: a screen is no wider in pixels
 
 

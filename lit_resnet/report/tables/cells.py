@@ -1,8 +1,10 @@
 """The table of a grid, a row for each cell that has finished runs; and text that other tables share with it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from lit_resnet import paper
+from lit_resnet.grid.axes import Axis, columns
 from lit_resnet.listing import numbered
 from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
@@ -14,34 +16,63 @@ SEEDS_FOR_BEST = 5
 
 
 def all_nets(runs: GridRuns) -> Table:
-    """Every cell that has finished runs: its net, its metrics over the seeds, and the paper's error."""
+    """Every cell that has finished runs: its metrics over the seeds, the paper's error, its axes and its net."""
     cells = runs.cells
     summaries = [cell.summary for cell in cells]
-    nets = [summary.net for summary in summaries]
     scale, unit = (1e9, "GFLOPs") if min(summary.macs for summary in summaries) >= 1e9 else (1e6, "MFLOPs")
 
-    columns = {"net": nets}
-    if len(set(nets)) < len(nets):
-        columns["cell"] = [cell.name for cell in cells]
-    text_columns = len(columns)
-    if any(cell.depth for cell in cells):
-        columns["layers"] = [str(cell.depth or NONE) for cell in cells]
-    columns["params"] = [_millions(summary.params) for summary in summaries]
-    columns[unit] = [f"{summary.macs / scale:.1f}" for summary in summaries]
-    for metric in runs.final:
-        columns[metric.head] = [spread(cell.over_seeds(metric)) for cell in cells]
-    columns["n"] = [str(len(cell.runs)) for cell in cells]
-    if TEST_ERROR in runs.final:  # of photographs it is the validation error, which the paper has by other crops
-        columns["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
+    table = _names(cells)
+    text_columns = len(table)
+    others = [metric for metric in runs.final if metric != runs.headline]
+    table[runs.headline.head] = [spread(cell.over_seeds(runs.headline)) for cell in cells]
+    if TEST_ERROR in runs.final and any(map(printed_error, cells)):  # of photographs it has others, by other crops
+        table["paper %"] = [str(printed_error(cell) or NONE) for cell in cells]
+    for metric in others:
+        table[metric.head] = [spread(cell.over_seeds(metric)) for cell in cells]
+    table["n"] = [str(len(cell.runs)) for cell in cells]
+    for axis in shown(runs):
+        table[axis.key if axis.name in table else axis.name] = [axis.text(cell.name) for cell in cells]
+    net = {
+        "layers": [str(cell.depth or NONE) for cell in cells],
+        "params": [_millions(summary.params) for summary in summaries],
+        unit: [f"{summary.macs / scale:.1f}" for summary in summaries],
+    }
+    shared = {head: texts[0] for head, texts in net.items() if len(set(texts)) == 1 < len(cells)}
+    alone = len({summary.net for summary in summaries}) == 1
+    table |= {head: texts for head, texts in net.items() if not (alone and head in shared) and set(texts) != {NONE}}
 
     return Table(
         title=runs.grid.title,
-        header=tuple(columns),
-        rows=tuple(zip(*columns.values(), strict=True)),
+        header=tuple(table),
+        rows=tuple(zip(*table.values(), strict=True)),
         text_columns=text_columns,
-        note=_note(runs, unit),
-        records=tuple(_record(cell, runs.grid.task) for cell in cells),
+        note=_note(runs, unit, [f"Every net is a {summaries[0].net}: {_told(shared)}"] if alone and shared else []),
+        records=tuple(_records(runs)),
     )
+
+
+def shown(runs: GridRuns) -> list[Axis]:
+    """The axes that a table for people has as columns: those in which its cells differ, and that no net's name tells.
+
+    An axis of the net, or one that changes no result, is told where nets of one name never differ in it.
+    """
+    nets = [(cell.name, cell.summary.net) for cell in runs.cells]
+    found = []
+    for axis in runs.axes:
+        told = len({(net, axis.text(cell)) for cell, net in nets}) == len({net for _, net in nets})
+        varies = len({axis.text(cell) for cell, _ in nets}) > 1
+        if varies and not (told and (axis.of_the_net or axis.free)):
+            found.append(axis)
+    return found
+
+
+def _names(cells: tuple[FinishedCell, ...]) -> dict[str, list[str]]:
+    """What the rows are called: by their nets, or by their cells where nets repeat; then with nets, if they differ."""
+    nets, names = [cell.summary.net for cell in cells], [cell.name for cell in cells]
+    different = len(set(nets))
+    if different == len(nets):
+        return {"net": nets}
+    return {"cell": names} if different == 1 else {"cell": names, "net": nets}
 
 
 def spread(over: Over | None) -> str:
@@ -72,6 +103,19 @@ def dates(runs: GridRuns) -> str:
     """The days on which the runs finished: `2026-11-03`, `2026-11-03 to 2026-11-05`; empty where none says."""
     days = sorted(run.summary.finished[:10] for run in runs.finished if run.summary.finished)
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
+
+
+def _records(runs: GridRuns) -> Iterator[dict[str, Any]]:
+    """Raw values, with every axis of the grid; one that the summary has by its name is not repeated."""
+    records = [_record(cell, runs.grid.task) for cell in runs.cells]
+    axes = [
+        axis
+        for axis in runs.axes
+        if any(r.get(axis.name, NONE) != axis.plain[cell.name] for r, cell in zip(records, runs.cells, strict=True))
+    ]
+    for record, cell in zip(records, runs.cells, strict=True):
+        values = {name: axis.plain[cell.name] for name, axis in columns(axes, record).items()}
+        yield {"cell": record.pop("cell"), "net": record.pop("net"), **values, **record}
 
 
 def _record(cell: FinishedCell, task: Task) -> dict[str, Any]:
@@ -129,10 +173,16 @@ def origins(runs: GridRuns) -> list[str]:
     return sentences
 
 
-def _note(runs: GridRuns, unit: str) -> str:
+def _told(shared: dict[str, str]) -> str:
+    """What all nets share: `8 layers, 0.08M params, 12.8 MFLOPs`."""
+    return ", ".join(f"{value} {head}" for head, value in shared.items())
+
+
+def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
     sentences = [
         training(runs),
         runs.progress(),
+        *more,
         *(f"{metric.label.capitalize()}: {metric.about}" for metric in runs.final if metric.about),
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]

@@ -79,8 +79,8 @@ class Table:
         ]
         return "\n".join(lines) + "\n"
 
-    def terminal(self) -> "RichTable":
-        """For rich's `Console.print`. In a narrow terminal numbers are folded, never cut."""
+    def terminal(self, most: int | None = None) -> "RichTable":
+        """For rich's `Console.print`, with at most so many rows. In a narrow terminal numbers are folded, never cut."""
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
@@ -90,7 +90,7 @@ class Table:
         for i, name in enumerate(self.header):
             side = "left" if i < self.text_columns else "right"
             table.add_column(name.replace(" error", "\nerror"), justify=side, vertical="bottom", overflow="fold")
-        for row in self.rows:
+        for row in self.rows[:most]:
             table.add_row(*map(Text, row))
         return table
 
