@@ -648,7 +648,7 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"trainer": {"precision": "64-true"}}, "trainer.precision is 64-true: write one of 32-true, bf16-mixed"),
         ({"seed_everything": -1}, "seed_everything is -1: write a whole number, 0 or more"),
         ({"seed_everything": False}, "seed_everything is False"),
-        ({"data": {"source": "cifar"}}, "data.source is 'cifar': write one of .*; did you mean cifar10"),
+        ({"data": {"source": "cifar"}}, "data.source is cifar: write one of .*; did you mean cifar10"),
         ({"data": {"source": "folder", "root": "/nowhere"}}, "/nowhere"),
     ],
 )

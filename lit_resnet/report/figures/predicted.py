@@ -8,11 +8,11 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lit_resnet.report.figures import style
+from lit_resnet.report.looks import PALETTE
 
 FORMATS = (".png", ".svg", ".pdf")
 MOST = 20  # pictures, one below the other
 LONGEST = 40  # letters of a name
-FIRST, OTHERS = "#b83289", "#c9c9c9"  # colours of bars
 
 
 class Seen(NamedTuple):
@@ -44,7 +44,7 @@ def render(seen: Sequence[Seen], title: str, format: str) -> bytes:
             left.axis("off")
             places = range(len(one.ranked))
             shares = [100 * share for _, share in one.ranked]
-            bars = right.barh(places, shares, height=0.7, color=[FIRST, *[OTHERS] * (len(shares) - 1)])
+            bars = right.barh(places, shares, height=0.7, color=[PALETTE[0][0], *["#c9c9c9"] * (len(shares) - 1)])
             right.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=3, fontsize=8.5)
             right.set_yticks(places, [_short(name) for name, _ in one.ranked])
             right.set_xlim(0, 118)  # room for `100.0 %`
