@@ -153,14 +153,17 @@ def _short(value: Any, arguments: bool) -> Plain:
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def _words(value: Any, arguments: bool) -> str:
-    """A list or a class in words: `[EarlyStopping(monitor=test_error, patience=3)]`."""
+def _words(value: Any, arguments: bool, levels: int = 4) -> str:
+    """A list or a class in words, down to so many levels: `[EarlyStopping(monitor=test_error, patience=3)]`."""
+    if not levels:
+        return "…"
     if isinstance(value, list):
-        return f"[{', '.join(_words(item, arguments) for item in value)}]"
+        return f"[{', '.join(_words(item, arguments, levels - 1) for item in value)}]"
     if isinstance(value, dict) and isinstance(value.get("class_path"), str):
         given = value.get("init_args") if arguments else None
-        said = [f"{name}={_words(one, arguments)}" for name, one in given.items()] if isinstance(given, dict) else []
-        return value["class_path"].rpartition(".")[2] + (f"({', '.join(said)})" if said else "")
+        pairs = given.items() if isinstance(given, dict) else ()
+        said = ", ".join(f"{name}={_words(one, arguments, levels - 1)}" for name, one in pairs)
+        return value["class_path"].rpartition(".")[2] + (f"({said})" if said else "")
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 

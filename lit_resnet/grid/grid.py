@@ -94,6 +94,10 @@ class Grid:
         keys = dict.fromkeys(key for cell in self.cells for key in cell.overrides)
         return {short: key for key, short in short_names(keys).items()}
 
+    def has(self, name: str) -> bool:
+        """Whether a name means one of its cells or run folders, or several of them."""
+        return any(fnmatchcase(cell.name, name) or fnmatchcase(cell.folder, name) for cell in self.cells)
+
     def chosen(self, names: Iterable[str]) -> tuple[Cell, ...]:
         """The cells that some names mean, in the order of the grid.
 
@@ -107,7 +111,7 @@ class Grid:
         names = list(names)
         known = list(dict.fromkeys(name for cell in self.cells for name in (cell.name, cell.folder)))
         for name in names:
-            if not any(fnmatchcase(other, name) for other in known):
+            if not self.has(name):
                 raise InputError(f"{name}: no cell of {self.name}{did_you_mean(name, known)}")
         return tuple(
             cell
@@ -176,6 +180,11 @@ def find(name: str, folder: Path, what: str) -> Path:
     raise InputError(
         f"{shown(name)}: no such {what}{did_you_mean(name, names)} (shipped: {', '.join(names)}; or give a path)"
     )
+
+
+def is_grid(name: str) -> bool:
+    """Whether a name is the path of a file, or that of a shipped grid."""
+    return os.path.isfile(name) or (shipped() / f"{name}.yaml").is_file()
 
 
 def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> Grid:

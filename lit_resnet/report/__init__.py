@@ -9,6 +9,7 @@
 Nothing here imports torch, lightning or wandb; matplotlib and jinja2 are imported when a report is written.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -20,6 +21,7 @@ from lit_resnet.grid.asked import ROOT, Asked
 
 if TYPE_CHECKING:
     from lit_resnet.report.claims import Claims
+    from lit_resnet.report.runs import GridRuns
     from lit_resnet.report.tables.table import Table
 
 
@@ -59,17 +61,42 @@ def _names() -> set[str]:
     return {"claims.csv", "claims.md", *figures, *tables}
 
 
-def write(asked: Asked) -> Report:
-    """Write the report of a grid from its run folders.
+def write(asked: Asked, cells: Sequence[str] = ()) -> Report:
+    """Write the report of a grid, or of some of its cells, from its run folders.
+
+    The report of some cells has a folder of its own, `report-part`, which the next such report replaces.
 
     Raises:
-        InputError: No such grid, no finished run of it, or a damaged run folder; the message names the file.
+        InputError: No such grid or cell, no finished run of it, or a damaged run folder; the message names the file.
     """
-    from lit_resnet.report import claims, figures, page, runs, tables
+    from lit_resnet.report import runs
+
+    found = runs.read(asked, cells)
+    # Wherever the folders are, the page is the same.
+    command = replace(asked, root=ROOT).command("launch", *cells)
+    return _write(found, command, found.folder / ("report-part" if cells else "report"))
+
+
+def compare(several: Sequence[Asked]) -> Report:
+    """Write a report of several grids side by side, from their run folders, into `<root>/<one>+<other>/report`.
+
+    Raises:
+        InputError: As `write`; or the grids are of different tasks.
+    """
+    from lit_resnet.report import runs
+    from lit_resnet.report.together import together
+
+    found = together([runs.read(asked) for asked in several], several[0].root)
+    command = " && ".join(replace(asked, root=ROOT).command("launch") for asked in several)
+    return _write(found, command, found.folder / "report")
+
+
+def _write(found: "GridRuns", command: str, folder: Path) -> Report:
+    """Write the report of some runs, which the command makes, into a folder."""
+    from lit_resnet.report import claims, figures, page, tables
     from lit_resnet.report.figures import curves
     from lit_resnet.report.figures.drawing import render
 
-    found = runs.read(asked)
     made = tables.make(found)
     checked = claims.check(found)
     drawings = figures.draw(found)
@@ -82,7 +109,7 @@ def write(asked: Asked) -> Report:
         **({"claims.csv": checked.csv(), "claims.md": checked.markdown()} if checked.found else {}),
         "curves.csv.gz": curves.archive(found),
         "index.html": page.html(
-            command=replace(asked, root=ROOT).command("launch"),  # wherever the folders are, the page is the same
+            command=command,
             runs=found,
             checked=checked,
             tables=made,
@@ -90,7 +117,6 @@ def write(asked: Asked) -> Report:
             svgs=svgs,
         ),
     }
-    folder = found.folder / "report"
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / name, content)

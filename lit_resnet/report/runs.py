@@ -1,5 +1,6 @@
 """The run folders of a grid: which runs are finished, and the metrics of each cell over its finished seeds."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,7 +111,8 @@ class FinishedRun(Run):
 class Over:
     """A metric over the n seeds of a cell; `std` is the sample standard deviation (n - 1), None for one seed.
 
-    `best` is None where no seed has a finite value.
+    `best` is None where no seed has a finite value. Mean and `std` are no numbers where a value is none, as of a run
+    that diverged.
     """
 
     metric: Metric
@@ -125,7 +127,9 @@ class Over:
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return None
-        return cls(metric, len(known), fmean(known), stdev(known) if len(known) > 1 else None, metric.best(known))
+        finite = all(map(math.isfinite, known))
+        mean, std = (fmean(known), stdev(known) if len(known) > 1 else 0.0) if finite else (math.nan, math.nan)
+        return cls(metric, len(known), mean, std if len(known) > 1 else None, metric.best(known))
 
 
 @dataclass(frozen=True)
@@ -263,20 +267,22 @@ class GridRuns:
         return f"{len(self.finished)} of {len(self.runs)} runs finished" + (f" ({left_out})" if left_out else "")
 
 
-def read(asked: Asked) -> GridRuns:
-    """The runs of a grid, from their folders.
+def read(asked: Asked, cells: Sequence[str] = ()) -> GridRuns:
+    """The runs of a grid, or of some of its cells (see `Grid.chosen`), from their folders.
 
     Raises:
-        InputError: No such grid, a damaged run folder, one of a run with another config, or no finished run.
+        InputError: No such grid or cell, a damaged run folder, one of a run with another config, or no finished run.
     """
-    grid, folder = asked.grid, asked.home
+    grid, folder = asked.grid.part(cells) if cells else asked.grid, asked.home
     runs, now = [], clock(asked.root)
     for cell in grid.cells:
         run = asked.folder(cell)
         status.check_config(grid, cell, run)
         runs.append(_run(cell, run, grid.task, now))
     if not any(isinstance(run, FinishedRun) for run in runs):
-        raise InputError(f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch')}")
+        raise InputError(
+            f"no finished runs of {grid.name} in {folder}; start them with: {asked.command('launch', *cells)}"
+        )
     return GridRuns(grid, folder, tuple(runs))
 
 

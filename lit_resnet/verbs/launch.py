@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         print("stopped; the same command continues where it was", file=sys.stderr)
         return 130
     if any(asked.folder(cell).summary() for cell in asked.grid.cells):
-        show(asked)
+        show([asked], [])
     if outcome.cancelled:
         print(
             f"{len(outcome.cancelled)} not finished: {', '.join(outcome.cancelled)}; the next launch continues",

@@ -2,8 +2,11 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lit_resnet.errors import InputError
+from lit_resnet.grid.grid import is_grid
 from lit_resnet.verbs import options
 
 if TYPE_CHECKING:
@@ -14,6 +17,12 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.of_grid(parser)
+    parser.add_argument(
+        "others",
+        metavar="CELL|GRID",
+        nargs="*",
+        help="some of its cells only; or other grids, to set all side by side on one page",
+    )
     options.form(parser)
     parser.add_argument(
         "--from",
@@ -33,12 +42,33 @@ def run(args: argparse.Namespace) -> int:
             from lit_resnet.tracking.restore import restore
 
             asked = restore(asked, args.source)
-    show(asked, args.format)
+    show(*_meant(asked, args.others), form=args.format)
     return 0
 
 
-def show(asked: "Asked", form: "Format" = "table") -> None:
-    """Write the report of a grid, and print its tables and claims, or one table for programs.
+def _meant(asked: "Asked", words: list[str]) -> tuple[list["Asked"], list[str]]:
+    """The grids and cells that are to be reported: the words after GRID are cells of it, or further grids.
+
+    Raises:
+        InputError: A word is neither, or there are both.
+    """
+    cells, grids = [], [asked]
+    for word in words:
+        if asked.grid.has(word):
+            cells.append(word)
+        elif is_grid(word):
+            grids.append(replace(asked, name=word))
+        else:
+            asked.grid.chosen([word])  # which says what is near
+    if cells and len(grids) > 1:
+        raise InputError(
+            f"{cells[0]} is a cell of {asked.grid.name}, {grids[1].name} another grid: give cells or grids"
+        )
+    return grids, cells
+
+
+def show(grids: list["Asked"], cells: list[str], form: "Format" = "table") -> None:
+    """Write the report of one grid or some of its cells, or of several grids; print its tables and claims.
 
     Raises:
         InputError: No finished run of it, or a damaged run folder.
@@ -48,7 +78,7 @@ def show(asked: "Asked", form: "Format" = "table") -> None:
     from lit_resnet.verbs.terminal import MOST_LINES, spinner
 
     with spinner("drawing"):
-        made = report.write(asked)
+        made = report.compare(grids) if len(grids) > 1 else report.write(grids[0], cells)
     for reason in made.not_drawn:
         print(f"not drawn: {reason}", file=sys.stderr)
     if form == "table":

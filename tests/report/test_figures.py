@@ -47,6 +47,7 @@ def test_every_figure_is_drawn_in_both_formats_always_with_the_same_bytes(lab):
         assert b"<text" in svg  # text is text
         assert b"date" not in svg.lower()
         assert (b"56-layer" in svg) or name != "fig6"
+        assert f"<title>{once[name].title}</title>".encode() in svg
         assert [render(again[name], form) for form in ("png", "svg")] == [png, svg]
 
 
@@ -310,6 +311,18 @@ def test_nets_of_one_depth_get_names_and_colours_or_markers(lab):
     assert [line.get_color() == lines[0].get_color() for line in lines] == [True, True, False, False]
     assert [line.get_marker() == lines[0].get_marker() for line in lines] == [True, False, True, False]
     assert "darker is deeper" not in drawing.caption
+
+
+def test_seeds_of_other_layers_name_the_file(lab):
+    for seed in (0, 1):
+        lab.finish("a", seed, signals=True)
+    lab.responses(lab.run("a", 1), [("x", 0.1)] * 3)
+    with pytest.raises(InputError, match=r"a-seed1/responses\.csv: damaged: it has other layers"):
+        draw(lab, lab.grid(["a"], seeds=[0, 1], report={"figures": ["fig7"]}))
+    path = lab.run("a", 1).path
+    SIGNALS.replace(path, SIGNALS.read(path)[:-3])
+    with pytest.raises(InputError, match=r"a-seed1/signals\.csv: damaged: it has other layers"):
+        draw(lab, lab.grid(["a"], seeds=[0, 1], report={"figures": ["gradients"]}))
 
 
 LRS = [0.003, 0.01, 0.03, 0.1, 0.3]

@@ -443,6 +443,25 @@ def test_a_narrow_page_shows_the_error_and_scrolls_its_tables_alone(page, tmp_pa
 
 
 @in_browser
+def test_nothing_is_cut_on_paper(page, tmp_path):
+    paper = tmp_path / "paper.html"
+    paper.write_text(page.read_text().replace("@media print", "@media all").replace("launch ", f"launch {'x' * 300} "))
+    found = browse(
+        paper,
+        tmp_path,
+        """
+        const room = document.documentElement.clientWidth;
+        const inside = (element) => element.clientWidth && element.scrollWidth > element.clientWidth;
+        const wide = (element) => element.getBoundingClientRect().right > room + 1 || inside(element);
+        const all = [...document.querySelectorAll("main *:not(svg *)")];
+        say(all.filter(wide).map((one) => one.outerHTML.slice(0, 80)));
+        """,
+        width=700,
+    )
+    assert found == []
+
+
+@in_browser
 def test_hostile_words_stay_words(page, tmp_path):
     found = browse(
         page,
@@ -526,6 +545,7 @@ def test_a_thousand_runs_do_not_freeze(lab, tmp_path):
         """,
     )
     times = ", ".join(f"{name} {spent:.0f} ms" for name, spent in found["times"].items())
+    assert page.stat().st_size < 5e6
     print(f"\n1,000 runs: {page.stat().st_size / 1e6:.2f} MB; {times}")
     assert found["all"] == "1000 of 1000 runs shown, 990 drawn"
     assert found["first"] == "res-0"

@@ -192,6 +192,25 @@ def test_the_terminal_table_fits_and_loses_nothing(lab, width):
         assert "6.50±0.14" in text
 
 
+def test_an_error_that_is_no_number_is_shown_as_such(lab):
+    lab.finish("a", 0, train_error=float("inf"))
+    lab.finish("a", 1, train_error=float("nan"), test_error=9.5)
+    table = table_of(lab, lab.grid(["a"], seeds=[0, 1]))
+    assert column(table, "train error %") == ["nan±nan"]
+    assert column(table, "test error %") == ["9.00±0.71"]
+
+
+@pytest.mark.parametrize("net", [{"depth": 0}, {"depth": "20"}, {"depth": [20]}, {"shortcut": None}, {"family": 3}])
+def test_a_net_that_is_none_names_the_file(lab, net):
+    run = lab.finish("a")
+    summary = json.loads(run.summary_file.read_text())
+    summary["net_config"] |= net
+    run.summary_file.write_text(json.dumps(summary))
+    (key,) = net
+    with pytest.raises(InputError, match=rf"a-seed0/summary\.json: damaged \(net_config\.{key} is "):
+        runs.read(Asked(lab.grid(["a"]), root=lab.root))
+
+
 def test_nothing_finished_is_one_clear_line(lab):
     grid = lab.grid(["residual"])
     lab.run("residual").write_status(Status(state="failed"))

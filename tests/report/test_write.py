@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 from lab import METRICS
 
+from lit_resnet.cli import main
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.report import write
@@ -212,6 +213,17 @@ def test_a_grid_that_is_not_about_the_paper_has_no_claims_and_old_files_go(lab):
     assert "Deep Residual Learning" not in other.page.read_text()
     nets["res"] = {"model.net.shortcut": "A", "model.rate.warmup_lr": 0.01, "trainer.max_steps": 600}
     assert write(Asked(lab.grid(nets, **figures), root=lab.root)).claims.found, "the paper varies these itself"
+
+
+def test_a_long_table_is_printed_in_part(lab, monkeypatch, capsys):
+    monkeypatch.setattr("lit_resnet.verbs.terminal.MOST_LINES", 1)
+    lab.finish("first", net="first")
+    lab.finish("second", net="second")
+    report = {"figures": []}
+    assert main(["report", lab.grid(["first", "second"], report=report), "--root", str(lab.root)]) == 0
+    out, err = capsys.readouterr()
+    assert ("first" in out, "second" in out) == (True, False)
+    assert f"1 of 2 rows are shown; all of them: {lab.root}/tiny/report/table.csv" in err
 
 
 def test_every_curve_is_in_one_file(shared, report):

@@ -104,6 +104,10 @@ def test_the_run_folder(whole: RunFolder):
     assert summary.net == "ResNet-8"
     assert (summary.net_config["num_classes"], summary.net_config["in_channels"], summary.data) == (10, 1, "digits")
     assert (summary.steps, summary.batch_size, summary.seed) == (STEPS, 32, 1)
+    complete = whole.config()
+    assert summary.config["model"] == complete["model"], "also what the given config leaves to the defaults"
+    assert summary.config["trainer"] == {k: value for k, value in complete["trainer"].items() if value is not None}
+    assert summary.config["data"] == complete["data"]
     rows = METRICS.read(whole.path)
     assert [row["step"] for row in rows] == [6, 8, 12, 16, 18, 24]
     assert [row["step"] for row in rows if row["train_error"] is not None] == [6, 12, 18, 24]

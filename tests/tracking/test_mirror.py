@@ -63,7 +63,8 @@ def grid(lab) -> str:
 def finish_all(lab, grid: str) -> None:
     """Four runs: one whose loss was no number, one that failed."""
     plain = {"shortcut": "none", "signals": True, "start": 90.0}
-    begin(lab.finish("plain-20", 0, test_error=9.0, **plain), grid)
+    config = {**RECIPE, "model": {"net": {**RECIPE["model"]["net"], **{"depth": 20, "shortcut": "none"}}}}
+    begin(lab.finish("plain-20", 0, test_error=9.0, config=config, **plain), grid)
     begin(lab.finish("plain-20", 1, test_error=9.5, train_error=0.25, **plain), grid)
     broken = begin(lab.finish("residual-20", 0, test_error=90.0, diverged=True), grid)
     rows = METRICS.read(broken.path)
@@ -116,6 +117,8 @@ def test_the_report_is_the_same_from_folders_and_from_wandb(lab, grid, lines, wa
     folder = lab.root / "from-wandb" / "lab" / "lit-resnet" / "tiny"
     assert files(folder / "report") == files(ours.folder)
     assert theirs.stdout == ours.table.json()
+    assert RunFolder(folder / "plain-20-seed0").summary() == lab.run("plain-20", 0).summary()
+    assert "config" not in run.summary, "W&B has the config of each run"
 
     asked = len(wandb_server.requests)
     assert lines.run(*args).returncode == 0

@@ -39,7 +39,7 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
     content = BytesIO()
     with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
         nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]
-        drawing.figure.savefig(content, format=format, metadata=dict.fromkeys(nothing))
+        drawing.figure.savefig(content, format=format, metadata={"Title": drawing.title} | dict.fromkeys(nothing))
     return content.getvalue()
 
 

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from math import isfinite, log10
+from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from lit_resnet.errors import InputError
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawn, colours, labels_of, look_of
 from lit_resnet.report.runs import FinishedCell
@@ -50,8 +52,13 @@ def fig7(cells: Sequence[FinishedCell]) -> Drawn:
 
 def _responses(cell: FinishedCell) -> list[float]:
     """Mean response of each layer over the seeds that measured it; empty where none did."""
-    measured = [[row["std"] for row in RESPONSES.read(run.folder.path)] for run in cell.runs]
-    numbers = [stds for stds in measured if stds and all(map(isfinite, stds))]  # a net that diverged has none
+    numbers: list[list[float]] = []
+    for run in cell.runs:
+        stds = [row["std"] for row in RESPONSES.read(run.folder.path)]
+        if stds and all(map(isfinite, stds)):  # a net that diverged has none
+            numbers.append(stds)
+            if len(stds) != len(numbers[0]):
+                raise _other_layers(RESPONSES.file(run.folder.path))
     return [fmean(layer) for layer in zip(*numbers, strict=True)]
 
 
@@ -105,7 +112,18 @@ def _widen(ax: "Axes", orders: float = 3.0) -> None:
 def _iterations(cell: FinishedCell, signal: str) -> list[list[float]]:
     """For each sampled iteration the signal of every layer, the median over the seeds that did not diverge."""
     seeds: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    known: set[int] = set()
     for run in cell.runs:
+        layers: dict[int, set[int]] = defaultdict(set)
         for row in [] if run.summary.diverged else SIGNALS.read(run.folder.path):
             seeds[row["step"]][row["layer"]].append(row[signal])
+            layers[row["step"]].add(row["layer"])
+        for found in layers.values():
+            known = known or found
+            if found != known:
+                raise _other_layers(SIGNALS.file(run.folder.path))
     return [[median(values) for _, values in sorted(layers.items())] for _, layers in sorted(seeds.items())]
+
+
+def _other_layers(file: Path) -> InputError:
+    return InputError(f"{file}: damaged: it has other layers than those before; remove it, and figures leave it out")

@@ -95,8 +95,8 @@ def _axes(runs: GridRuns) -> list[Column]:
         if axis.varies:
             values = [axis.plain[run.cell] for run in runs.runs]
             texts = [axis.text(run.cell) for run in runs.runs]
-            word = any(isinstance(value, str) for value in values)
             listed = [text if isinstance(value, bool) else value for value, text in zip(values, texts, strict=True)]
+            word = any(isinstance(value, str) for value in listed)
             found.append(Column(axis.name, listed, texts, word, chosen=len(axis.values) <= MOST_CHOICES))
     return found
 
