@@ -812,6 +812,14 @@ def test_damaged_json_is_named(tmp_path: Path):
         folder.summary()
 
 
+def test_a_value_that_cannot_be_is_not_written(tmp_path: Path):
+    """Else the folder could not be read again."""
+    logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
+    logger.log_row({"train_loss": float("nan"), "test_error": 100.0}, step=5)
+    with pytest.raises(InputError, match=r"test_error is 101\.0, which its declaration in .* does not allow"):
+        logger.log_row({"test_error": 101.0}, step=6)
+
+
 def test_a_run_that_goes_on_with_other_code_says_so(tmp_path: Path, monkeypatch, capsys):
     folder, status = RunFolder(tmp_path), Status(saved=10, code=provenance.code())
     own = provenance.Checkout("b" * 40, True, "+ x = 1\n")
@@ -827,14 +835,6 @@ def test_a_run_that_goes_on_with_other_code_says_so(tmp_path: Path, monkeypatch,
         "the code of lit_resnet has changed since iteration 10, from which the run goes on" in capsys.readouterr().err
     )
     assert (status.code, status.own_git_commit, folder.own_patch_file.read_text()) == ("another", None, "")
-
-
-def test_a_value_that_cannot_be_is_not_written(tmp_path: Path):
-    """Else the folder could not be read again."""
-    logger = recorder.MetricsFile(RunFolder(tmp_path), disk.Disk(StopRequest()), CLASSIFICATION)
-    logger.log_row({"train_loss": float("nan"), "test_error": 100.0}, step=5)
-    with pytest.raises(InputError, match=r"test_error is 101\.0, which its declaration in .* does not allow"):
-        logger.log_row({"test_error": 101.0}, step=6)
 
 
 def test_a_metric_that_nobody_declared_is_refused(tmp_path: Path, capsys):

@@ -1,6 +1,7 @@
 """One process at a time in a run folder, of all machines that share it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,6 +183,14 @@ def test_a_lock_that_is_away_for_a_moment_is_not_lost(tmp_path: Path):
         with pytest.raises(FileNotFoundError):
             folder.write_status(Status())
         (tmp_path / "moved").rename(folder.path)
+
+
+def test_there_is_one_way_to_write_into_a_run_folder():
+    """What trains writes by `runfolder.writing`, which asks for the lock; an export lies where its user says."""
+    package = Path(lock.__file__).parent.parent
+    files = [path for room in ("runfolder", "training", "run") for path in (package / room).rglob("*.py")]
+    others = [path.name for path in files if re.search(r"write_whole|append_whole|write_text", path.read_text())]
+    assert sorted(others) == ["export.py", "writing.py"]
 
 
 def test_whoever_never_had_the_lock_may_write(tmp_path: Path):
