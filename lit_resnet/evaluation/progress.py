@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from lit_resnet.listing import redraws
+
 LOG_SECONDS = 60  # between lines in a log file
 
 
@@ -31,7 +33,7 @@ def progress(words: str, total: int, completed: int) -> Iterator[Callable[[int],
         *(TextColumn("images"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), Speed()),
         TextColumn("{task.description}"),
         console=console,
-        disable=not console.is_terminal,
+        disable=not redraws(console),
     )
     task = bar.add_task(words, total=total, completed=completed)
     logged, since = time.monotonic(), 0
@@ -41,7 +43,7 @@ def progress(words: str, total: int, completed: int) -> Iterator[Callable[[int],
         bar.advance(task, images)
         since += images
         seconds = time.monotonic() - logged
-        if not console.is_terminal and seconds > LOG_SECONDS:
+        if bar.disable and seconds > LOG_SECONDS:
             done = int(bar.tasks[0].completed)
             print(f"image {done}/{total}: {since / seconds:,.1f} images/s, {words}", file=sys.stderr)
             logged, since = time.monotonic(), 0

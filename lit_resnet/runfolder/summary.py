@@ -156,8 +156,6 @@ def trained_with(config: dict[str, Any]) -> dict[str, Any]:
 
 # Which keys the first version of summary.json had beside the others, in place of `net_config`.
 _FORMER = ("family", "depth", "shortcut")
-# What readers calculate with of the config of a net that has these keys; a folder may come from strangers.
-_OF_NETS = {"family": str, "depth": int, "shortcut": str, "block": str}
 
 
 def parse(content: dict[str, Any]) -> Summary:
@@ -177,14 +175,11 @@ def parse(content: dict[str, Any]) -> Summary:
                     raise ValueError(f"damaged ({name} is {shown(number)})")
         elif name in _needed():
             raise ValueError(f"damaged ({name} is missing)")
-    for key, kind in _OF_NETS.items():
-        value = values["net_config"].get(key)
-        if key in values["net_config"] and (type(value) is not kind or (kind is int and value < 1)):
-            raise ValueError(f"damaged (net_config.{key} is {value!r})")
     if values["task"] not in TASKS:
         raise ValueError(f"of an unknown task, {shown(values['task'])} (known: {', '.join(TASKS)})")
+    low = 0 if values["net_config"].get("own") else 1  # a net of one's own has no depth
     for key, value in values["net_config"].items():
-        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not 0 <= value <= MOST)):
+        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not low <= value <= MOST)):
             raise ValueError(f"damaged (net_config.{key} is {shown(value)})")
     diverged = values.get("diverged", False)
     metrics = {

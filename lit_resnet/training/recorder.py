@@ -145,7 +145,7 @@ class Recorder(Checkpoint):
     """Keeps status.json fresh and saves checkpoints; after a stop or a kill the run continues from the last one.
 
     A checkpoint is written after the evaluation of its step, if there is one, so that a resumed run neither repeats nor
-    skips it; and after what all other callbacks do at that step, as Lightning calls `Checkpoint`s last. The data need
+    skips it; and after what all other callbacks do at that step, as Lightning calls a `Checkpoint` last. The data need
     no state of their own: batch k is a function of the seed and k.
 
     Args:

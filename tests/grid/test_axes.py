@@ -130,7 +130,7 @@ def test_what_a_net_is_called_by_is_not_said_twice(lab):
         "res": {"model.net.shortcut": "A", "model.net.depth": 110, "model.rate.warmup_lr": 0.01},
     }
     lab.finish("plain", shortcut="none")
-    lab.finish("res", depth=110)
+    lab.finish("res", depth=110, warmup_lr=0.01)
     table = all_nets(runs.read(Asked(lab.grid(cells), root=lab.root)))
     assert not {"shortcut", "depth", "warmup_lr"} & set(table.header)
     assert [record["depth"] for record in table.records] == [20, 110]

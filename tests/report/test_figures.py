@@ -317,11 +317,11 @@ def test_seeds_of_other_layers_name_the_file(lab):
     for seed in (0, 1):
         lab.finish("a", seed, signals=True)
     lab.responses(lab.run("a", 1), [("x", 0.1)] * 3)
-    with pytest.raises(InputError, match=r"a-seed1/responses\.csv: damaged: it has other layers"):
+    with pytest.raises(InputError, match=r"a-seed1/responses\.csv: damaged \(3 layers, and 19"):
         draw(lab, lab.grid(["a"], seeds=[0, 1], report={"figures": ["fig7"]}))
     path = lab.run("a", 1).path
     SIGNALS.replace(path, SIGNALS.read(path)[:-3])
-    with pytest.raises(InputError, match=r"a-seed1/signals\.csv: damaged: it has other layers"):
+    with pytest.raises(InputError, match=r"a-seed1/signals\.csv: damaged"):
         draw(lab, lab.grid(["a"], seeds=[0, 1], report={"figures": ["gradients"]}))
 
 

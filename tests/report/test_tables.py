@@ -193,8 +193,8 @@ def test_the_terminal_table_fits_and_loses_nothing(lab, width):
 
 
 def test_an_error_that_is_no_number_is_shown_as_such(lab):
-    lab.finish("a", 0, train_error=float("inf"))
-    lab.finish("a", 1, train_error=float("nan"), test_error=9.5)
+    lab.finish("a", 0, train_error=float("inf"), diverged=True)
+    lab.finish("a", 1, train_error=float("nan"), test_error=9.5, diverged=True)
     table = table_of(lab, lab.grid(["a"], seeds=[0, 1]))
     assert column(table, "train error %") == ["nan±nan"]
     assert column(table, "test error %") == ["9.00±0.71"]

@@ -45,6 +45,7 @@ def test_some_cells(grids: list[Asked]):
 
 def test_two_grids_side_by_side(grids: list[Asked]):
     made = compare(grids)
+    made.write()
     assert made.folder == grids[0].root / "one+two" / "report"
     table = rows(made.folder / "table.csv")
     assert [row["cell"] for row in table] == ["one/plain-20", "one/res-20", "two/res-20", "two/res-56"]

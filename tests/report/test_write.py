@@ -213,7 +213,7 @@ def test_a_grid_that_is_not_about_the_paper_has_no_claims_and_old_files_go(lab):
     assert "Deep Residual Learning" not in other.page.read_text()
     nets["res"] = {"model.net.shortcut": "A", "model.rate.warmup_lr": 0.01, "trainer.max_steps": 600}
     for seed in range(3):
-        lab.finish("res", seed, warmup_lr=0.01, warmup_steps=100)
+        lab.finish("res", seed, warmup_lr=0.01)
     assert write(Asked(lab.grid(nets, **figures), root=lab.root)).claims.found, "the paper varies these itself"
 
 
