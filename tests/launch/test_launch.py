@@ -26,9 +26,9 @@ from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "rate": {"milestones": [300, 450]}},
+    "model": {"net": {"depth": 8}, "rate": {"milestones": [180, 270]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
-    "trainer": {"max_steps": 600, "val_check_interval": 100, "log_every_n_steps": 40, "accelerator": "cpu"},
+    "trainer": {"max_steps": 360, "val_check_interval": 60, "log_every_n_steps": 24, "accelerator": "cpu"},
 }
 MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
 SEEDS = [0, 1, 2, 3]
@@ -120,28 +120,28 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
     moment = random.Random(seed)
     # Ctrl-C in the terminal: every process of the group gets it.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 600))
+    wait_for_progress(launch, rough, moment.randint(1, 360))
     os.killpg(launch.pid, signal.SIGINT)
     _, err = launch.communicate(timeout=60)
     assert launch.returncode == 130, err
     assert "continues where it was" in err
     # kill -9 of the fork server, which the kernel likes to kill: its runs live on, and others begin after them.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 600))
+    wait_for_progress(launch, rough, moment.randint(1, 360))
     os.kill(fork_server(launch.pid), signal.SIGKILL)
-    wait_for_progress(launch, rough, 900)
+    wait_for_progress(launch, rough, 300)
     os.killpg(launch.pid, signal.SIGINT)
     _, err = launch.communicate(timeout=60)
     assert launch.returncode == 130, err
     assert "failed" not in err
     # kill -9 of the launcher alone: its runs save and stop by themselves.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 600))
+    wait_for_progress(launch, rough, moment.randint(1, 360))
     launch.kill()
     launch.communicate()
     # kill -9 of everything: the runs go back to their last checkpoints.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 600))
+    wait_for_progress(launch, rough, moment.randint(1, 360))
     os.killpg(launch.pid, signal.SIGKILL)
     launch.communicate()
     # When few runs are left they go on as they began, though a core may be free then; and of two launchers at once each

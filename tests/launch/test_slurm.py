@@ -53,7 +53,7 @@ def finish(run: RunFolder, hours: float, config: dict) -> None:
     """Let a run be done, as far as a launcher can tell."""
     run.path.mkdir(parents=True)
     run.cell_file.write_text(yaml.safe_dump(config))
-    run.write_summary(make_summary(steps=20, batch_size=16, data="digits", wall_seconds=hours * 3600))
+    run.write_summary(make_summary(steps=20, depth=8, batch_size=16, data="digits", wall_seconds=hours * 3600))
     status = run.status()
     status.state, status.digest = "done", digest(config)
     run.write_status(status)
