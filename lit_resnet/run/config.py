@@ -50,8 +50,8 @@ LEFT_OUT = {
     "gradient_clip_val": None,
     "barebones": False,
 }
-# What the parser, and YAML in it, raise about a value.
-UNREADABLE = (ArgumentError, TypeError, ValueError, OverflowError, RecursionError, LookupError, AttributeError)
+# What the parser, and YAML in it, raise about a value, or about a file that a value names.
+UNREADABLE = (ArgumentError, TypeError, ValueError, OverflowError, RecursionError, LookupError, AttributeError, OSError)
 MOST_STEPS, MOST_NODES = 10**9, 10**6  # beyond which a number is a slip
 # Callbacks of Lightning's that a run cannot have, and what to write instead.
 REFUSED = {

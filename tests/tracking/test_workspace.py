@@ -67,7 +67,7 @@ def test_tables_stand_beside_the_papers_values(lab):
     assert "| ResNet-20 | 8.50±0.00 | 8.75 | 0.50±0.00 | 2 | 20 | 0.27M | 40.6 |" in table
     assert "Residual nets test better than plain nets of the same depth" in sentences
     headings = [heading.text for heading in blocks(made, wr.H2)]
-    assert headings == ["All nets", "The paper's sentences", "All runs"]
+    assert headings == ["All nets", "Curves of all cells", "The paper's sentences", "All runs"]
 
 
 def test_tables_of_imagenet(lab):
