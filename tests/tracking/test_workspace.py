@@ -62,7 +62,7 @@ def test_says_which_grid_and_what_is_missing(lab):
 
 
 def test_tables_stand_beside_the_papers_values(lab):
-    made = report(lab, finished=NETS, report={"figures": []})
+    made = report(lab, finished=NETS)
     table, sentences = (block.text for block in blocks(made, wr.MarkdownBlock))
     assert "| ResNet-20 | 8.50±0.00 | 8.75 | 0.50±0.00 | 2 | 20 | 0.27M | 40.6 |" in table
     assert "Residual nets test better than plain nets of the same depth" in sentences
