@@ -539,8 +539,10 @@ def test_what_a_cell_does_not_say_is_as_in_a_finished_run_that_did_not_say_it(la
 
 def test_a_depth_that_is_none_is_one_clear_line(lab):
     finish(lab, "a")
-    with pytest.raises(InputError, match=r"^tiny: cell b: model.net.depth is 'deep': write a whole number$"):
+    with pytest.raises(InputError, match=r"^tiny: cell b: model.net.depth is deep: write a whole number$"):
         checked(lab, lab.grid({"a": {}, "b": {"model.net.depth": "deep"}}))
+    with pytest.raises(InputError, match=r"^tiny: cell b: model.net.shortcut is 1: write a name$"):
+        checked(lab, lab.grid({"a": {}, "b": {"model.net.shortcut": 1}}))
 
 
 # -- in every form

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from lit_resnet import paper
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
 from lit_resnet.grid.grid import value_at
 from lit_resnet.report.looks import FAMILIES
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
@@ -132,8 +132,10 @@ def _trained(label: str, cell: FinishedCell) -> Net | None:
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
     """The net of a cell without a finished run, from the grid; None where it is no plain or residual net."""
     kind = {**unsaid, **_mapping(value_at(config, "model.net"))}
-    if "depth" in kind and type(kind["depth"]) is not int:
-        raise InputError(f"{where}: model.net.depth is {kind['depth']!r}: write a whole number")
+    for key in KIND:
+        wanted, words = (int, "a whole number") if key == "depth" else (str, "a name")
+        if key in kind and type(kind[key]) is not wanted:
+            raise InputError(f"{where}: model.net.{key} is {shown(kind[key])}: write {words}")
     if kind.get("own") or kind.get("family") not in FAMILIES or any(key not in kind for key in KIND):
         return None
     warm = value_at(config, "model.rate.warmup_lr") is not None
