@@ -69,13 +69,20 @@ def table(
     widths = {heading: max(map(cell_len, [heading, *texts[heading]])) for heading in texts}
     if NOTE in widths:
         widths[NOTE] = min(widths[NOTE], NOTE_WIDTH)
-    for heading in expendable:
-        if sum(widths.values()) + 2 * len(widths) + 1 > width:
+
+    def fits() -> bool:
+        return sum(widths.values()) + 3 * len(widths) + 1 <= width  # padding, and lines between columns
+
+    empty = () if any(texts.get(NOTE, ())) else (NOTE,)
+    for heading in (*empty, *expendable):
+        if not fits():
             widths.pop(heading, None)
     made = Table(title=Text(printable(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    # Where nothing else helps, names in the first column are folded; they are never cut.
+    folded = {NOTE} if fits() else {NOTE, next(iter(widths), "")}
     for heading in widths:
         side = "left" if heading in WORDS else "right"
-        made.add_column(heading, justify=side, no_wrap=heading != NOTE, overflow="fold")
+        made.add_column(heading, justify=side, no_wrap=heading not in folded, overflow="fold")
     for row in zip(*(texts[heading] for heading in widths), strict=True):
         made.add_row(*map(Text, row))
     return made

@@ -38,6 +38,8 @@ def test_a_narrow_terminal_shows_names_whole_and_goes_without_some_columns():
     assert narrow[2].split()[:3] == [row["cell"], "0", "7.93"]
     assert "".join(" ".join(narrow[2:]).split()).count("long") == 9, "the note wraps and is whole"
     assert lines(60)[0].split() == ["cell", "error", "note"]
+    del columns["note"]
+    assert "".join(line.split()[0] for line in lines(26)[2:]) == row["cell"], "folded, and not cut"
 
 
 @pytest.mark.parametrize(("terminal", "redrawn"), [("xterm", True), ("dumb", False)])
