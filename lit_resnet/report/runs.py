@@ -274,9 +274,10 @@ class GridRuns:
         return {name: finished.get(name) or self._said(cell) for name, cell in cells.items()}
 
     def _said(self, cell: Cell) -> dict[str, Any]:
-        """What the grid says of the net of a cell."""
+        """What the grid says of the net of a cell, as far as it can be: the values have not been checked."""
         net = value_at(self.grid.config(cell), "model.net")
-        return net if isinstance(net, dict) else {}
+        plain = net.items() if isinstance(net, dict) else ()
+        return {key: value for key, value in plain if value is None or isinstance(value, str | int | float)}
 
     @property
     def photographs(self) -> bool:

@@ -97,18 +97,8 @@ def train(
             disk.insist(str(folder.path), lambda: _prepare(cli, folder))
         status = recorder.status = folder.status()
         _count_death(status, folder)
-        status.state, status.attempts, status.error = "running", status.attempts + 1, None
-        status.started = status.started or time.time()
-        status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
-        status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
+        _begin(status, cli)
         _note_origin(status, folder, disk)
-        device = cli.trainer.strategy.root_device
-        status.machine = {
-            "device": device_name(device),
-            "cpu_count": os.cpu_count() or 1,
-            "system": platform.platform(),
-        }
-        status.task = cli.task.name
         recorder.write_status()
         try:
             newest = newest_checkpoint(folder, RESUMED)
@@ -136,6 +126,20 @@ def train(
             except OSError as error:  # which must not hide why it ended
                 say(f"{folder.status_file}: {error.strerror}")
     return recorder.status.state == "done"
+
+
+def _begin(status: Status, cli: RunCLI) -> None:
+    """Say in the status that this process makes another attempt: when, where and at what."""
+    status.state, status.attempts, status.error = "running", status.attempts + 1, None
+    status.started = status.started or time.time()
+    status.host, status.pid, status.job = platform.node(), os.getpid(), slurm_job()
+    status.digest = digest(cli.given) if isinstance(cli.given, dict) else None
+    status.machine = {
+        "device": device_name(cli.trainer.strategy.root_device),
+        "cpu_count": os.cpu_count() or 1,
+        "system": platform.platform(),
+    }
+    status.task = cli.task.name
 
 
 @rank_zero_only

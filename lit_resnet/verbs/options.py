@@ -1,12 +1,13 @@
 """Options that several verbs share, and the grid and root that they give."""
 
 import argparse
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
 from lit_resnet.listing import FORMATS
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ def root(args: argparse.Namespace) -> Path:
     """Where the run folders are.
 
     Raises:
-        InputError: It is a file.
+        InputError: It is a file, or has letters that no folder can have.
     """
+    try:
+        os.fsencode(args.root)
+    except UnicodeEncodeError:
+        raise InputError(f"--root {shown(str(args.root))}: no folder can have this name; give another one") from None
     if args.root.exists() and not args.root.is_dir():
         raise InputError(f"--root {args.root}: is a file; give a folder")
     return args.root

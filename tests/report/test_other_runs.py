@@ -37,6 +37,14 @@ def grid(lab: Lab) -> str:
     return lab.grid(CELLS, seeds=[0, 1], report={"figures": ["fig7", "gradients"]})
 
 
+@pytest.mark.parametrize("key", ["depth", "shortcut"])
+def test_a_value_that_no_net_can_have_is_told_in_a_line(lab: Lab, grid: str, key: str):
+    cells = CELLS | {"odd": {f"model.net.{key}": [20, 56]}}
+    path = lab.grid(cells, seeds=[0, 1], report={"figures": ["fig6"]})
+    with pytest.raises(InputError, match=rf"cell odd: model.net.{key} is \[20, 56\]: write"):
+        write(Asked(path, root=lab.root))
+
+
 def refused(lab: Lab, grid: str) -> str:
     """What report and launch say, which must be the same."""
     words = []
