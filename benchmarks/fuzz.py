@@ -602,9 +602,8 @@ def main() -> None:
     for kind in dict.fromkeys(kind for kind, _ in ends):
         print(f"  {kind}: " + ", ".join(f"{count} {end}" for (k, end), count in sorted(ends.items()) if k == kind))
     if slowest:
-        print(
-            f"  slowest: {slowest.seconds:.1f} s, case {slowest.number} ({slowest.kind}: {printable(slowest.what[:100])})"
-        )
+        what = printable(slowest.what[:100])
+        print(f"  slowest: {slowest.seconds:.1f} s, case {slowest.number} ({slowest.kind}: {what})")
     sys.exit(1 if wrong else 0)
 
 
