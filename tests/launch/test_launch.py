@@ -31,7 +31,7 @@ RECIPE = {
     "trainer": {"max_steps": 360, "val_check_interval": 60, "log_every_n_steps": 24, "accelerator": "cpu"},
 }
 MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
-SEEDS = [0, 1, 2, 3]
+SEEDS = [0, 1, 2]
 CELLS = [f"{kind}-seed{seed}" for kind in ("plain", "residual") for seed in SEEDS]
 
 
