@@ -216,7 +216,6 @@ class Field:
     def _run_folder(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
         """Change one file of a run folder; look at it by one verb or reader."""
         file = rng.choice(self.texts)
-        before = file.read_bytes()
         how = rng.choice((_bytes, _lines, _values, _values, _values, _kind))
         looks = {
             "status": lambda: cli.main(["status", str(self.grid), "--root", str(self.root)]),
@@ -231,15 +230,7 @@ class Field:
         }
         look = rng.choices(list(looks), [12, 4, 1, 0.2, 4, 3, 10, 3, 22])[0]
         what = f"{file.relative_to(self.root)}, {how.__name__.strip('_')}, {look}"
-
-        def act() -> Any:
-            try:
-                how(file, before, rng)
-                return looks[look]()
-            finally:
-                _restore(file, before)
-
-        return what, act
+        return what, lambda: _changed(file, how, rng, looks[look])
 
     def _tables(self, grid: Path) -> None:
         """All that a report reads, without what takes its time: figures and the page."""
@@ -257,7 +248,7 @@ class Field:
     def _grid_file(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
         """Change the grid, its base, or a file of its cluster."""
         file = rng.choice((self.grid, self.grid, self.inside / "base.yaml"))
-        before, how = file.read_bytes(), rng.choice((_bytes, _lines, _values, _values))
+        how = rng.choice((_bytes, _lines, _values, _values))
         looks = {
             "status": lambda: cli.main(["status", str(self.grid), "--root", str(self.root)]),
             "tables": lambda: self._tables(self.grid),
@@ -265,15 +256,8 @@ class Field:
             "cells": lambda: _none([load(str(self.grid)).config(cell) for cell in load(str(self.grid)).cells[:50]]),
         }
         look = rng.choice(list(looks))
-
-        def act() -> Any:
-            try:
-                how(file, before, rng)
-                return looks[look]()
-            finally:
-                _restore(file, before)
-
-        return f"{file.name}, {how.__name__.strip('_')}, {look}", act
+        what = f"{file.name}, {how.__name__.strip('_')}, {look}"
+        return what, lambda: _changed(file, how, rng, looks[look])
 
     def _command_line(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
         """Words of a quick verb: sound ones, with some put in, taken out or changed."""
@@ -300,14 +284,11 @@ class Field:
         config = copy.deepcopy(CONFIG)
         where = _change(config, rng)
         run = RunFolder(self.root / "tiny" / "plain-seed0")
-        before = run.config_file.read_bytes()
 
         def evaluate() -> None:
-            try:
+            with _put_back(run.config_file):
                 run.config_file.write_text(yaml.safe_dump(config), encoding="utf-8")
                 models.of_run(run)
-            finally:
-                _restore(run.config_file, before)
 
         key, text = rng.choice(KEYS), rng.choice([*TEXTS, *map(str, VALUES)])
         words = [f"--{key}={text}", *rng.choice(([], ["--data.source", "digits"], [text]))]
@@ -328,11 +309,11 @@ class Field:
         from lit_resnet.run.trained import load_run
 
         file = rng.choice(self.checkpoints)
-        before, run = file.read_bytes(), RunFolder(file.parent.parent)
+        run = RunFolder(file.parent.parent)
         how = rng.choice(("bytes", "values", "kind"))
 
         def act() -> None:
-            try:
+            with _put_back(file) as before:
                 if how == "values":
                     content = torch.load(io.BytesIO(before), weights_only=True)
                     _change(content, rng)
@@ -340,8 +321,6 @@ class Field:
                 else:
                     {"bytes": _bytes, "kind": _kind}[how](file, before, rng)
                 rng.choice((models.of_run, lambda run: load_run(run.path)))(run)
-            finally:
-                _restore(file, before)
 
         return f"{file.relative_to(self.root)}, {how}", act
 
@@ -444,6 +423,23 @@ def _change(content: Any, rng: random.Random) -> str:
     else:
         place[key] = value
     return ".".join([*path, str(key)]) + f" = {str(value)[:40]!r}" if not isinstance(value, int) else f"{path} {key}"
+
+
+def _changed(file: Path, how: Callable[..., None], rng: random.Random, look: Callable[[], Any]) -> Any:
+    """Look while a file is changed."""
+    with _put_back(file) as before:
+        how(file, before, rng)
+        return look()
+
+
+@contextlib.contextmanager
+def _put_back(file: Path) -> Iterator[bytes]:
+    """While it lasts, the file may be changed; gives its bytes, which it has again at the end."""
+    before = file.read_bytes()
+    try:
+        yield before
+    finally:
+        _restore(file, before)
 
 
 def _restore(file: Path, before: bytes) -> None:

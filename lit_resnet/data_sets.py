@@ -3,18 +3,12 @@
 The images of a data set that is not named here depend on the folder `data.root`, and nets see them whole.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 DEFAULT = "cifar10"  # the data set of a config without data.source
 PUBLISHED = ("digits", "cifar10", "cifar100", "fashion-mnist")  # the same images, whatever folder they lie in
 PHOTOGRAPHS = ("imagenet",)  # nets see crops of their images, at several scales
-
-
-def is_own(source: Any) -> bool:
-    """Whether a config's `data.source` is the dotted path of a user's own code."""
-    return isinstance(source, str) and bool(re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", source))
 
 
 def identity(source: Any, root: str) -> str | None:

@@ -69,6 +69,16 @@ def check_choice(name: str, given: Any, choices: Collection[str]) -> None:
         raise ValueError(f"{name} is {given!r}: write {wanted}{did_you_mean(str(given), choices)}")
 
 
+def check_range(name: str, given: float, least: float, most: float) -> None:
+    """Refuse a number outside `least` to `most`; `name` is what the user calls it.
+
+    Raises:
+        ValueError: With the two.
+    """
+    if not least <= given <= most:
+        raise ValueError(f"{name} is {given}: write a number from {least} to {most:,}")
+
+
 class Failure(OneLine):
     """Something ran and failed, and no input was wrong (exit code 1)."""
 

@@ -2,10 +2,16 @@
 
 import importlib
 import os
+import re
 import sys
 from typing import Any
 
 from lit_resnet.errors import InputError, shown
+
+
+def is_dotted(value: Any) -> bool:
+    """Whether a value is a dotted path, `package.Name`."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value))
 
 
 def module(name: str, where: str) -> Any:
@@ -42,18 +48,18 @@ def attribute(path: str, where: str) -> Any:
     return getattr(found, last)
 
 
-def check_named(path: str | None, where: str) -> None:
+def check_named(value: Any, where: str) -> None:
     """Refuse to import code because a file from elsewhere names it; a module that is imported was named by the user.
 
     Args:
-        path: The dotted path in the file; None for none.
+        value: What the file says; only a dotted path names such code.
         where: The file.
 
     Raises:
         InputError: Its module is not imported.
     """
-    if path and (name := path.rpartition(".")[0]) not in sys.modules:
+    if is_dotted(value) and (name := value.rpartition(".")[0]) not in sys.modules:
         raise InputError(
-            f"{where}: needs {shown(path)}, code of your own, which is not imported because a file says so: import "
+            f"{where}: needs {shown(value)}, code of your own, which is not imported because a file says so: import "
             f"{shown(name)} first, or add --import {shown(name)} to the command"
         )

@@ -16,7 +16,7 @@ from lit_resnet.data import sources
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches
-from lit_resnet.errors import InputError, shown
+from lit_resnet.errors import InputError, check_range, shown
 
 MOST_PIXELS, MOST_BATCH, MOST_IMAGES = 8192, 2**20, 10**12  # beyond which a number is a slip
 
@@ -83,8 +83,8 @@ class ImageData(LightningDataModule):
             ("pad", pad, 0, MOST_PIXELS),
             ("stretch", stretch, 1, MOST_IMAGES),
         ):
-            if value is not None and not least <= value <= most:
-                raise ValueError(f"{name} is {value}: write a number from {least} to {most:,}")
+            if value is not None:
+                check_range(name, value, least, most)
         try:
             folder = Path(root).expanduser()
         except RuntimeError:

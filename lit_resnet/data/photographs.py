@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image  # imported here, so that forked workers have it
 
-from lit_resnet.errors import InputError, check_choices, printable
+from lit_resnet.errors import InputError, check_choices, check_range, printable
 
 MOST_PIXELS, MOST_WORKERS = 8192, 1024  # beyond which a number is a slip
 
@@ -56,8 +56,8 @@ class Photographs:
             ("colour", self.colour, 0, 255),
             ("workers", self.workers, 0, MOST_WORKERS),
         ):
-            if value is not None and not least <= value <= most:
-                raise ValueError(f"{field} is {value}: write a number from {least} to {most:,}")
+            if value is not None:
+                check_range(field, value, least, most)
         least, most = self.short_side
         if least > most:
             raise ValueError(f"short_side is [{least}, {most}]: write the smaller one first")

@@ -20,8 +20,8 @@ from lit_resnet.data.dataset import DataSet
 from lit_resnet.data.in_memory import ImageFolder, InMemory, Splits
 from lit_resnet.data.on_disk import OnDisk
 from lit_resnet.data.own import OwnImages
-from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError, did_you_mean, shown
+from lit_resnet.own_code import is_dotted
 
 FASHION_FILES = (
     "train-images-idx3-ubyte",
@@ -148,7 +148,7 @@ def find(name: str) -> DataSet[Any]:
     Raises:
         ValueError: There is none; the message says which there are, and the nearest one.
     """
-    if is_own(name):
+    if is_dotted(name):
         return OwnImages(name)
     if name not in DATA_SETS:
         raise ValueError(

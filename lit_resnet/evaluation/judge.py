@@ -163,10 +163,7 @@ def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size:
     torch.set_float32_matmul_precision("highest")
     means = {net: net.mean.to(device) for net, _ in jobs}
     for net in means:
-        net.net.to(
-            device,
-            memory_format=torch.channels_last,  # pyright: ignore[reportCallIssue] (missing in its stub)
-        ).eval()
+        net.net.to(device).to(memory_format=torch.channels_last).eval()
     caches = [net.cache(view) for net, view in jobs]
     for cache in caches:
         cache.begin()

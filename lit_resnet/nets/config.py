@@ -1,11 +1,11 @@
 """The config of a net: what the paper varies, and nothing else."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lit_resnet.errors import check_choice, check_choices, shown
+from lit_resnet.errors import check_choice, check_choices, check_range, shown
 from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block
+from lit_resnet.own_code import is_dotted
 
 Family = Literal["cifar", "imagenet", "vgg", "own"]
 OWN = "own"  # the family of nets that are no nets of the paper
@@ -63,11 +63,10 @@ class NetConfig:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
-        for name, most in (("num_classes", MOST_CLASSES), ("in_channels", MOST_CHANNELS)):
-            if not 1 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}: write a number from 1 to {most:,}")
+        check_range("num_classes", self.num_classes, 1, MOST_CLASSES)
+        check_range("in_channels", self.in_channels, 1, MOST_CHANNELS)
         if self.own is not None:
-            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", self.own):
+            if not is_dotted(self.own):
                 raise ValueError(f"own is {shown(self.own)}: write the dotted path of a class, such as mypackage.Net")
             for name, value in (("family", OWN), ("depth", 0), ("shortcut", "none"), ("block", "paper")):
                 object.__setattr__(self, name, value)  # they say nothing of it, and so are the same for all such nets

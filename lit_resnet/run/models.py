@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.module import ImageData
-from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
@@ -55,7 +54,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     source = config["data"] | ({"root": str(root)} if root else {})
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": source})
-    check_named(source["source"] if is_own(source.get("source")) else None, str(folder.config_file))
+    check_named(source.get("source"), str(folder.config_file))
     data = cli.data()
     assert isinstance(data, ImageData)  # classification's, as the config above names no other task
     net_config = cli.net(data)

@@ -24,7 +24,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from lit_resnet.data.module import ImageData
-from lit_resnet.data_sets import is_own
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml
@@ -356,7 +355,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
     cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
     source = cli.config.data.source
-    check_named(source if is_own(source) else None, str(folder.config_file))
+    check_named(source, str(folder.config_file))
     data = cli.data()
     assert isinstance(data, ImageData)  # classification's, as the config above names no other task
     net_config = cli.net(data)

@@ -76,13 +76,13 @@ class MetricsFile(Logger):
         if self._row and self._row["step"] != step:
             self.write_row()
         for name, value in row.items():
-            if name in self.record.values and not self.record.values[name](value):
-                raise InputError(f"{name} is {value}, which its declaration in lit_resnet/metrics.py does not allow")
             if name not in self.record.values:
                 raise InputError(
                     f"{name} was logged, but is no metric of the task {self.task.name}: declare it in "
                     "lit_resnet/metrics.py and name it in lit_resnet/task.py, or do not log it"
                 )
+            if not self.record.values[name](value):
+                raise InputError(f"{name} is {value}, which its declaration in lit_resnet/metrics.py does not allow")
         self._row |= {"step": step, **row}
         self._newest = dict(self._row)
         self.last |= row
