@@ -9,6 +9,7 @@ from typing import Any
 
 from lit_resnet import data_sets
 from lit_resnet.errors import shown
+from lit_resnet.nested import mapping_at
 
 # Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
 # result; and the warm-up, which the paper gives to its deepest nets alone.
@@ -96,8 +97,8 @@ def _placeless(config: dict[str, Any]) -> dict[str, Any]:
 def _training(config: dict[str, Any]) -> dict[str, Any]:
     """A config without all that may differ between two nets that were trained alike."""
     config = _placeless(config)
-    model, trainer = _mapping(config.get("model")), _mapping(config.get("trainer"))
-    net = {key: value for key, value in _mapping(model.get("net")).items() if key not in COMPARED}
+    model, trainer = mapping_at(config, "model"), mapping_at(config, "trainer")
+    net = {key: value for key, value in mapping_at(model, "net").items() if key not in COMPARED}
     return {
         "task": config.get("task"),
         "model": _without(FREE, {**model, "net": net}),
@@ -114,10 +115,6 @@ def _without(names: tuple[str, ...], mapping: dict[str, Any]) -> dict[str, Any]:
         if key not in names
     }
     return {key: value for key, value in kept.items() if value != {}}
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _digits(config: dict[str, Any]) -> str:

@@ -35,7 +35,7 @@ ROOMS = (
     ("metrics",),
 )
 # Below all rooms; these know each other.
-GROUND = ("data_sets", "errors", "files", "listing", "moved", "own_code", "sameness")
+GROUND = ("data_sets", "errors", "files", "listing", "moved", "nested", "own_code", "sameness")
 
 # What must answer at once, or lives beside the training: the process of each of these never imports what is heavy.
 LIGHT_VERBS = ("status", "cancel", "logs", "report", "wandb", "launch")

@@ -13,7 +13,8 @@ from typing import Any
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.cells import Cell
-from lit_resnet.grid.grid import Grid, value_at
+from lit_resnet.grid.grid import Grid
+from lit_resnet.nested import value_at
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import FREE
 

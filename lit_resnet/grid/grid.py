@@ -309,10 +309,3 @@ def _settings(settings: Iterable[str], known: tuple[Cell, ...]) -> dict[str, Any
         found[key] = parse_yaml(text, f"--set {key}")
         cells.check_value(f"--set {key}", key, found[key])
     return found
-
-
-def value_at(config: Any, key: str) -> Any:
-    """The value of `model.net.depth`, say, in a nested config; None where there is none."""
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, dict) else None
-    return config

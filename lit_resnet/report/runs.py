@@ -18,8 +18,9 @@ from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.axes import Axis, Plain
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.exhibits import Kind
-from lit_resnet.grid.grid import Ensemble, Grid, value_at
+from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
+from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import Look, Looks, is_plain, of_cells
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
@@ -275,15 +276,14 @@ class GridRuns:
 
     def _said(self, cell: Cell) -> dict[str, Any]:
         """What the grid says of the net of a cell, as far as it can be: the values have not been checked."""
-        net = value_at(self.grid.config(cell), "model.net")
-        plain = net.items() if isinstance(net, dict) else ()
-        return {key: value for key, value in plain if value is None or isinstance(value, str | int | float)}
+        net = mapping_at(self.grid.config(cell), "model.net").items()
+        return {key: value for key, value in net if value is None or isinstance(value, str | int | float)}
 
     @property
     def photographs(self) -> bool:
         """Whether its nets train on ImageNet or a folder like it; their test error is that of the centre crop."""
-        data = [self.grid.config(cell).get("data") for cell in self.grid.cells]
-        return all(isinstance(said, dict) and data_sets.is_photographs(said.get("source")) for said in data)
+        configs = map(self.grid.config, self.grid.cells)
+        return all(data_sets.is_photographs(value_at(config, "data.source")) for config in configs)
 
     @cached_property
     def final(self) -> tuple[Metric, ...]:

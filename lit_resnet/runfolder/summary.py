@@ -1,7 +1,6 @@
 """What a finished run says of itself: summary.json, which is written last."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cache
 from types import UnionType
@@ -9,6 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from lit_resnet.errors import shown
 from lit_resnet.metrics import FLOAT32, Metric
+from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.task import TASKS, Task, of
 
 MOST = 10**18  # of a whole number
@@ -24,6 +24,13 @@ NET: dict[str, type] = {
 }
 
 
+# Fields that a config says, too, with their keys there.
+SAID = {
+    "seed": "seed_everything",
+    "steps": "trainer.max_steps",
+    "batch_size": "data.batch_size",
+    "warmup_lr": "model.rate.warmup_lr",
+}
 FROM_1 = {"low": 1}  # of a field of numbers; the others begin at 0
 
 
@@ -124,18 +131,16 @@ class Summary:
         content: dict[str, Any] = asdict(self) | {"plateaus": list(self.plateaus)}
         return content | content.pop("metrics")
 
-    def contradiction(self, config: Mapping[str, Any]) -> str:
+    def contradiction(self, config: dict[str, Any]) -> str:
         """The first value that differs from what a config says, with both; the empty string where there is none.
 
         Args:
             config: Nested mappings; complete, or what a grid says of the run.
         """
-        said: dict[str, Any] = {"task": of(config).name, "seed": config.get("seed_everything")}
-        model, data, trainer = (_mapping(config.get(part)) for part in ("model", "data", "trainer"))
-        said |= {"steps": trainer.get("max_steps"), "batch_size": data.get("batch_size")}
-        said |= {"warmup_lr": _mapping(model.get("rate")).get("warmup_lr")}
+        said: dict[str, Any] = {"task": of(config).name}
+        said |= {name: value_at(config, key) for name, key in SAID.items()}
         found: dict[str, Any] = {name: getattr(self, name) for name in said}
-        net = _mapping(model.get("net"))
+        net = mapping_at(config, "model.net")
         if self.net_config.get("own") is not None:  # of a net of one's own the other keys say nothing
             net = {key: net.get(key) for key in ("own", "own_args")}
         said |= {f"net_config.{key}": value for key, value in net.items()}
@@ -220,7 +225,3 @@ def _as(kind: Any, name: str, value: Any) -> Any:
         if type(value) is origin:
             return value
     raise ValueError(f"damaged ({name} is {shown(value)})")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -8,7 +8,8 @@ from typing import Any
 
 from lit_resnet.files import read_yaml
 from lit_resnet.grid.cells import Cell
-from lit_resnet.grid.grid import Ensemble, Grid, value_at
+from lit_resnet.grid.grid import Ensemble, Grid
+from lit_resnet.nested import value_at
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import digest
 
@@ -49,7 +50,7 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
     config, said = folder.config(), read_yaml(folder.cell_file)
     net = (config.get("model") or {}).get("net") or {}
     axes = {name: value_at(config, key) for name, key in grid.axes.items()}
-    data = value_at(config, "data.source")
+    data = filter(None, [value_at(config, "data.source")])
     status = folder.status()
     told = {"grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said, "started": status.started}
     told |= {name: getattr(status, name) for name in MADE}
@@ -58,7 +59,7 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
         group=grid.name,
         name=cell.name,
         job_type="train",
-        tags=tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((data, *grid.tables, *(grid.figures or ())))),
+        tags=tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((*data, *grid.tables, *(grid.figures or ())))),
         config={**net, **axes, **config, **told},
     )
 

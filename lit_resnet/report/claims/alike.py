@@ -8,7 +8,7 @@ from typing import Any
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError, shown
-from lit_resnet.grid.grid import value_at
+from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import FAMILIES
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.sameness import setting
@@ -116,8 +116,8 @@ def groups(runs: GridRuns) -> list[Group]:
 
 def _said(config: dict[str, Any], net: Net) -> str:
     """The setting of a cell in the grid, with the net's family, which the grid may leave out."""
-    said = {**_mapping(value_at(config, "model.net")), "family": net.family}
-    return setting({**config, "model": {**_mapping(config.get("model")), "net": said}})
+    said = {**mapping_at(config, "model.net"), "family": net.family}
+    return setting({**config, "model": {**mapping_at(config, "model"), "net": said}})
 
 
 def _trained(label: str, cell: FinishedCell) -> Net | None:
@@ -131,7 +131,7 @@ def _trained(label: str, cell: FinishedCell) -> Net | None:
 
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
     """The net of a cell without a finished run, from the grid; None where it is no plain or residual net."""
-    kind = {**unsaid, **_mapping(value_at(config, "model.net"))}
+    kind = {**unsaid, **mapping_at(config, "model.net")}
     for key in KIND:
         wanted, words = (int, "a whole number") if key == "depth" else (str, "a name")
         if key in kind and type(kind[key]) is not wanted:
@@ -149,7 +149,3 @@ def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, FinishedCell
         silent = [key for key in KIND if value_at(configs[name], f"model.net.{key}") is None]
         found |= {key: cell.summary.net_config[key] for key in silent if key in cell.summary.net_config}
     return found
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
