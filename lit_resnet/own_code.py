@@ -1,6 +1,7 @@
 """Code of a user's own, imported by the dotted path that a config, a grid or a command line gives."""
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -46,6 +47,31 @@ def attribute(path: str, where: str) -> Any:
     if not hasattr(found, last):
         raise InputError(f"{where}: {name} has no {shown(last)}")
     return getattr(found, last)
+
+
+def made(path: str, where: str, given: dict[str, Any], offered: dict[str, Any]) -> Any:
+    """Call the class or function of a dotted path.
+
+    Args:
+        path: The path.
+        where: What names it, for the message.
+        given: Arguments by name.
+        offered: More of them, for what takes arguments of these names; those that are given count more.
+
+    Raises:
+        InputError: It cannot be imported, or the call fails, for whatever reason somebody's code has.
+    """
+    make = attribute(path, where)
+    try:
+        parameters = inspect.signature(make).parameters.values()
+        free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        names = {parameter.name for parameter in parameters}
+        return make(**{name: value for name, value in offered.items() if free or name in names} | given)
+    except InputError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise InputError(f"{where}: {path} cannot be made: {kind}{' '.join(str(error).split())}") from error
 
 
 def check_named(value: Any, where: str) -> None:

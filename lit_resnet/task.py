@@ -1,7 +1,7 @@
 """Tasks, the kinds of runs: each names its module, its data and its metrics. Imports no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lit_resnet import metrics
@@ -23,6 +23,7 @@ class Task:
         headline: The final metric that runs are compared by: in `status`, on the page, in W&B, and by `odd`.
         protocols: Ways to judge the last model, which a config may ask for under `evaluate`.
         probes: Measurements of the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
+        own_code: Keys of its config under which a dotted path may name code of a user's own.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Task:
     headline: Metric
     protocols: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    own_code: tuple[str, ...] = ()
 
     @property
     def final(self) -> tuple[Metric, ...]:
@@ -55,8 +57,17 @@ CLASSIFICATION = Task(
     headline=metrics.TEST_ERROR,
     protocols=("center", "ten-crop", "multi-scale"),
     probes=("responses",),
+    own_code=("data.source", "model.net.own"),
 )
-TASKS = {task.name: task for task in (CLASSIFICATION,)}
+# Classification of images that somebody's own LightningDataModule prepares, of which no crops and scales are known.
+OWN_DATA = replace(
+    CLASSIFICATION,
+    name="own-data",
+    data="lit_resnet.data.own_module:OwnModule",
+    protocols=(),
+    own_code=("data.module", "model.net.own"),
+)
+TASKS = {task.name: task for task in (CLASSIFICATION, OWN_DATA)}
 
 
 def of(config: Mapping[str, Any]) -> Task:

@@ -1,6 +1,5 @@
 """The LightningDataModule: one data set, its mean, and the batches that a run sees."""
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from lit_resnet import data_sets
 from lit_resnet.data import sources
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.photographs import Photographs
-from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches
+from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches, cut
 from lit_resnet.errors import InputError, check_range, shown
 
 MOST_PIXELS, MOST_BATCH, MOST_IMAGES = 8192, 2**20, 10**12  # beyond which a number is a slip
@@ -174,12 +173,7 @@ class ImageData(LightningDataModule):
             )
         if self.stretch is None:
             return Epochs(self._from, -(-len(self.train[1]) // self.batch_size), self._position)
-        position = self._position()
-        stream = self._from(position)
-        if self.stretch > 1:
-            return Stretches(stream, self.stretch)
-        last = self.trainer.max_steps if self.trainer else -1
-        return itertools.islice(stream, last - position if last >= 0 else None)
+        return cut(self._from(self._position()), self.stretch, self.trainer.max_steps if self.trainer else -1)
 
     def _position(self) -> int:
         """The batch to go on with: that of the Trainer's step, or the first where every epoch is to have the same."""
@@ -216,6 +210,10 @@ class ImageData(LightningDataModule):
             InputError: A file is missing or damaged, or the download failed.
         """
         return self.test if self._loaded else self.data_set.load_test(self.settings)
+
+    def test_digest(self) -> str:
+        """A SHA-256 of the test images and their labels."""
+        return self.data_set.digest(self.test_split())
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of the stream."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import Tensor
 
@@ -64,6 +65,8 @@ def _description(path: str, root: Path) -> tuple[tuple[str, ...], tuple[int, int
 def _made(path: str, root: Path, train: bool) -> Any:
     """A Dataset with at least one image."""
     make = own_code.attribute(path, "data.source")
+    if isinstance(make, type) and issubclass(make, LightningDataModule):
+        raise InputError(f"data.source: {path} is a LightningDataModule: write task: own-data, and it as data.module")
     try:
         made = make(root, train=train)
         count = len(made)

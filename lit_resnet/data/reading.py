@@ -51,18 +51,25 @@ def in_order(
         batch_size=None,
         collate_fn=_as_it_is,
         num_workers=workers,
-        # Python's default may import torch again in each worker. macOS cannot fork a process that has threads.
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        worker_init_fn=_leave_signals_to_the_parent,
         generator=torch.Generator(),  # no work uses its seed; but torch's global generator must not advance
         pin_memory=pin_memory,
     )
-    with _blocked_signals():
-        items = iter(loader)
+    items = begin(loader)
     try:
         yield from items
     finally:
         del items  # ends the workers
+
+
+def begin(loader: Iterable[T]) -> Iterator[T]:
+    """Iterate over a loader; the worker processes of a DataLoader leave Ctrl-C and SIGTERM to this process."""
+    if isinstance(loader, DataLoader) and loader.num_workers and not isinstance(loader.worker_init_fn, _Init):
+        loader.worker_init_fn = _Init(loader.worker_init_fn)
+        # Python's default may import torch again in each worker. macOS cannot fork a process that has threads.
+        if loader.multiprocessing_context is None and sys.platform == "linux":
+            loader.multiprocessing_context = "fork"
+    with _blocked_signals():
+        return iter(loader)
 
 
 class Damages:
@@ -152,14 +159,27 @@ def _blocked_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
+class _Init:
+    """What a worker does first: it leaves signals to its parent, then does what the loader's owner wants."""
+
+    def __init__(self, own: Callable[[int], None] | None) -> None:
+        self.own = own
+        self.parent = os.getpid()  # which need not be what forks the worker
+
+    def __call__(self, worker: int) -> None:
+        _leave_signals_to(self.parent)
+        if self.own:
+            self.own(worker)
+
+
+def _leave_signals_to(parent: int) -> None:
     """Ignore Ctrl-C and SIGTERM in a worker: they often reach all processes, but the run needs it until it has saved.
 
     A SIGTERM that the parent itself sends does end the worker.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
-        threading.Thread(target=_end_with_the_parents_sigterm, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_end_with_the_parents_sigterm, args=(parent,), daemon=True).start()
     else:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

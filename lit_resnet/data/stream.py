@@ -104,6 +104,19 @@ class Stretches:
             start = stop
 
 
+def cut(stream: Stream, size: int, last: int) -> Stretches | Iterator[Batch]:
+    """What a run trains on: stretches of `size` iterations, or batches where that is one.
+
+    Args:
+        stream: All batches, from the next one on.
+        size: Iterations of a training step.
+        last: The last iteration of the run; -1 for none. Stretches need not know it.
+    """
+    if size > 1:
+        return Stretches(stream, size)
+    return itertools.islice(stream, last - stream.position if last >= 0 else None)
+
+
 class Epochs:
     """Batches in epochs, each with as many as there are in one pass over the training images.
 

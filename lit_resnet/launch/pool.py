@@ -295,7 +295,7 @@ def answer_of(target: Callable, *args: Any) -> Any:
         Failure: The process died.
     """
     answer, sender = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=target, args=(*args, sender), daemon=True)
+    process = CONTEXT.Process(target=target, args=(*args, sender))  # no daemon: loaders of data may have workers
     process.start()
     sender.close()
     try:
@@ -305,6 +305,9 @@ def answer_of(target: Callable, *args: Any) -> Any:
             f"the process that was to {target.__name__.replace('_', ' ')} died (too little memory, most often); "
             "it says above why; mend that, and run the same command again"
         ) from None
+    except BaseException:  # Ctrl-C: Python waits for its processes at its end
+        process.kill()
+        raise
     process.join()
     if isinstance(found, InputError):
         raise found

@@ -1,6 +1,5 @@
 """A net of one's own: any torch module, named by its dotted path in a config (`model.net.own`)."""
 
-import inspect
 from collections.abc import Iterator
 
 from torch import Tensor, nn
@@ -25,15 +24,8 @@ class OwnNet(nn.Module):
         super().__init__()
         self.config = config
         assert config.own is not None  # as its family is `own`
-        make = own_code.attribute(config.own, "model.net.own")
-        values = {"num_classes": config.num_classes, "in_channels": config.in_channels}
-        try:
-            parameters = inspect.signature(make).parameters.values()
-            free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-            names = {parameter.name for parameter in parameters}
-            self.module = make(**{k: v for k, v in values.items() if free or k in names} | config.own_args)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"model.net.own: {config.own} cannot be made: {' '.join(str(error).split())}") from None
+        offered = {"num_classes": config.num_classes, "in_channels": config.in_channels}
+        self.module = own_code.made(config.own, "model.net.own", config.own_args, offered)
         if not isinstance(self.module, nn.Module):
             raise InputError(f"model.net.own: {config.own} is no torch module: write the path of a class of nets")
 

@@ -8,18 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_resnet import task
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
 from lit_resnet.files import open_file
 from lit_resnet.moved import check_keys
-from lit_resnet.nets import NetConfig, build
+from lit_resnet.nested import value_at
+from lit_resnet.nets import Net, NetConfig, build
 from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
 from lit_resnet.own_code import check_named
 from lit_resnet.run.config import RunCLI
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.checkpoints import newest_checkpoint
+from lit_resnet.training.iterations import TaskData
 from lit_resnet.training.weights import net_weights, read_torch, reason
 
 # What torchvision subtracts from RGB images in [0, 1], and divides by.
@@ -47,19 +50,10 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     Raises:
         InputError: No run, no whole checkpoint, weights of another net, or images that are missing or damaged.
     """
-    config = folder.config()
-    check_keys(config, folder.config_file)
-    if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
-        raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
-    # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
-    source = config["data"] | ({"root": str(root)} if root else {})
-    cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": source})
-    check_named(source.get("source"), str(folder.config_file))
-    data = cli.data()
-    assert isinstance(data, ImageData)  # classification's, as the config above names no other task
-    net_config = cli.net(data)
-    check_named(net_config.own, str(folder.config_file))
-    net = build(net_config)
+    data, net = untrained(folder, {"root": str(root)} if root else {})
+    if not isinstance(data, ImageData):
+        command = f"lit-resnet test --config {folder.config_file} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
+        raise InputError(f"{folder.path}: its images are prepared by code of your own; judge it by {command}")
     checkpoint, digest = read(newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")
@@ -74,6 +68,30 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if root and images.digest != (summary and summary.test_images):  # not the images that its tables are about
         folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
     return Judged(folder, net, mean, digest, images)
+
+
+def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, Net]:
+    """The data of a run, not loaded, and its net with fresh weights.
+
+    Args:
+        folder: The run's folder.
+        other: Values of `data` in place of those in its config.
+
+    Raises:
+        InputError: No run, a config that is not one of this version, or one that names code which is not imported.
+    """
+    config = folder.config()
+    check_keys(config, folder.config_file)
+    if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
+        raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
+    # Only these: the rest of a config can name any class to import, and the folder may come from elsewhere.
+    used = {"model": {"net": config["model"].get("net")}, "data": config["data"] | (other or {})}
+    used |= {"task": config["task"]} if "task" in config else {}
+    for key in task.of(used).own_code:
+        check_named(value_at(used, key), str(folder.config_file))
+    cli = RunCLI(used)
+    data = cli.data()
+    return data, build(cli.net(data))
 
 
 def published(path: Path, root: Path | None) -> Judged:

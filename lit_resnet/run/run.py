@@ -9,13 +9,13 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import yaml
@@ -24,13 +24,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.stream import Batch
 from lit_resnet.errors import InputError
+from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
-from lit_resnet.nets import Net, build
-from lit_resnet.own_code import check_named
+from lit_resnet.nets import Net
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
@@ -38,6 +39,7 @@ from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
+from lit_resnet.run.models import untrained
 from lit_resnet.runfolder import provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
@@ -218,7 +220,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     net.to(device).to(memory_format=torch.channels_last)
     for probe in cli.task.probes:
         PROBES[probe](net, data, device, folder, recorder.disk)
-    test_images = _judge(cli, folder, net, device) if cli.task.protocols else None
+    test_images = data.test_digest()
+    if protocols := cli.config.get("evaluate"):
+        _judge(cli, folder, net, protocols, device)
     recorder.note_memory(device)
     if model.rate.warming_up:
         print(
@@ -268,14 +272,11 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
 
-def _judge(cli: RunCLI, folder: RunFolder, net: nn.Module, device: torch.device) -> str:
-    """Judge the last model by the protocols that the config asks for; returns the digest of the test images."""
+def _judge(cli: RunCLI, folder: RunFolder, net: nn.Module, protocols: list[Testing], device: torch.device) -> None:
+    """Judge the last model by the protocols that the config asks for."""
     assert isinstance(net, Net)  # protocols are for the paper's nets and for image data
     assert isinstance(cli.datamodule, ImageData)
-    images = TestImages(cli.datamodule)
-    if protocols := cli.config.get("evaluate"):
-        judge_run(folder, net, cli.datamodule.mean, images, protocols, device)
-    return images.digest
+    judge_run(folder, net, cli.datamodule.mean, TestImages(cli.datamodule), protocols, device)
 
 
 def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> None:
@@ -284,7 +285,20 @@ def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> Non
     RESPONSES.replace(folder.path, rows)
 
 
-def _measure_responses(net: nn.Module, data: ImageData, device: torch.device, folder: RunFolder, disk: Disk) -> None:
+@runtime_checkable
+class Tested(Protocol):
+    """What layer responses ask of the data of a task."""
+
+    def setup(self, stage: str) -> None:
+        """Read what the loaders need."""
+        ...
+
+    def test_batches(self, device: torch.device) -> Iterable[Batch]:
+        """Batches of all test images on a device."""
+        ...
+
+
+def _measure_responses(net: nn.Module, data: Tested, device: torch.device, folder: RunFolder, disk: Disk) -> None:
     """Layer responses over the test images (Fig. 7), into responses.csv."""
     assert isinstance(net, Net)
     measured = responses(net, data.test_batches(device))
@@ -348,29 +362,18 @@ def responses_of(run: str) -> list[tuple[str, float]]:
         InputError: No run, no whole checkpoint, or weights of another net.
     """
     folder = RunFolder(run)
-    config = folder.config()
-    check_keys(config, folder.config_file)
-    if not isinstance(config.get("model"), dict):
-        raise InputError(f"{folder.config_file}: not the config of a run (it has no model)")
-    # Only these two: the rest of a config can name any class to import, and the folder may come from elsewhere.
-    cli = RunCLI({"model": {"net": config["model"].get("net")}, "data": config.get("data")})
-    source = cli.config.data.source
-    check_named(source, str(folder.config_file))
-    data = cli.data()
-    assert isinstance(data, ImageData)  # classification's, as the config above names no other task
-    net_config = cli.net(data)
-    check_named(net_config.own, str(folder.config_file))
-    net = build(net_config)
+    data, net = untrained(folder)
     checkpoint = newest_checkpoint(folder)
     if checkpoint is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
     load_weights(net, checkpoint)
     device = gpu_or_cpu()
+    assert isinstance(data, Tested)  # as the data are of all tasks that have responses
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))
     if not measured:
-        raise InputError(f"{folder.path}: {net_config} names no layers whose responses could be measured")
+        raise InputError(f"{folder.path}: {net.config} names no layers whose responses could be measured")
     try:
         _keep_responses(folder, measured)
     except OSError as error:  # such as an archive that cannot be written

@@ -11,7 +11,7 @@ from torch import Tensor
 from lit_resnet.data.augment import subtract_mean
 from lit_resnet.data.photographs import Damaged
 from lit_resnet.data.picture import MOST_PIXELS, read_picture
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net, NetConfig, build
@@ -157,6 +157,11 @@ def _images(
         right = channels == config.in_channels and mean.dtype == torch.float32
         if right and tuple(mean.shape) in ((channels, 1, 1), (channels, height, width)):
             return mean, tuple(map(str, classes)), (channels, height, width), short
+    if prepared_by := kept.get("prepared_by"):
+        raise InputError(
+            f"{path}: its images are prepared by {shown(prepared_by)}, which this package does not know; the net alone "
+            "is LitResNet.load_from_checkpoint(file).net"
+        )
     raise InputError(
         f"{path}: does not say what images it is for, as those of an earlier version; lit-resnet evaluate can use it "
         "where the images are"

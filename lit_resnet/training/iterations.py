@@ -16,11 +16,15 @@ from torch import Tensor, nn
 
 from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
+from lit_resnet.nets import OwnNet
 from lit_resnet.probes.signals import Layered, Listening
 from lit_resnet.training.schedule import LearningRate, Rate
 from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.weights import net_weights
 from lit_resnet.training.window import Counts, Window
+
+# Modules that may draw random numbers: dropout, VGG's, and whatever a net of one's own does.
+DRAWING = (nn.modules.dropout._DropoutNd, OwnNet)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class TaskData(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
+        ...
+
+    def test_digest(self) -> str | None:
+        """A SHA-256 of what the run is tested on; None where that is nothing that could differ between runs."""
         ...
 
 
@@ -132,7 +140,7 @@ class Iterations(LightningModule):
         self.net = net
         if speed.channels_last:
             self.net.to(memory_format=torch.channels_last)
-        self._drops = any(isinstance(module, nn.Dropout) for module in self.net.modules())  # VGG
+        self._draws = any(isinstance(module, DRAWING) for module in self.net.modules())
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
         self._restored: dict[str, dict[str, Tensor]] | None = (
             None  # their state in a checkpoint, with a value for each device
@@ -228,7 +236,7 @@ class Iterations(LightningModule):
         rate = self.rate.at(step)
         for group in optimizer.optimizer.param_groups:
             group["lr"] = rate
-        if self._drops:  # dropout depends on seed, iteration and device alone, so that a resume changes nothing
+        if self._draws:  # what it draws depends on seed, iteration and device alone: a resume changes nothing
             drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
             torch.manual_seed(int(drawn.generate_state(1)[0]))
         listening = self._listening(step)

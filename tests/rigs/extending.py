@@ -1,4 +1,4 @@
-"""The code of docs/extending.md, run as it stands there."""
+"""The code of the pages on how to extend the package, run as it stands there."""
 
 import re
 import sys
@@ -8,13 +8,14 @@ from types import ModuleType
 
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
 Add = Callable[..., ModuleType]
 
 
-def code(heading: str) -> list[str]:
+def code(heading: str, page: str = "extending.md") -> list[str]:
     """The Python of the section below a heading, block by block."""
-    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE, flags=re.DOTALL | re.MULTILINE)
+    text = (DOCS / page).read_text()
+    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"^```python\n(.*?)^```", section, flags=re.DOTALL | re.MULTILINE)
 
 

@@ -126,6 +126,9 @@ class ToyData(LightningDataModule):
     def state(self) -> dict[str, Any]:
         return {"seen": self.trainer.global_step}
 
+    def test_digest(self) -> None:
+        return None
+
     def restore(self, state: dict[str, Any]) -> None:
         self.restored = state
 

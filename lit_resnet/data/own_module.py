@@ -1,0 +1,384 @@
+"""The task `own-data`: a LightningDataModule of one's own, whose batches a run draws so that it can stop and go on."""
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jsonargparse import Namespace
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor
+
+from lit_resnet import own_code
+from lit_resnet.data.reading import begin
+from lit_resnet.data.stream import Batch, Stretches, cut
+from lit_resnet.errors import InputError, check_range, shown
+
+MOST_BATCH = 2**20  # beyond which a number is a slip
+EPOCH, BATCH, PASS = 3, 4, 5  # what random numbers are for, beside those of `data.order`
+Loader = Callable[[], Iterable[Any]]
+
+
+class OwnModule(LightningDataModule):
+    """Images and labels as a LightningDataModule of one's own gives them: `data.module`, by its dotted path.
+
+    Its loaders yield (images, labels): float images [N, C, H, W], ready for a net, and whole numbers from 0. The net
+    trains on those of `train_dataloader`; its test error is that of `test_dataloader`, with the error of
+    `val_dataloader` beside it; where there is no `test_dataloader`, the test images are those of `val_dataloader`. The
+    module says its classes in an attribute `classes` (names) or `num_classes`. With an attribute `image_shape`
+    (C, H, W), too, a plan reads no images.
+
+    A run has iterations, not epochs: when a loader has ended, `train_dataloader` is asked for another. Before each
+    epoch and each batch the generators of torch, NumPy and Python are seeded by the run's seed and the number, and put
+    back afterwards. So batch k is a function of the seed and k where a loader, its sampler and its Dataset draw from
+    these, and a run that goes on has the batches that it would have had. To get there it reads the epoch again from
+    its beginning.
+
+    It trains on one device.
+
+    Args:
+        module: The class, or a function that makes one of its objects.
+        args: What it is made with, by name, besides `batch_size` if it takes that.
+        batch_size: Images of a mini-batch.
+        stretch: Iterations of a training step.
+
+    Raises:
+        ValueError: A value is out of range; the message says what to write instead.
+        InputError: It cannot be imported or made, or it does not say its classes.
+    """
+
+    def __init__(
+        self,
+        module: str = "",
+        args: dict[str, Any] = {},  # noqa: B006 (never changed; shown as the default in --help)
+        batch_size: int = 128,
+        stretch: int = 1,
+    ) -> None:
+        super().__init__()
+        check_range("batch_size", batch_size, 1, MOST_BATCH)
+        if not own_code.is_dotted(module):
+            raise ValueError(f"data.module is {shown(module)}: write the dotted path of your own, mypackage.Birds")
+        self.path, self.batch_size, self.stretch = module, batch_size, stretch
+        try:
+            self.own_args = json.dumps(args)
+        except (TypeError, ValueError):
+            raise ValueError("data.args holds what is no text, number, list or mapping: write one of these") from None
+        self.classes, self.image_shape = _known(module, self.own_args, batch_size)
+        self.num_classes, self.in_channels = len(self.classes), self.image_shape[0]
+        self.name = module.rpartition(".")[2]
+        self.damaged_files: list[str] = []
+        self._own: LightningDataModule | None = None
+        self._stream: LoaderStream | None = None
+        self._epoch = Epoch(0, 0)
+
+    def check(self, config: Namespace) -> None:
+        """Refuse several devices.
+
+        Raises:
+            InputError: Always then.
+        """
+        devices, nodes = config.trainer.devices, config.trainer.num_nodes
+        if nodes != 1 or str(devices) not in ("1", "auto"):
+            raise InputError(f"trainer.devices is {devices}, num_nodes {nodes}: data of your own train on one device")
+
+    def state(self) -> dict[str, Any]:
+        """Which epoch it is, with which iteration it began, and who prepares the images."""
+        epoch = self._stream.epoch(self._position()) if self._stream else self._epoch
+        return {**epoch._asdict(), "classes": list(self.classes), "prepared_by": self.path}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on in that epoch."""
+        self._epoch = Epoch(state["number"], state["start"])
+
+    def prepare_data(self) -> None:
+        """Let the module download what it needs."""
+        self._made().prepare_data()
+
+    def setup(self, stage: str) -> None:
+        """Let the module read what its loaders need.
+
+        Raises:
+            InputError: Several devices train.
+        """
+        if self.trainer and self.trainer.world_size > 1:
+            raise InputError("data of your own train on one device: write trainer.devices 1")
+        self.seed = torch.initial_seed()
+        own = self._made()
+        own.trainer = self.trainer
+        _set_up(own)
+
+    def teardown(self, stage: str) -> None:
+        """End the worker processes."""
+        if self._stream:
+            self._stream.close()
+
+    def train_dataloader(self) -> Stretches | Iterator[Batch]:
+        """Batches on the run's device, from the trainer's step to its last, in stretches."""
+        self.teardown("fit")
+        position = self._position()
+        loader = self._made().train_dataloader
+        ready = partial(self._ready, device=self._device())
+        self._stream = LoaderStream(loader, ready, self.batch_size, self.seed, self._epoch, position)
+        return cut(self._stream, self.stretch, self.trainer.max_steps if self.trainer else -1)
+
+    def val_dataloader(self) -> list["LoaderBatches"]:
+        """The test images, and those of `val_dataloader` where that is not the same."""
+        own = self._made()
+        loaders = [_test(own), *([own.val_dataloader] if _has(own, "test_dataloader", "val_dataloader") else [])]
+        return [self._batches(loader, self._device()) for loader in loaders]
+
+    def test_dataloader(self) -> "LoaderBatches":
+        """The test images."""
+        return self._batches(_test(self._made()), self._device())
+
+    def test_batches(self, device: torch.device) -> "LoaderBatches":
+        """The test images, for measurements on that device."""
+        return self._batches(_test(self._made()), device)
+
+    def test_digest(self) -> str:
+        """A SHA-256 of the test images, as a net sees them, and their labels."""
+        digest = hashlib.sha256()
+        for images, labels in self.test_batches(torch.device("cpu")):
+            for part in (images, labels):
+                digest.update(str(tuple(part.shape)).encode())
+                digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _made(self) -> LightningDataModule:
+        if self._own is None:
+            self._own = _make(self.path, self.own_args, self.batch_size)
+        return self._own
+
+    def _position(self) -> int:
+        return self.trainer.global_step if self.trainer else 0
+
+    def _device(self) -> torch.device:
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+    def _batches(self, loader: Loader, device: torch.device) -> "LoaderBatches":
+        return LoaderBatches(loader, partial(self._ready, device=device))
+
+    def _ready(self, batch: Any, device: torch.device) -> Batch:
+        """A batch on the device, after the module's own hooks.
+
+        Raises:
+            InputError: It is no batch of images and labels, or not one for this net.
+        """
+        own = self._made()
+        batch = own.on_before_batch_transfer(batch, 0)
+        if not isinstance(batch, tuple | list) or len(batch) != 2 or not all(isinstance(one, Tensor) for one in batch):
+            raise InputError(f"data.module: {self.path} gives batches that are no (images, labels): collate them so")
+        images, labels = batch
+        if images.ndim != 4 or images.shape[1] != self.in_channels or not images.is_floating_point():
+            raise InputError(
+                f"data.module: {self.path} gives images of {list(images.shape)}, {images.dtype}: "
+                f"give [N, {self.in_channels}, H, W] of floats"
+            )
+        if labels.shape != (len(images),) or labels.is_floating_point():
+            raise InputError(f"data.module: {self.path} gives labels of {list(labels.shape)}, {labels.dtype}: give [N]")
+        if labels.device.type == "cpu" and len(labels) and not 0 <= labels.min() <= labels.max() < self.num_classes:
+            raise InputError(
+                f"data.module: {self.path} has the label {labels[(labels < 0) | (labels >= self.num_classes)][0]}, and "
+                f"{self.num_classes} classes: write whole numbers from 0"
+            )
+        images, labels = own.on_after_batch_transfer(own.transfer_batch_to_device((images, labels), device, 0), 0)
+        return images, labels.long()
+
+
+class Epoch(NamedTuple):
+    """An epoch of a run: its number, and the iterations before it."""
+
+    number: int
+    start: int
+
+
+class LoaderStream:
+    """Endless batches of a loader, which is made again for each epoch.
+
+    Args:
+        loader: Makes it.
+        ready: Checks a batch and brings it to the device.
+        batch_size: Images of a batch; the last one of an epoch may have fewer.
+        seed: The run's.
+        epoch: The one to begin in.
+        position: Number of the batch to begin with; those before it in the epoch are read and left out.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        ready: Callable[[Any], Batch],
+        batch_size: int,
+        seed: int,
+        epoch: Epoch,
+        position: int,
+    ) -> None:
+        self.loader, self.ready, self.batch_size, self.seed, self.position = loader, ready, batch_size, seed, position
+        self._epochs = [epoch]  # those that a step of a run which is about to draw may be in: the last two
+        self._loaded: Iterator[Any] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._loaded is None:
+            self._begin()
+            for position in range(self._epochs[-1].start, self.position):
+                self._next(position)
+        batch = self._next(self.position)
+        self.position += 1
+        return batch
+
+    def epoch(self, position: int) -> Epoch:
+        """The epoch in which batch `position` is, or the one that ends before it."""
+        return next(epoch for epoch in reversed(self._epochs) if epoch.start <= position)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._loaded = None
+
+    def _begin(self) -> None:
+        with _seeded(self.seed, EPOCH, self._epochs[-1].number):
+            loader = self.loader()
+            if getattr(loader, "persistent_workers", False) and self.loader() is loader:
+                raise InputError(
+                    "data.module: its train_dataloader is always the same one, with persistent workers, so that an "
+                    "epoch depends on those before it: leave out persistent_workers, or make a DataLoader at each call"
+                )
+            self._loaded = begin(loader)
+
+    def _next(self, position: int) -> Batch:
+        """Batch `position`, of this epoch or the next.
+
+        Raises:
+            InputError: There is none, or the first one of an epoch has another size.
+        """
+        assert self._loaded is not None  # `__next__` begins
+        with _seeded(self.seed, BATCH, position):
+            batch = next(self._loaded, None)
+            if batch is None:
+                if position == self._epochs[-1].start:
+                    raise InputError("data.module: its train_dataloader gives no batches")
+                self._epochs = [self._epochs[-1], Epoch(self._epochs[-1].number + 1, position)]
+                self._begin()
+                return self._next(position)
+            images, labels = self.ready(batch)
+        if position == self._epochs[-1].start and len(images) != self.batch_size:
+            raise InputError(
+                f"data.batch_size is {self.batch_size}, and data.module gives {len(images)} images at a time: write "
+                f"{len(images)}"
+            )
+        return images, labels
+
+
+class LoaderBatches:
+    """One pass over a loader, whose random numbers are the same at each pass."""
+
+    def __init__(self, loader: Loader, ready: Callable[[Any], Batch]) -> None:
+        self.loader, self.ready = loader, ready
+
+    def __iter__(self) -> Iterator[Batch]:
+        with _seeded(0, PASS, 0):
+            loaded = begin(self.loader())
+        for number in itertools.count():
+            with _seeded(0, PASS, number):
+                batch = next(loaded, None)
+                if batch is None:
+                    return
+                batch = self.ready(batch)
+            yield batch
+
+
+@contextmanager
+def _seeded(seed: int, *key: int) -> Iterator[None]:
+    """Seed the generators that a loader may draw from, and put them back afterwards: a net may draw from them, too."""
+    drawn = int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(drawn)
+        np.random.seed(drawn)
+        random.seed(drawn)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+def _make(path: str, args: str, batch_size: int) -> LightningDataModule:
+    own = own_code.made(path, "data.module", json.loads(args), {"batch_size": batch_size})
+    if not isinstance(own, LightningDataModule):
+        raise InputError(f"data.module: {path} is no LightningDataModule: write the path of one")
+    if not _has(own, "train_dataloader") or not (_has(own, "test_dataloader") or _has(own, "val_dataloader")):
+        raise InputError(f"data.module: {path} needs train_dataloader, and test_dataloader or val_dataloader")
+    return own
+
+
+@lru_cache(maxsize=8)
+def _known(path: str, args: str, batch_size: int) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+    """Names of the classes, and (C, H, W) of an image; the data are read if the module does not say them before."""
+    own = _make(path, args, batch_size)
+    classes, shape = _classes(own), getattr(own, "image_shape", None)
+    if classes is None or shape is None:
+        with _told(path):
+            own.prepare_data()
+            _set_up(own)
+            classes = _classes(own)
+            shape = _first_image(own).shape if shape is None else shape
+    if classes is None:
+        raise InputError(f"data.module: {path} says neither num_classes nor classes: give it one of these attributes")
+    if len(shape) != 3 or not all(int(side) > 0 for side in shape):
+        raise InputError(f"data.module: {path} has images of {shown(list(shape))}: give (C, H, W)")
+    channels, height, width = map(int, shape)
+    return classes, (channels, height, width)
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Turn whatever somebody's code raises into one line.
+
+    Raises:
+        InputError: That line.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"data.module: {path} cannot read its data: {words}") from error
+
+
+def _first_image(own: LightningDataModule) -> Tensor:
+    with _seeded(0, PASS, 0):
+        images, *_ = next(begin(_test(own)()))
+        return images[0]
+
+
+def _classes(own: LightningDataModule) -> tuple[str, ...] | None:
+    classes = getattr(own, "classes", None)
+    if classes is None and (count := getattr(own, "num_classes", None)):
+        classes = range(count)
+    return classes if classes is None else tuple(map(str, classes))
+
+
+def _set_up(own: LightningDataModule) -> None:
+    """Set up training and, for the test images of the curves, testing."""
+    own.setup("fit")
+    if _has(own, "test_dataloader"):
+        own.setup("test")
+
+
+def _test(own: LightningDataModule) -> Loader:
+    return own.test_dataloader if _has(own, "test_dataloader") else own.val_dataloader
+
+
+def _has(own: LightningDataModule, *hooks: str) -> bool:
+    return all(is_overridden(hook, own, parent=LightningDataModule) for hook in hooks)
