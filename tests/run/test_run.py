@@ -891,6 +891,21 @@ def test_with_callbacks_that_count_steps_a_run_is_the_same(whole: RunFolder, tmp
     assert last.config == NetConfig(depth=8, in_channels=1)
 
 
+def test_an_average_of_weights_takes_every_iteration(whole: RunFolder, tmp_path: Path):
+    changed = config()
+    changed["trainer"]["callbacks"] = [{"class_path": "EMAWeightAveraging", "init_args": {"decay": 0.9}}]
+    folder, stopped = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "stopped")
+    assert train(RunCLI(changed), folder)
+    with pytest.raises(Killed):
+        train(RunCLI(changed), stopped, clock=Saves(11, killed=13))
+    assert train(RunCLI(changed), stopped)
+    assert_same(folder, stopped)
+    last = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)
+    assert last["averaging_state"]["n_averaged"] == STEPS
+    assert folder.summary().metrics["train_error"] == whole.summary().metrics["train_error"]
+    assert folder.summary().metrics["test_error"] != whole.summary().metrics["test_error"]
+
+
 def test_a_callback_may_end_a_run(tmp_path: Path):
     changed = config()
     stopping = {"class_path": "lightning.pytorch.callbacks.EarlyStopping"}

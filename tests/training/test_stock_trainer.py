@@ -1,14 +1,23 @@
 """The module and the data in a Trainer of one's own, with Lightning's own callbacks, and with anybody's data."""
 
 import csv
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, StochasticWeightAveraging
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    ThroughputMonitor,
+    Timer,
+)
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.tuner import Tuner
 from torch.utils.data import DataLoader, TensorDataset
 
 from lit_resnet import ImageData, LitResNet, NetConfig
@@ -173,6 +182,23 @@ def test_loggers_and_callbacks_of_lightning(tmp_path: Path):
     hparams = (tmp_path / "log" / "hparams.yaml").read_text()
     assert "depth: 8" in hparams
     assert "source: digits" in hparams
+
+
+def test_what_counts_batches_images_or_seconds(tmp_path: Path):
+    throughput = ThroughputMonitor(batch_size_fn=lambda batch: len(batch[0]), window_size=2)
+    log = CSVLogger(tmp_path, "log", "")
+    trainer(tmp_path, max_steps=4, log_every_n_steps=2, logger=log, callbacks=[throughput]).fit(
+        LitResNet(SMALL), digits()
+    )
+    with (tmp_path / "log" / "metrics.csv").open() as file:
+        assert [row["train/samples"] for row in csv.DictReader(file) if row["train/samples"]] == ["256", "512"]
+    own = trainer(tmp_path, max_steps=10**6, callbacks=[timer := Timer(timedelta(seconds=0.2))])
+    own.fit(LitResNet(SMALL), digits())
+    assert 0.2 < timer.time_elapsed() < 10
+    data = digits()
+    tuner = Tuner(trainer(tmp_path, limit_val_batches=0))
+    assert tuner.scale_batch_size(LitResNet(SMALL), datamodule=data, steps_per_trial=1, max_trials=2, init_val=8) == 16
+    assert data.batch_size == 16
 
 
 def test_weights_are_averaged_over_epochs(tmp_path: Path):
