@@ -1,7 +1,8 @@
-"""Rows of a listing to stdout: a table for people, or CSV, JSON or Markdown for programs and pages."""
+"""Rows of a listing to stdout: a table for people, or CSV, JSON or Markdown for programs and pages; and a spinner."""
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +19,7 @@ from lit_resnet.errors import printable
 Format = Literal["table", "csv", "json", "md"]
 FORMATS = get_args(Format)
 Row = dict[str, Any]
+NOTEBOOK = "JPY_PARENT_PID"  # which Jupyter sets in its kernels
 Columns = dict[str, Callable[[Row], str]]  # for each heading, the text that it shows of a row
 
 
@@ -54,8 +57,16 @@ def _console() -> Console:
 
 
 def redraws(console: Console) -> bool:
-    """Whether it can show a table or a bar that changes in its place; else lines have to tell of the progress."""
-    return console.is_terminal and not console.is_dumb_terminal
+    """Whether it can show a table or a bar that changes in its place; else lines have to tell of the progress.
+
+    A cell of a notebook cannot, though `!lit-resnet` in it writes to a terminal: each frame would stay there.
+    """
+    return console.is_terminal and not console.is_dumb_terminal and NOTEBOOK not in os.environ
+
+
+def spinner(text: str) -> Status:
+    """A spinner beside a text, on stderr, for the length of a `with` block; nothing where it cannot turn."""
+    return Console(stderr=True, quiet=not redraws(Console(stderr=True))).status(text)
 
 
 def table(

@@ -43,5 +43,9 @@ def test_a_narrow_terminal_shows_names_whole_and_goes_without_some_columns():
 
 
 @pytest.mark.parametrize(("terminal", "redrawn"), [("xterm", True), ("dumb", False)])
-def test_a_dumb_terminal_gets_lines(terminal: str, redrawn: bool):
-    assert redraws(Console(force_terminal=True, _environ={"TERM": terminal})) == redrawn
+def test_a_dumb_terminal_and_a_notebook_get_lines(terminal: str, redrawn: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    console = Console(force_terminal=True, _environ={"TERM": terminal})
+    assert redraws(console) == redrawn
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    assert not redraws(console)

@@ -22,7 +22,7 @@ from lit_resnet.launch.folders import begin, check_folders
 from lit_resnet.launch.launcher import Accompany, Outcome
 from lit_resnet.launch.planned import Planned, check_one_device
 from lit_resnet.launch.pool import Place, Pool, Run
-from lit_resnet.listing import Row, duration, redraws
+from lit_resnet.listing import Row, duration, redraws, spinner
 from lit_resnet.runfolder.folder import RunFolder
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
@@ -79,7 +79,7 @@ class _Launch:
             InputError: A cell's config is wrong, or a run folder is damaged; nothing was started.
         """
         check_folders(self.grid, self.root)
-        with self.console.status("loading torch and lightning, checking every cell"):
+        with spinner("loading torch and lightning, checking every cell"):
             planned, gpus = pool.checked(self.grid)
         check_one_device(self.grid, planned)
         if self.jobs_per_gpu and not gpus:

@@ -12,6 +12,7 @@ from lit_resnet.grid.grid import Grid, find, shipped
 from lit_resnet.grid.status import Queued
 from lit_resnet.launch import jobs
 from lit_resnet.launch.launcher import Accompany, Outcome
+from lit_resnet.listing import spinner
 
 
 class Slurm:
@@ -42,7 +43,7 @@ class Slurm:
         if options.cluster:
             wanted = cluster.read(find(options.cluster, shipped() / "clusters", "cluster file"))
         submission, console = Submission(asked, grid, wanted), Console(stderr=True)
-        with console.status("loading torch and lightning, checking every cell"):
+        with spinner("loading torch and lightning, checking every cell"):
             if options.dry_run:
                 print(submission.dry_run(), end="")
                 return None

@@ -23,8 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the throughput."""
-    from lit_resnet.listing import show
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import show, spinner
 
     with spinner("loading torch and lightning") as working:
         from lit_resnet.run import bench

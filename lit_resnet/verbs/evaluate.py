@@ -45,8 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge the models, and print their errors."""
-    from lit_resnet.listing import show
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import show, spinner
 
     with spinner("loading torch and lightning"):
         from lit_resnet.run import evaluate

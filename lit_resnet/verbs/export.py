@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file."""
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import spinner
 
     with spinner("loading torch and the net, exporting"):
         from lit_resnet.run.export import export

@@ -4,7 +4,7 @@
 def run(verb: str, words: list[str]) -> int:
     """Do one of the three; `words` are what follows it on the command line."""
     from lit_resnet.grid.grid import find, shipped
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import spinner
 
     # A recipe's name serves as well as its path.
     words = [part for word in words for part in (word.split("=", 1) if word.startswith("--config=") else [word])]

@@ -15,8 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the nets; with --to, write Table 1 and Fig. 3 as well."""
-    from lit_resnet.listing import show
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import show, spinner
 
     with spinner("loading torch, counting every net"):
         from lit_resnet.report import catalogue

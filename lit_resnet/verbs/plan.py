@@ -19,8 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the cells, and print a row or a command for each."""
-    from lit_resnet.listing import duration, numbered
-    from lit_resnet.verbs.terminal import MOST_LINES, show_some, spinner
+    from lit_resnet.listing import duration, numbered, spinner
+    from lit_resnet.verbs.terminal import MOST_LINES, show_some
 
     asked = options.asked(args)
     grid = asked.grid.part(args.cells)

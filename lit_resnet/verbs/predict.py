@@ -32,8 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the classes, and draw them if asked for."""
-    from lit_resnet.listing import show
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import show, spinner
 
     if args.picture:
         _check(args.picture, args.images)

@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write and print the report."""
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import spinner
 
     asked = options.asked(args)
     if args.source:
@@ -78,8 +78,8 @@ def show(grids: list["Asked"], cells: list[str], form: "Format" = "table") -> No
     """
     from lit_resnet import report
     from lit_resnet.files import FOR_A_WHILE
-    from lit_resnet.listing import print_table
-    from lit_resnet.verbs.terminal import MOST_LINES, spinner
+    from lit_resnet.listing import print_table, spinner
+    from lit_resnet.verbs.terminal import MOST_LINES
 
     with spinner("drawing"):
         made = report.compare(grids) if len(grids) > 1 else report.make(grids[0], cells)

@@ -14,8 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the responses."""
-    from lit_resnet.listing import show
-    from lit_resnet.verbs.terminal import spinner
+    from lit_resnet.listing import show, spinner
 
     with spinner("loading torch, measuring"):
         from lit_resnet.run.run import responses_of

@@ -1,19 +1,11 @@
-"""Output of several verbs to a terminal: a spinner, and a part of a very long table."""
+"""Output of several verbs to a terminal: a part of a very long table."""
 
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.status import Status
-
 from lit_resnet.listing import Columns, Format, Row, show
 
 MOST_LINES = 100  # of a table that a person reads
-
-
-def spinner(text: str) -> Status:
-    """A spinner beside a text, on stderr, for the length of a `with` block."""
-    return Console(stderr=True).status(text)
 
 
 def show_some(

@@ -43,8 +43,8 @@ def _sync(asked: "Asked") -> int:
 
 def _report(asked: "Asked") -> int:
     from lit_resnet.grid.asked import ROOT
+    from lit_resnet.listing import spinner
     from lit_resnet.report import runs
-    from lit_resnet.verbs.terminal import spinner
 
     found = runs.read(asked)
     with spinner("writing the report"):
