@@ -56,7 +56,7 @@ CLASSIFICATION = Task(
     ),
     headline=metrics.TEST_ERROR,
     protocols=("center", "ten-crop", "multi-scale"),
-    probes=("responses",),
+    probes=("responses", "predictions"),
     own_code=("data.source", "model.net.own"),
 )
 # Classification of images that somebody's own LightningDataModule prepares, of which no crops and scales are known.

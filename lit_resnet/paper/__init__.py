@@ -37,6 +37,26 @@ def load() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """A published std of a test error over runs, in percent, and what was trained: one view, of this data, so long."""
+
+    of: str
+    data: str
+    steps: int
+    batch_size: int
+    std: float
+
+
+@cache
+def spreads() -> tuple[Spread, ...]:
+    """The paper's own (Table 6), and that of others for data of which the paper has none."""
+    table = load()["table6"]
+    trained = {"data": table["data"], **table["training"]}
+    own = [Spread(f"the paper's {row['net']}", std=row["std"], **trained) for row in table["rows"] if "runs" in row]
+    return (*own, *(Spread(**spread) for spread in load()["spreads"]))
+
+
+@dataclass(frozen=True)
 class Printed:
     """What the paper printed of one net; each is None where it printed none.
 

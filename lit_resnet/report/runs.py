@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
 from lit_resnet import data_sets
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Testing
@@ -22,7 +24,7 @@ from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
 from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import Look, Looks, is_plain, of_cells
-from lit_resnet.runfolder import records
+from lit_resnet.runfolder import predictions, records
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.task import Task
@@ -118,6 +120,26 @@ class FinishedRun(Run):
         for row in records.SIGNALS.read(self.folder.path):
             found[row["step"]].append(row)
         return dict(found)
+
+    @cached_property
+    def predictions(self) -> np.ndarray | None:
+        """The class of each test image, and what the last model took it for; None where that was not kept.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        return predictions.read(self.folder.path, self.summary.metrics.get(TEST_ERROR.name))
+
+    @cached_property
+    def test_count(self) -> int | None:
+        """The number of its test images, as far as it is known.
+
+        Raises:
+            InputError: As `predictions`.
+        """
+        if self.predictions is not None:
+            return len(self.predictions)
+        return data_sets.PUBLISHED.get(self.summary.data)
 
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:

@@ -40,7 +40,7 @@ from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.evaluate import judge_run
 from lit_resnet.run.models import untrained
-from lit_resnet.runfolder import provenance, writing
+from lit_resnet.runfolder import predictions, provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 from lit_resnet.runfolder.status import Status
@@ -307,8 +307,22 @@ def _measure_responses(net: nn.Module, data: Tested, device: torch.device, folde
     disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
 
 
+def _predict(net: nn.Module, data: Tested, device: torch.device, folder: RunFolder, disk: Disk) -> None:
+    """What each test image is taken for, into predictions.npy."""
+    labels, classes = [], []
+    with torch.inference_mode():
+        for images, wanted in data.test_batches(device):
+            classes.append(net.eval()(images).argmax(1).cpu())
+            labels.append(wanted.cpu())
+    found = [torch.cat(part).numpy() for part in (labels, classes)]
+    disk.insist(str(folder.path / predictions.NAME), lambda: predictions.keep(folder.path, *found))
+
+
 # The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.
-PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {"responses": _measure_responses}
+PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {
+    "responses": _measure_responses,
+    "predictions": _predict,
+}
 
 
 # -- verbs

@@ -1,110 +1,107 @@
-"""The tests over seeds, against scipy's own and by hand."""
+"""Comparisons, their verdict, and the words of the evidence."""
 
 import pytest
-from scipy import stats
 
-from lit_resnet.report.claims.compare import Pair, Sample, verdict, words
+from lit_resnet.report.claims.compare import Comparison, by, deeper, limit, pair, verdict
+from lit_resnet.report.claims.contrast import Margin, Sample
+from lit_resnet.report.claims.words import words
 
-LOW, HIGH = (6.4, 6.6, 6.5, 6.7, 6.3), (6.9, 7.4, 7.0, 7.1, 7.6)
+LOW, HIGH, TOP = (6.4, 6.6, 6.5, 6.7, 6.3), (6.9, 7.4, 7.0, 7.1, 7.6), (8.1, 8.0, 8.3, 8.2, 8.1)
 
 
-def sample(*values, name="net"):
+def net(*values: float, name: str = "net") -> Sample:
     return Sample(name, values)
 
 
-def limit(value):
-    return Sample("", (value,), exact=True)
+def text(comparisons: list[Comparison], digits: int = 2) -> str:
+    return words("error %", digits, comparisons, comparisons)
 
 
-def test_over_seeds_it_is_welchs_one_sided_test():
-    pair = Pair(sample(*LOW), sample(*HIGH), "<")
-    assert pair.p == pytest.approx(stats.ttest_ind(LOW, HIGH, equal_var=False, alternative="less").pvalue)
-    assert Pair(sample(*HIGH), sample(*LOW), ">").p == pytest.approx(pair.p)
-    assert Pair(sample(*HIGH), sample(*LOW), "<").p == pytest.approx(1 - pair.p)
+@pytest.mark.parametrize("claimed", ["<", ">"])
+@pytest.mark.parametrize("others", [1, 5])
+def test_one_run_gives_no_verdict_whatever_the_numbers(claimed, others):
+    one = pair(net(1.0, name="a"), claimed, net(*[9.0 + i / 10 for i in range(others)], name="b"))
+    assert verdict([one]) == "not enough runs"
+    which = "as claimed" if claimed == "<" else "the other way round"
+    assert (f"one run each, {which}" if others == 1 else f"n = 1 to 5; without a test, of one run, {which}") in text(
+        [one]
+    )
 
 
-def test_a_margin_is_room_for_what_is_claimed():
-    shifted = [value + 0.44 for value in LOW]
-    expected = stats.ttest_ind(HIGH, shifted, equal_var=False, alternative="less").pvalue
-    assert Pair(sample(*HIGH), sample(*LOW), "<", margin=0.44).p == pytest.approx(expected)
-    assert Pair(sample(*LOW), sample(*HIGH), ">", margin=0.44).p == pytest.approx(expected)
-
-
-def test_one_run_beside_several_borrows_their_spread():
-    # Student's t of one new value: (mean - x) / (s sqrt(1 + 1/n)), n - 1 degrees of freedom.
-    mean, std = 7.2, stats.tstd(HIGH)
-    expected = stats.t.sf((mean - 6.5) / (std * (1 + 1 / 5) ** 0.5), 4)
-    assert Pair(sample(6.5), sample(*HIGH), "<").p == pytest.approx(expected)
-
-
-def test_a_number_of_the_paper_has_no_spread():
-    expected = stats.ttest_1samp(HIGH, 6.8, alternative="greater").pvalue
-    assert Pair(sample(*HIGH), limit(6.8), ">").p == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("left", "claimed", "right", "margin", "p"),
-    [
-        (1.0, "<", 2.0, 0.0, 0.0),
-        (2.0, "<", 1.0, 0.0, 1.0),
-        (2.0, ">", 1.0, 0.0, 0.0),
-        (1.0, "<", 1.0, 0.0, 1.0),
-        (1.3, "<", 1.0, 0.44, 0.0),
-        (1.5, "<", 1.0, 0.44, 1.0),
-        (1.0, ">", 1.3, 0.44, 0.0),
-    ],
-)
-def test_one_run_each_goes_by_the_numbers(left, claimed, right, margin, p):
-    pair = Pair(sample(left), sample(right), claimed, margin)
-    assert pair.p == p
-    assert verdict([pair]) == ("holds" if p == 0 else "does not hold")
-    assert "one run each, no test" in words("error", 2, [pair], [pair])
-
-
-def test_equal_seeds_are_no_number_without_meaning():
-    same = Pair(sample(90.0, 90.0), sample(90.0, 90.0), "<")
-    assert verdict([same]) == "not enough runs"
-    assert verdict([Pair(sample(0.0, 0.0), sample(90.0, 90.0), "<")]) == "holds"
-    assert verdict([Pair(sample(90.0, 90.0), sample(90.0, 90.0), "<", margin=0.44)]) == "holds"
+def test_only_a_limit_that_is_far_away_needs_no_test():
+    assert verdict([limit(net(0.5), ">", 1e-3, "times")]) == "holds"
+    assert verdict([limit(net(1e-5), ">", 1e-3, "times")]) == "does not hold"
+    assert verdict([limit(net(0.005), ">", 1e-3, "times")]) == "not enough runs", "not far enough for one run"
+    assert verdict([limit(net(0.9), "<", 3, "orders")]) == "holds"
+    assert verdict([limit(net(2.5), "<", 3, "orders")]) == "not enough runs"
+    assert verdict([limit(net(0.5), ">", 1e-3)]) == "not enough runs", "of a claim that says so"
+    assert verdict([limit(net(70, 71, 69), ">", 60)]) == "holds"
+    assert verdict([limit(net(50, 51, 49), ">", 60)]) == "does not hold"
 
 
 def test_all_pairs_have_to_hold():
-    sure, unsure = Pair(sample(*LOW), sample(*HIGH), "<"), Pair(sample(1.0, 2.0), sample(1.5, 2.4), "<")
-    assert sure.p < 0.05 < unsure.p < 0.5
+    sure, unsure = pair(net(*LOW), "<", net(*HIGH)), pair(net(1.0, 2.0), "<", net(1.5, 2.4))
     assert verdict([sure]) == verdict([sure, sure]) == "holds"
     assert verdict([sure, unsure]) == "not enough runs"
 
 
 def test_the_more_pairs_the_surer_one_has_to_be_to_refute():
-    against = Pair(sample(1.0, 1.3, 1.6), sample(0.5, 0.9, 0.8), "<")
-    assert 0.025 < 1 - against.p <= 0.05
-    holds = Pair(sample(*LOW), sample(*HIGH), "<")
-    assert verdict([against]) == "does not hold"
-    assert verdict([against, holds]) == "not enough runs"
+    against = pair(net(1.0, 1.3, 1.6, 1.3), "<", net(0.5, 0.9, 0.8, 0.9))
+    assert against.p is not None
+    assert 0.01 < 1 - against.p <= 0.025
+    holds = pair(net(*LOW), "<", net(*HIGH))
+    assert verdict([against]) == verdict([against, holds]) == "does not hold"
+    assert verdict([against, holds, holds, holds, holds, holds]) == "not enough runs"
 
 
 def test_what_is_missing_can_neither_hold_nor_hide_what_does_not():
-    holds, missing = Pair(sample(*LOW), sample(*HIGH), "<"), Pair(sample(*LOW), sample(), "<")
-    against = Pair(sample(*HIGH), sample(*LOW), "<")
+    holds, missing = pair(net(*LOW), "<", net(*HIGH)), pair(net(*LOW), "<", net())
+    against = pair(net(*HIGH), "<", net(*LOW))
     assert verdict([missing]) == verdict([holds, missing]) == "not enough runs"
     assert verdict([against, missing]) == "does not hold"
 
 
+def test_a_trend_holds_though_a_step_is_undecided():
+    line = [net(*LOW, name="a"), net(*(v + 0.01 for v in LOW), name="b"), net(*HIGH, name="c"), net(*TOP, name="d")]
+    compared = deeper(line, "<")
+    assert verdict(compared) == "holds"
+    assert text(compared) == (
+        "error %: a 6.50±0.16 < b 6.51±0.16 < c 7.20±0.29 < d 8.14±0.11 "
+        "(n = 5; undecided: a and b (p = 0.46); the trend: p < 0.001)"
+    )
+    assert verdict(deeper(line, ">")) == "does not hold"
+    falls = [*line, net(*LOW, name="e")]
+    assert verdict(deeper(falls, "<")) == "does not hold", "a step that is found the other way round"
+    assert "against it: d and e (p < 0.001)" in text(deeper(falls, "<"))
+
+
+def test_a_trend_needs_runs_of_all_depths():
+    line = [net(*LOW, name="a"), net(7.0, name="b"), net(*TOP, name="c")]
+    assert verdict(deeper(line, "<")) == "not enough runs"
+    assert "n = 1 to 5; without a test, of one run, as claimed" in text(deeper(line, "<"))
+    assert verdict(deeper([net(*LOW), net(), net(*TOP)], "<")) == "not enough runs"
+    assert len(deeper(line[:2], "<")) == 1, "two depths are a pair"
+
+
+def test_by_how_much_is_a_comparison_for_each_side():
+    near, far = net(9.9, 10.0, 10.1, name="b"), net(12.9, 13.0, 13.1, name="a")
+    assert verdict(by(far, near, 3.0, Margin(0.5))) == "holds"
+    assert verdict(by(far, near, 2.0, Margin(0.5))) == verdict(by(far, near, 4.0, Margin(0.5))) == "does not hold"
+
+
 def test_words():
-    a, b, c = (sample(*values, name=name) for values, name in ((LOW, "a"), (HIGH, "b"), ((), "c")))
-    chain = [Pair(a, b, "<"), Pair(b, c, "<")]
-    assert words("error %", 2, chain, chain) == "error %: a 6.50±0.16 < b 7.20±0.29, c missing (n = 5; p = 0.0015)"
-    two = [Pair(b, a, ">"), Pair(sample(3.0, name="d"), sample(2.0, name="e"), ">")]
-    assert words("error %", 1, two, two) == (
-        "error %: b 7.2±0.3 > a 6.5±0.2; d 3.0 > e 2.0 (n = 1 to 5; no test of one run each; p = 0.0015)"
+    a, b, c = (net(*values, name=name) for values, name in ((LOW, "a"), (HIGH, "b"), ((), "c")))
+    assert (
+        text([pair(a, "<", b), pair(b, "<", c)]) == "error %: a 6.50±0.16 < b 7.20±0.29, c missing (n = 5; p = 0.0046)"
     )
-    similar = [Pair(a, b, "<", 0.5), Pair(a, b, ">", 0.5)]
-    assert words("error %", 2, similar, similar) == (
-        "error %: a 6.50±0.16 < b 7.20±0.29 (n = 5; margin 0.50; undecided: a and b (p = 0.89))"
+    two = [pair(b, ">", a), pair(net(3.0, name="d"), ">", net(2.0, name="e"))]
+    assert text(two, 1) == (
+        "error %: b 7.2±0.3 > a 6.5±0.2; d 3.0 > e 2.0 (n = 1 to 5; without a test, of one run, as claimed; p = 0.0046)"
     )
-    wrong = [Pair(b, a, "<")]
-    assert words("error %", 2, wrong, wrong).endswith(
-        "b 7.20±0.29 > a 6.50±0.16 (n = 5; against it: b and a (p = 0.0015))"
-    )
-    assert words("error %", 2, [Pair(a, limit(60), ">")], []).startswith("error %: a 6.50±0.16 < 60 (")
-    assert words("error %", 2, [Pair(c, limit(60), ">")], []) == "error %: c missing"
+    similar = [pair(a, "<", b, Margin(0.5)), pair(a, ">", b, Margin(0.5))]
+    assert text(similar) == "error %: a 6.50±0.16 < b 7.20±0.29 (n = 5; margin 0.50; undecided: a and b (p = 0.88))"
+    assert text([pair(b, "<", a)]).endswith("b 7.20±0.29 > a 6.50±0.16 (n = 5; against it: b and a (p = 0.0046))")
+    assert text([limit(a, ">", 60)]).startswith("error %: a 6.50±0.16 < 60 (n = 5; against it: a (p < 0.001)")
+    assert text([limit(c, ">", 60)]) == "error %: c missing"
+    mixed = [pair(net(1.0, name="a"), "<", net(2.0, name="b")), pair(net(3.0, name="c"), "<", net(2.0, name="d"))]
+    assert text(mixed).endswith("(one run each, not all as claimed)")

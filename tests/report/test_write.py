@@ -33,7 +33,9 @@ def grid(shared):
         ["plain-20", "res-20", "res-56"], seeds=[0, 1, 2], title=HOSTILE, report={"figures": ["fig1", "fig6", "fig7"]}
     )
     for seed in range(3):
-        shared.finish("plain-20", seed, shortcut="none", responses=seed > 0, net="<b onclick=x>plain</b>")
+        shared.finish(
+            "plain-20", seed, shortcut="none", train_error=0.2, responses=seed > 0, net="<b onclick=x>plain</b>"
+        )
         shared.finish("res-20", seed, test_error=8.0 + seed / 10)
     shared.finish("res-56", 0, depth=56, test_error=7.0, train_error=5.0)
     shared.run("res-56", 1).write_status(Status(state="failed", error="CUDA out of memory"))
@@ -184,14 +186,14 @@ def test_the_page_begins_with_the_papers_sentences(report):
         assert re.search(rf'<span class="verdict {claim.verdict.replace(" ", "-")}">{claim.verdict}</span>', text)
         assert f".{claim.verdict.replace(' ', '-')} {{ color" in text
     assert report.claims.counted() in text
-    assert "Welch" in text
+    assert "Cochran" in text
 
 
 def test_a_page_without_sentences_says_nothing_of_them(lab):
     lab.finish("res-20")
     text = write(Asked(lab.grid(["res-20"]), root=lab.root)).page.read_text()
     assert "Deep Residual Learning" not in text
-    assert "Welch" not in text
+    assert "Cochran" not in text
 
 
 def test_a_grid_that_is_not_about_the_paper_has_no_claims_and_old_files_go(lab):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, get_args
 from lit_resnet import paper
 from lit_resnet.report.claims import compare, sentences
 from lit_resnet.report.claims.alike import about_the_paper, groups
-from lit_resnet.report.claims.compare import Pair, Verdict
+from lit_resnet.report.claims.compare import Comparison, Verdict
 from lit_resnet.report.claims.measures import Measure
 from lit_resnet.report.claims.sentences import CHECKS
+from lit_resnet.report.claims.words import words
 from lit_resnet.report.runs import GridRuns
 from lit_resnet.report.tables.table import Table
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 TITLE = "What the paper says, and what these runs say"
 NOTE = (
     "Only nets that were trained alike are compared. A sentence holds if each of its comparisons passes a one-sided "
-    f"Welch t-test over seeds at {100 * compare.LEVEL:g} %. It does not hold if the tests find one of them the other "
-    f"way round, at {100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs are needed. Nets of one run "
-    "each are compared without a test."
+    f"t-test over seeds at {100 * compare.LEVEL:g} % (Cochran and Cox), in which the number of test images counts. A "
+    "sentence about depth is tested as a trend over all depths. It does not hold if a comparison, or a step of a "
+    f"trend, is found the other way round, at {100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs "
+    "are needed: nets of one run are compared, but not tested."
 )
 COLOURS: dict[Verdict, str] = {"holds": "green", "does not hold": "red", "not enough runs": "yellow"}
 
@@ -61,9 +63,7 @@ class Claims:
     @property
     def note(self) -> str:
         """How verdicts are reached, and what words such as `comparable` mean in these sentences."""
-        printed = paper.load()["claims"]
-        families = {printed[claim.name].get("family") for claim in self.found} - {None}
-        return " ".join([NOTE, *(sentences.NOTES[family] for family in sorted(families))])
+        return f"{NOTE} {sentences.NOTE}"
 
     def csv(self) -> str:
         """A row for each claim; the columns are the fields of `Claim`."""
@@ -112,14 +112,14 @@ def check(runs: GridRuns) -> Claims:
     for name, printed in paper.load()["claims"].items():
         if "sentence" not in printed:
             continue
-        compared: dict[Measure, list[Pair]] = defaultdict(list)
+        compared: dict[Measure, list[Comparison]] = defaultdict(list)
         for group in alike:
             if printed.get("family", group.family) == group.family:
-                for measure, pair in CHECKS[name](group):
-                    compared[measure].append(pair)
-        known = {m: pairs for m, pairs in compared.items() if any(m.read(run) is not None for run in runs.finished)}
-        if every := [pair for pairs in known.values() for pair in pairs]:
-            evidence = "; ".join(compare.words(m.label, m.digits, pairs, every) for m, pairs in known.items())
+                for measure, one in CHECKS[name](group):
+                    compared[measure].append(one)
+        known = {m: ones for m, ones in compared.items() if any(m.read(run) is not None for run in runs.finished)}
+        if every := [one for ones in known.values() for one in ones]:
+            evidence = "; ".join(words(m.label, m.digits, ones, every) for m, ones in known.items())
             sentence = printed["sentence"].format(value=printed.get("value"))
             found.append(Claim(name, sentence, printed["where"], compare.verdict(every), evidence))
     return Claims(tuple(found))

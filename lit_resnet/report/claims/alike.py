@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +12,7 @@ from lit_resnet.errors import InputError, shown
 from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import FAMILIES
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
+from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import setting
 
 KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
@@ -66,13 +68,42 @@ class Group:
         kind.sort(key=lambda net: (net.depth, net.warm != (net.depth >= WARMED_UP), not net.runs))
         return [next(twins) for _, twins in groupby(kind, key=lambda net: net.depth)]
 
+    @cached_property
+    def _summary(self) -> Summary | None:
+        """What one of its finished runs says, for what all were trained with alike."""
+        return next((run.summary for net in self.nets for run in net.runs), None)
+
+    @property
+    def data(self) -> str:
+        """The name of its data set; empty while no run is finished."""
+        return self._summary.data if self._summary else ""
+
+    @property
+    def steps(self) -> int:
+        """Iterations of its training; 0 while no run is finished."""
+        return self._summary.steps if self._summary else 0
+
+    @property
+    def batch_size(self) -> int:
+        """Images of an iteration; 0 while no run is finished."""
+        return self._summary.batch_size if self._summary else 0
+
+    @property
+    def on_the_papers_data(self) -> bool:
+        """Whether it was trained on CIFAR-10 or ImageNet, or on a folder of CIFAR-10."""
+        names = {"cifar": r"cifar10|folder:.*cifar-?10(?!\d).*", "imagenet": "imagenet"}
+        return re.fullmatch(names[self.family], self.data, re.IGNORECASE) is not None
+
+    @property
+    def times_the_papers_length(self) -> float:
+        """Its iterations over those of the paper; 0 if it was trained on other data."""
+        table = {"cifar": "table6", "imagenet": "table2"}[self.family]
+        return self.steps / paper.load()[table]["training"]["steps"] if self.on_the_papers_data else 0.0
+
     @property
     def as_in_the_paper(self) -> bool:
-        """Whether it was trained on CIFAR-10, or a folder of it, for the paper's 64,000 iterations."""
-        summary = next((run.summary for net in self.nets for run in net.runs), None)
-        if summary is None or summary.steps != paper.load()["table6"]["training"]["steps"]:
-            return False
-        return re.fullmatch(r"cifar10|folder:.*cifar-?10(?!\d).*", summary.data, re.IGNORECASE) is not None
+        """Whether it was trained on the paper's data for the paper's number of iterations."""
+        return self.times_the_papers_length == 1
 
 
 def about_the_paper(runs: GridRuns) -> bool:

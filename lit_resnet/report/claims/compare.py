@@ -1,176 +1,125 @@
-"""Is a number of one net below that of another? One-sided t-tests over seeds, and the verdict of several."""
+"""What a sentence says of nets, as comparisons of a number over their runs; and the verdict of several comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from statistics import fmean, stdev
+from itertools import pairwise
 from typing import Literal
 
+from lit_resnet.report.claims.contrast import NO_MARGIN, Contrast, Margin, Sample
+
 Verdict = Literal["holds", "does not hold", "not enough runs"]
+Sign = Literal["<", ">"]
+Far = Literal["times", "orders"]
 
 LEVEL = 0.05
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One number over the finished runs of a net, or a number of the paper.
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One thing that has to be so for a sentence to hold.
 
     Args:
-        name: The net; empty for a number of the paper.
-        values: One value per run; empty where no run is finished yet.
-        exact: Whether it is a number of the paper, which has no spread.
+        contrast: What is tested.
+        shown: The nets whose numbers are shown, in their order; a limit has one.
+        limit: The number that the paper gives, where that is what a net is compared with.
+        step: Whether it is a step of a trend, which can speak against the sentence, but need not be significant itself.
+        trend: Whether it is the trend over several depths.
+        far: Whether a limit is so far away that one run tells.
     """
 
-    name: str
-    values: tuple[float, ...]
-    exact: bool = False
-
-    @property
-    def mean(self) -> float:
-        """Mean over the runs."""
-        return fmean(self.values)
-
-    @property
-    def std(self) -> float:
-        """Sample standard deviation; 0 for one value."""
-        return stdev(self.values) if len(self.values) > 1 else 0.0
-
-    @property
-    def n(self) -> float:
-        """Number of runs; infinite for a number of the paper."""
-        return float("inf") if self.exact else len(self.values)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The claim that `left` is below (`<`) or above (`>`) `right`, or beyond it by less than `margin`."""
-
-    left: Sample
-    right: Sample
-    claimed: Literal["<", ">"]
-    margin: float = 0.0
+    contrast: Contrast
+    shown: tuple[Sample, ...]
+    limit: float | None = None
+    step: bool = False
+    trend: bool = False
+    far: bool = False
 
     @property
     def measured(self) -> bool:
-        """Whether both have a finished run."""
-        return bool(self.left.values and self.right.values)
+        """Whether every net has a finished run."""
+        return self.contrast.measured
 
     @property
-    def tested(self) -> bool:
-        """Whether there is a spread over seeds to test by."""
-        return self.measured and any(1 < sample.n < float("inf") for sample in (self.left, self.right))
+    def p(self) -> float | None:
+        """Probability of numbers that are so much as claimed, or more, if it were not so; None without a test."""
+        if not self.measured:
+            return None
+        if self.contrast.tested:
+            return self.contrast.p
+        return (0.0 if self.as_claimed else 1.0) if self.far else None
 
-    @cached_property
-    def p(self) -> float:
-        """Probability of means that far in the claimed direction, or farther, if they differed by just the margin.
+    @property
+    def as_claimed(self) -> bool | None:
+        """Whether the means are as claimed, whatever a test says; None where that needs a spread and there is none."""
+        if self.contrast.margin.own and not self.contrast.tested:
+            return None
+        return self.contrast.value < self.contrast.room
 
-        Welch's t-test, one-sided. It does not assume equal spreads (a net that degrades scatters far more than one
-        that trains); with two to five runs a rank test hardly comes below 5 %, or cannot. Where one net has a single
-        run, the other's spread stands for both (Student's t-test); a number of the paper has no spread. With one run
-        each there is no test: 0 if the numbers are as claimed, else 1.
-        """
-        lower, higher = (self.left, self.right) if self.claimed == "<" else (self.right, self.left)
-        if not self.tested:
-            return 0.0 if lower.mean < higher.mean + self.margin else 1.0
-        from scipy.stats import ttest_ind_from_stats  # takes a second to import
-
-        p = ttest_ind_from_stats(
-            mean1=lower.mean,
-            std1=lower.std,
-            nobs1=lower.n,
-            mean2=higher.mean + self.margin,
-            std2=higher.std,
-            nobs2=higher.n,
-            equal_var=1 in (lower.n, higher.n),
-            alternative="less",
-        ).pvalue
-        return 0.5 if p != p else float(p)  # NaN where all runs gave the same value
+    @property
+    def names(self) -> str:
+        """`plain-20 and plain-56`."""
+        return " and ".join(sample.name for sample in self.shown)
 
 
-def verdict(pairs: Sequence[Pair]) -> Verdict:
-    """The verdict on a claim, from all its pairs.
+def pair(left: Sample, claimed: Sign, right: Sample, margin: Margin = NO_MARGIN, step: bool = False) -> Comparison:
+    """`left` is below (`<`) or above (`>`) `right`, or beyond it by less than the margin."""
+    weights = (1.0, -1.0) if claimed == "<" else (-1.0, 1.0)
+    return Comparison(Contrast((left, right), weights, margin=margin), (left, right), step=step)
 
-    It holds if every pair does at 5 %. That needs no correction for the number of pairs: a false conjunction has at
-    least one false pair, and that pair passes its test in at most 5 % of cases (intersection-union test). It does not
-    hold if any pair is found the other way round; that is corrected, to 5 % over all pairs (the first step of Holm's
-    method). In all other cases, and where a net has no run yet, more runs are needed.
+
+def by(left: Sample, right: Sample, points: float, margin: Margin) -> list[Comparison]:
+    """`left` is above `right` by so many points, to within the margin: a comparison for each side."""
+    both = (((-1.0, 1.0), -points), ((1.0, -1.0), points))
+    return [Comparison(Contrast((left, right), weights, bound, margin), (left, right)) for weights, bound in both]
+
+
+def limit(sample: Sample, claimed: Sign, number: float, far: Far | None = None) -> Comparison:
+    """A net is below or above a number of the paper, or of ours.
+
+    `far` says that one run tells if it is an order of magnitude away from it, on either side: no spread between runs
+    is as large. It says what an order of magnitude is: ten times as much, or 1 where the numbers are logarithms.
     """
-    if refuted(pairs):
+    sign = 1.0 if claimed == "<" else -1.0
+    apart = bool(sample.values) and all(_is_far(value, number, far) for value in sample.values)
+    return Comparison(Contrast((sample,), (sign,), sign * number), (sample,), number, far=apart)
+
+
+def _is_far(value: float, number: float, far: Far | None) -> bool:
+    if far == "orders":
+        return abs(value - number) >= 1
+    return far == "times" and max(value, number) >= 10 * min(value, number)
+
+
+def deeper(line: Sequence[Sample], claimed: Sign) -> list[Comparison]:
+    """From each net to the next, deeper one its number rises (`<`) or falls (`>`).
+
+    Of two nets that is a pair. Of more it is a trend over all of them, a contrast with the places in the line as
+    weights, and the steps, none of which may be found the other way round: steps of a few tenths of a point, as in
+    Table 6, are beyond what a handful of runs can tell one by one.
+    """
+    if len(line) < 3:
+        return [pair(left, claimed, right) for left, right in pairwise(line)]
+    sign = -1.0 if claimed == "<" else 1.0
+    weights = tuple(sign * (i - (len(line) - 1) / 2) for i in range(len(line)))
+    trend = Comparison(Contrast(tuple(line), weights), tuple(line), trend=True)
+    return [trend, *(pair(left, claimed, right, step=True) for left, right in pairwise(line))]
+
+
+def verdict(comparisons: Sequence[Comparison]) -> Verdict:
+    """The verdict on a sentence, from all its comparisons.
+
+    It holds if every one but the steps of a trend passes its test at 5 %. That needs no correction for their number: a
+    false conjunction has at least one false member, and that one passes in at most 5 % of cases (intersection-union
+    test). It does not hold if any is found the other way round; that is corrected, to 5 % over all of them (the first
+    step of Holm's method). In all other cases, and where a net has too few runs to test, more are needed.
+    """
+    if refuted(comparisons):
         return "does not hold"
-    return "holds" if all(pair.measured and pair.p <= LEVEL for pair in pairs) else "not enough runs"
+    needed = [one.p for one in comparisons if not one.step]
+    return "holds" if all(p is not None and p <= LEVEL for p in needed) else "not enough runs"
 
 
-def refuted(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs that are the other way round than claimed, at 5 % over all of them."""
-    measured = [pair for pair in pairs if pair.measured]
-    return [pair for pair in measured if 1 - pair.p <= LEVEL / len(measured)]
-
-
-def words(label: str, digits: int, pairs: Sequence[Pair], claim: Sequence[Pair]) -> str:
-    """Pairs in a line, with the signs of their means.
-
-    For example `train error %: plain-20 0.26±0.07 < plain-56 8.15±5.49 (n = 5, p = 0.012)`.
-
-    Args:
-        label: What the numbers are.
-        digits: Digits after the decimal point.
-        pairs: The pairs to write.
-        claim: All pairs of the claim that they are part of.
-    """
-    text, end = f"{label}: ", None
-    for left, right in dict.fromkeys((pair.left, pair.right) for pair in pairs):
-        if left != end:
-            text += ("; " if end else "") + _number(left, digits)
-        if left.values and right.values:
-            text += (
-                f" {'<' if left.mean < right.mean else '>' if left.mean > right.mean else '='} {_number(right, digits)}"
-            )
-        elif not right.exact:
-            text += f", {_number(right, digits)}"
-        end = right
-    how = "; ".join(_how(pairs, refuted(claim)))
-    return f"{text} ({how})" if how else text
-
-
-def _number(sample: Sample, digits: int) -> str:
-    if sample.exact:
-        return f"{sample.mean:g}"
-    if not sample.values:
-        return f"{sample.name} missing"
-    return f"{sample.name} {sample.mean:.{digits}f}" + (f"±{sample.std:.{digits}f}" if sample.n > 1 else "")
-
-
-def _how(pairs: Sequence[Pair], against: Sequence[Pair]) -> list[str]:
-    """The number of runs, the margin, and what the tests say."""
-    measured = [pair for pair in pairs if pair.measured]
-    tested = [pair.p for pair in measured if pair.tested]
-    counts = sorted({len(s.values) for pair in measured for s in (pair.left, pair.right) if not s.exact})
-    said = []
-    if tested:
-        said.append("n = " + " to ".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])))
-    if len(tested) < len(measured):
-        said.append("one run each, no test" if not tested else "no test of one run each")
-    if margin := max(pair.margin for pair in pairs):
-        said.append(f"margin {margin:.2f}")
-    wrong = [pair for pair in measured if pair in against]
-    undecided = [pair for pair in measured if pair.p > LEVEL and pair not in wrong]
-    if wrong:
-        said.append("against it: " + _named(wrong, [1 - pair.p for pair in wrong]))
-    if undecided:
-        said.append("undecided: " + _named(undecided, [pair.p for pair in undecided]))
-    if tested and not wrong and not undecided:
-        said.append(_p(max(tested), "≤" if len(tested) > 1 else "="))
-    return said
-
-
-def _named(pairs: list[Pair], ps: list[float]) -> str:
-    """Each couple of nets once, with its largest p."""
-    couples: dict[str, str] = {}
-    for p, pair in sorted(zip(ps, pairs, strict=True), key=lambda one: one[0]):
-        names = " and ".join(filter(None, (pair.left.name, pair.right.name)))
-        couples[names] = f"{names} ({_p(p)})" if pair.tested else names
-    return ", ".join(couples.values())
-
-
-def _p(p: float, sign: str = "=") -> str:
-    return "p < 0.001" if p < 0.001 else f"p {sign} {p:.2g}"
+def refuted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Those that are the other way round than claimed, at 5 % over all that are tested."""
+    tested = [(one, one.p) for one in comparisons if one.p is not None]
+    return [one for one, p in tested if 1 - p <= LEVEL / len(tested)]

@@ -4,11 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from statistics import fmean
 
-from lit_resnet.metrics import TEST_ERROR, TOP1_ERROR, TRAIN_ERROR, Metric
+import numpy as np
+
+from lit_resnet.evaluation import Testing
+from lit_resnet.metrics import TEST_ERROR, TOP1_ERROR, TOP5_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.claims.alike import Net
-from lit_resnet.report.claims.compare import Sample
+from lit_resnet.report.claims.contrast import Sample
 from lit_resnet.report.runs import FinishedRun
 
 FLOAT_ORDERS = 83.0  # from the smallest to the largest 32-bit float
@@ -16,15 +20,26 @@ FLOAT_ORDERS = 83.0  # from the smallest to the largest 32-bit float
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a finished run: what it is called, its digits after the point, and how it is read (None: not there).
+    """A number of a finished run.
+
+    Args:
+        label: What it is called.
+        digits: Digits after the point.
+        read: The number; None where the run has not measured it.
+        images: Of how many test images it is an error rate in percent, as far as a run says that.
+        grain: The least difference between two runs.
+        wrong: Which of the test images were wrong, where a run has kept that.
 
     Raises:
-        InputError: `of` finds a file of the run damaged.
+        InputError: `read` or `wrong` finds a file of the run damaged.
     """
 
     label: str
     digits: int
     read: Callable[[FinishedRun], float | None]
+    images: Callable[[FinishedRun], int | None] = lambda run: None
+    grain: Callable[[FinishedRun], float] = lambda run: 0.0
+    wrong: Callable[[FinishedRun], np.ndarray | None] = lambda run: None
 
     def known(self, net: Net) -> bool:
         """Whether all finished runs of a net have measured it."""
@@ -32,18 +47,19 @@ class Measure:
 
     def of(self, net: Net) -> Sample:
         """The number over the runs of a net, without those that have not measured it."""
-        values = map(self.read, net.runs)
-        return Sample(net.name, tuple(value for value in values if value is not None))
+        runs = [(run, value) for run in net.runs if (value := self.read(run)) is not None]
+        counts = {self.images(run) for run, _ in runs}
+        images = counts.pop() if len(counts) == 1 else None
+        wrong = [found for run, _ in runs if (found := self.wrong(run)) is not None]
+        grain = max((self.grain(run) for run, _ in runs), default=0.0)
+        kept = tuple(wrong) if len(wrong) == len(runs) else ()
+        return Sample(net.name, tuple(value for _, value in runs), grain, images, kept)
 
 
-def _final(metric: Metric, label: str = "") -> Measure:
+def _final(metric: Metric, run: FinishedRun) -> float | None:
     """The last value of an error, in percent."""
-
-    def read(run: FinishedRun) -> float | None:
-        error = run.value(metric)
-        return None if error is None else _number(error, run)
-
-    return Measure(label or metric.head, metric.digits, read)
+    error = run.value(metric)
+    return None if error is None else _number(error, run)
 
 
 def _number(error: float, run: FinishedRun) -> float:
@@ -51,8 +67,24 @@ def _number(error: float, run: FinishedRun) -> float:
     return error if math.isfinite(error) else 100 * (1 - 1 / run.summary.net_config.get("num_classes", 10))
 
 
-def _ten_crop(run: FinishedRun) -> float | None:
-    return run.evaluations.get("ten-crop", {}).get(TOP1_ERROR.name)
+def _image(run: FinishedRun) -> float:
+    """What an image of the test is worth, in percent."""
+    return 100 / run.test_count if run.test_count else 0.0
+
+
+def _trained(run: FinishedRun) -> float:
+    """What an image of the last logged window is worth, in percent."""
+    steps = [0, *(step for step, _ in run.logged(TRAIN_ERROR))]
+    last = max((after - before for before, after in pairwise(steps)), default=0)
+    return 100 / (last * run.summary.batch_size) if last else 0.0
+
+
+def _judged(protocol: Testing, metric: Metric, run: FinishedRun) -> float | None:
+    return run.evaluations.get(protocol, {}).get(metric.name)
+
+
+def _by(protocol: Testing, metric: Metric, words: str) -> Measure:
+    return Measure(words, metric.digits, partial(_judged, protocol, metric), lambda run: run.test_count, _image)
 
 
 def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
@@ -63,8 +95,16 @@ def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
     return fmean(logged) if logged else None
 
 
-def _response(run: FinishedRun) -> float | None:
-    return fmean(run.responses) if run.responses and all(map(math.isfinite, run.responses)) else None
+def _converging(run: FinishedRun) -> float | None:
+    """Iterations until the training error of a logged window is below 90 %; those of the whole run if it never is."""
+    logged = run.logged(TRAIN_ERROR)
+    below = (step for step, error in logged if _number(error, run) < 90)
+    return float(next(below, run.summary.steps)) if logged else None
+
+
+def _warmup(run: FinishedRun) -> float | None:
+    steps = run.summary.warmup_steps
+    return None if steps is None else float(steps)
 
 
 def _iterations(column: str, run: FinishedRun) -> list[list[float]]:
@@ -88,13 +128,29 @@ def _orders(layers: list[float]) -> float:
     return math.log10(max(layers) / min(layers)) if sound else FLOAT_ORDERS
 
 
-TRAIN, TEST = _final(TRAIN_ERROR), _final(TEST_ERROR)
-CENTER = _final(TEST_ERROR, "validation error % (centre crop)")
-TEN_CROP = Measure("validation error % (ten crops)", TOP1_ERROR.digits, _ten_crop)
+def _one_view(metric: Metric, label: str) -> Measure:
+    return Measure(
+        label,
+        metric.digits,
+        partial(_final, metric),
+        lambda run: run.test_count,
+        _image,
+        lambda run: None if run.predictions is None else run.predictions[:, 0] != run.predictions[:, 1],
+    )
+
+
+TRAIN = Measure(TRAIN_ERROR.head, TRAIN_ERROR.digits, partial(_final, TRAIN_ERROR), grain=_trained)
+TEST = _one_view(TEST_ERROR, TEST_ERROR.head)
+CENTER = _one_view(TEST_ERROR, "validation error % (centre crop)")
+TEN_CROP = _by("ten-crop", TOP1_ERROR, "validation error % (ten crops)")
+TEN_CROP_TOP5 = _by("ten-crop", TOP5_ERROR, "top-5 validation error % (ten crops)")
+SCALES = _by("multi-scale", TOP1_ERROR, "validation error % (many scales)")
+SCALES_TOP5 = _by("multi-scale", TOP5_ERROR, "top-5 validation error % (many scales)")
 QUARTERS = tuple(
     Measure(f"{TRAIN_ERROR.head}, {name} quarter", TRAIN_ERROR.digits, partial(_train_error_of_quarter, i))
     for i, name in enumerate(("first", "second", "third", "last"), start=1)
 )
-RESPONSE = Measure("mean std of the layers' responses", 3, _response)
+CONVERGING = Measure("iterations until the training error is below 90 %", 0, _converging, grain=lambda run: 1.0)
+WARMUP = Measure("iterations of the warm-up", 0, _warmup, grain=lambda run: 1.0)
 VARIANCE = Measure("smallest variance of a layer at any sampled iteration", 3, _least_variance)
 GRADIENT = Measure("orders of magnitude from the smallest to the largest gradient of the layers", 1, _gradients_apart)

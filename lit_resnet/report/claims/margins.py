@@ -1,0 +1,21 @@
+"""What "like", "comparable" and "no worse" mean: nearer than two runs of one and the same net are in 19 of 20 cases."""
+
+from lit_resnet import paper
+from lit_resnet.report.claims.alike import Group
+from lit_resnet.report.claims.contrast import REPEATABLE, Margin
+from lit_resnet.report.claims.measures import CENTER, TEST, TRAIN, Measure
+
+TOLD_APART = 0.1  # points of training error: the paper gives those of its deepest nets as "< 0.1 %" (Sec. 4.2)
+
+
+def alike(group: Group, measure: Measure) -> Margin:
+    """The margin of a measure.
+
+    A published std over runs counts for the quantity, the data and the length of training that it is of. Everything
+    else is measured by the spread of the runs that are compared.
+    """
+    if measure in (TEST, CENTER):
+        for known in paper.spreads():
+            if (known.data, known.steps, known.batch_size) == (group.data, group.steps, group.batch_size):
+                return Margin(REPEATABLE * known.std, whose=f"of the std {known.std:g} of {known.of}")
+    return Margin(TOLD_APART if measure == TRAIN else 0.0, own=True, whose="of the runs' own spread")

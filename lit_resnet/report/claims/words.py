@@ -1,0 +1,92 @@
+"""The evidence of a claim in a line: numbers of nets with their signs, and what the tests say."""
+
+from collections.abc import Sequence
+
+from lit_resnet.report.claims.compare import LEVEL, Comparison, refuted
+from lit_resnet.report.claims.contrast import Sample
+
+
+def words(label: str, digits: int, comparisons: Sequence[Comparison], claim: Sequence[Comparison]) -> str:
+    """Comparisons in a line, with the signs of their means.
+
+    For example `train error %: plain-20 0.26±0.07 < plain-56 8.15±5.49 (n = 5, p = 0.012)`.
+
+    Args:
+        label: What the numbers are.
+        digits: Digits after the decimal point.
+        comparisons: Those to write.
+        claim: All comparisons of the claim that they are part of.
+    """
+    text, end = f"{label}: ", None
+    seen = {(one.names, one.limit): one for one in comparisons if not one.trend}
+    for one in seen.values():
+        (left, *right), limit = one.shown, one.limit
+        if left.name != end:
+            text += ("; " if end else "") + _number(left, digits)
+        end = left.name
+        for net in right:
+            text += f" {_sign(left, net.mean)} " if left.values and net.values else ", "
+            text += _number(net, digits)
+            end = net.name
+        if limit is not None and left.values:
+            text += f" {_sign(left, limit)} {limit:g}"
+    how = "; ".join(_how(comparisons, refuted(claim)))
+    return f"{text} ({how})" if how else text
+
+
+def _sign(left: Sample, right: float) -> str:
+    return "<" if left.mean < right else ">" if left.mean > right else "="
+
+
+def _number(sample: Sample, digits: int) -> str:
+    if not sample.values:
+        return f"{sample.name} missing"
+    return f"{sample.name} {sample.mean:.{digits}f}" + (f"±{sample.std:.{digits}f}" if sample.n > 1 else "")
+
+
+def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> list[str]:
+    """The number of runs, the margin, and what the tests say."""
+    measured = [one for one in comparisons if one.measured]
+    single = [one for one in measured if one.p is None]
+    counts = sorted({sample.n for one in measured for sample in one.shown})
+    said = ["n = " + " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))] if counts[-1:] > [1] else []
+    if margin := max((one.contrast.room for one in measured), default=0.0):
+        said.append(f"margin {margin:.2f}")
+    if single:
+        said.append(_untested(single, counts == [1]))
+    wrong = [one for one in measured if one in against]
+    undecided = [one for one in measured if one.p is not None and one.p > LEVEL and one not in wrong]
+    if wrong:
+        said.append("against it: " + _named(wrong, opposite=True))
+    if undecided:
+        said.append("undecided: " + _named(undecided))
+    passed = [one.p for one in measured if one.contrast.tested and one.p is not None and one.p <= LEVEL]
+    if passed and not undecided and not wrong:
+        said.append(_p(max(passed), "≤" if len(passed) > 1 else "="))
+    elif trend := [one for one in measured if one.trend and one.p is not None and one.p <= LEVEL]:
+        said.append(f"the trend: {_p(max(one.p for one in trend if one.p is not None))}")
+    return said
+
+
+def _untested(single: list[Comparison], everywhere: bool) -> str:
+    """What the numbers say of comparisons that have no test, whether there is one run of each net or only of some."""
+    said = {one.as_claimed for one in single if not one.trend}
+    which = {
+        frozenset({True}): "as claimed",
+        frozenset({False}): "the other way round",
+        frozenset({True, False}): "not all as claimed",
+    }.get(frozenset(said), "no spread to tell by")
+    return f"{'one run each' if everywhere else 'without a test, of one run'}, {which}"
+
+
+def _named(comparisons: list[Comparison], opposite: bool = False) -> str:
+    """Each couple of nets once, with its largest p."""
+    found: dict[str, str] = {}
+    for one in sorted(comparisons, key=lambda one: abs(opposite - (one.p or 0.0))):
+        name = f"the trend over {len(one.shown)} depths" if one.trend else one.names
+        found[name] = f"{name} ({_p(abs(opposite - (one.p or 0.0)))})" if one.contrast.tested else name
+    return ", ".join(found.values())
+
+
+def _p(p: float, sign: str = "=") -> str:
+    return "p < 0.001" if p < 0.001 else f"p {sign} {p:.2g}"
