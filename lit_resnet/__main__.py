@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m lit_resnet`, the same as `lit-resnet`."""
 
 import sys

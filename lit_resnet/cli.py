@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK - the word by which argcomplete knows a program that it may ask
 """The command `lit-resnet`: its verbs and its exit codes."""
 
 import argparse
@@ -5,7 +6,9 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Collection
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 from lit_resnet import __version__
@@ -52,6 +55,10 @@ UNUSABLE = (
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Returns 0: done, 1: something ran and failed, 2: the input was wrong, 130: stopped by Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks how its line can go on
+        from lit_resnet.verbs import completion
+
+        completion.answer(_parser(os.environ["COMP_LINE"].split()))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")  # ± and the like, in a locale that lacks them
@@ -95,10 +102,14 @@ def _run(argv: list[str]) -> int:
         from lit_resnet.verbs import fit
 
         return fit.run(name, words)
-    verb = import_module(f"lit_resnet.verbs.{name}")
+    verb = _module(name)
     parser = Parser(prog=f"lit-resnet {name}", description=f"{VERBS[name][0].upper()}{VERBS[name][1:]}.")
     verb.add(parser)
     return verb.run(parser.parse_intermixed_args(words))
+
+
+def _module(verb: str) -> ModuleType:
+    return import_module(f"lit_resnet.verbs.{verb}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -109,7 +120,8 @@ class Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
-def _parser() -> Parser:
+def _parser(line: Collection[str] = ()) -> Parser:
+    """The parser of the first word. The verbs among the words of `line` have their options, for a shell to complete."""
     parser = Parser(
         prog="lit-resnet",
         description="Deep Residual Learning for Image Recognition, reproduced run by run.",
@@ -119,5 +131,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"lit-resnet {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for name, text in VERBS.items():
-        verbs.add_parser(name, help=text)
+        verb = verbs.add_parser(name, help=text)
+        if name in line:
+            _module("fit" if name in TRAINING else name).add(verb)
     return parser

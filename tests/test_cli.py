@@ -1,5 +1,6 @@
 """The command line: what answers without torch, what is refused, and how."""
 
+import argparse
 import csv
 import io
 import json
@@ -17,13 +18,15 @@ import yaml
 from lab import METRICS
 from PIL import Image
 
-from lit_resnet.cli import main
+from lit_resnet.cli import TRAINING, main
 from lit_resnet.grid.grid import load
 from lit_resnet.run.config import RunCLI
+from lit_resnet.run.help import SECTIONS
 from lit_resnet.run.run import train
 from lit_resnet.run.trained import load_run
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import RESPONSES
+from lit_resnet.verbs import fit
 
 TINY = {
     "model": {"net": {"depth": 8}},
@@ -79,7 +82,7 @@ def test_answers_without_torch(argv: list[str], grid: str, run: RunFolder):
     argv = [{"GRID": grid, "ROOT": str(root)}.get(word, word) for word in argv]
     modules = imported(f"from lit_resnet.cli import main; main({argv!r})", root)
     assert "lit_resnet" in modules
-    assert not modules & {"torch", "lightning", "wandb", "torchvision", "fvcore"}
+    assert not modules & {"torch", "lightning", "wandb", "torchvision", "fvcore", "argcomplete"}
 
 
 def test_help_has_a_text_for_every_key(capsys):
@@ -88,6 +91,15 @@ def test_help_has_a_text_for_every_key(capsys):
         assert action.help, f"{action.dest} has no text"
     for dest in ("model.net.depth", "model.net.shortcut", "model.rate.lr", "data.source", "data.val_size"):
         assert any(action.dest == dest for action in parser._actions)
+
+
+@pytest.mark.parametrize("verb", TRAINING)
+def test_a_shell_completes_options_that_are_there(verb: str):
+    offered = argparse.ArgumentParser(prog=f"lit-resnet {verb}")
+    fit.add(offered)
+    known = RunCLI({} if verb == "fit" else {"ckpt_path": "x"}, verb).parser._option_string_actions.keys()
+    known |= {"--check", *(f"--{section}.help" for section in SECTIONS)}
+    assert offered._option_string_actions.keys() <= known
 
 
 def test_status_of_a_grid(grid: str, run: RunFolder, capsys):

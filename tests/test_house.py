@@ -39,7 +39,7 @@ GROUND = ("data_sets", "errors", "files", "listing", "moved", "nested", "own_cod
 
 # What must answer at once, or lives beside the training: the process of each of these never imports what is heavy.
 LIGHT_VERBS = ("status", "cancel", "logs", "report", "wandb", "launch")
-LIGHT = ("cli", *(f"verbs.{verb}" for verb in LIGHT_VERBS), "tracking.follow")
+LIGHT = ("cli", *(f"verbs.{verb}" for verb in LIGHT_VERBS), "verbs.completion", "tracking.follow")
 HEAVY = ("torch", "torchvision", "torchmetrics", "lightning", "fvcore")
 # Of these, imports inside functions are no way to torch. cli: its functions import the one verb that is asked for.
 # worker: its functions run in processes forked from the pool's server, or in ranks of a run, whose work needs torch;

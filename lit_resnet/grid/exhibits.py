@@ -24,8 +24,9 @@ class FigureEntry:
         draw: `module:function` in `lit_resnet/report/figures/`. The function takes a tuple of `FinishedCell` and
             returns the matplotlib figure and its caption; with nothing to draw, None and what is missing.
         nets: The kinds of nets whose cells are drawn; None is for all others, of VGG and of other tasks.
-        panels: What the report in W&B shows of it: `curves`, the errors over the iterations, drawn by W&B; `images`,
-            the figure of each run, drawn from that run alone; None, a line that names the file of the report.
+        panels: What the report in W&B shows of it: `curves`, the final metrics over the iterations, and `axes`, the
+            headline metric over each axis, both drawn by W&B; `images`, the figure of each run, drawn from that run
+            alone; None, a line that names the file of the report.
     """
 
     name: str
@@ -33,7 +34,7 @@ class FigureEntry:
     about: str
     draw: str
     nets: tuple[Kind | None, ...] = ("plain", "residual")
-    panels: Literal["curves", "images"] | None = None
+    panels: Literal["curves", "axes", "images"] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ FIGURES = {
             about="training and test error of each cell over the iterations; of many cells, the best ones",
             draw="sweep:curves",
             nets=(*get_args(Kind), None),
+            panels="curves",
         ),
         FigureEntry(
             name="sweep",
@@ -106,6 +108,7 @@ FIGURES = {
             about="final test error over each axis of at least three numbers",
             draw="sweep:over_axes",
             nets=(*get_args(Kind), None),
+            panels="axes",
         ),
     )
 }

@@ -63,9 +63,11 @@ class Job:
                 other code.
 
         Raises:
-            InputError: A name or a config is wrong, a run folder is damaged, or the code has changed since.
+            InputError: A name, a config or OMP_NUM_THREADS is wrong, a run folder is damaged, or the code has changed
+                since.
         """
         rank = int(os.environ.get("SLURM_NTASKS", 1)) > 1
+        threads = _threads(1 if rank else side_by_side)
         gpus: list[int] = []
         if as_queued:  # without the grid file, which may have been changed or removed since
             runs = [_queued(RunFolder(self.asked.home / name)) for name in names]
@@ -80,10 +82,10 @@ class Job:
             reuse.adopt(grid, self.asked.root)
             runs = [Run(self.asked.folder(cell), grid.config(cell)) for cell in grid.cells]
         if not rank:
-            return self._children(runs, _places(side_by_side, bool(gpus)), as_queued)
+            return self._children(runs, [_place(threads, bool(gpus))] * side_by_side, as_queued)
         if len(runs) > 1:
             raise InputError(f"{len(runs)} runs for {os.environ['SLURM_NTASKS']} processes of one: name one run")
-        return self._rank(runs[0], as_queued)
+        return self._rank(runs[0], threads, as_queued)
 
     def _children(self, runs: list[Run], places: list[Place], as_queued: bool) -> Exit:
         """Train runs of one device each, in processes of their own."""
@@ -112,14 +114,13 @@ class Job:
         self._finish(console)
         return Exit.FAILED if outcome.failed or len(left) < len(runs) else Exit.DONE
 
-    def _rank(self, run: Run, as_queued: bool) -> Exit:
+    def _rank(self, run: Run, threads: int, as_queued: bool) -> Exit:
         """Train as one of the processes that train a run together."""
         folder = run.folder
         failed = as_queued and folder.status().state == "failed"
         if failed or folder.summary() or folder.cancelled:
             return Exit.FAILED if failed else Exit.DONE
         rank = os.environ["SLURM_PROCID"]
-        threads = int(os.environ.get("SLURM_CPUS_PER_TASK", 1))
         with ExitStack() as held:
             if rank == "0":
                 companion = held.enter_context(self.accompany(self.asked, [run.name], print))
@@ -175,8 +176,16 @@ def _is_stale(run: Run) -> bool:
     return status.state != "failed" and status.code not in (None, provenance.code())
 
 
-def _places(side_by_side: int, gpu: bool) -> list[Place]:
-    """Places on the job's GPU or cores. Nothing is pinned here: the scheduler, which knows other jobs, does that."""
-    said = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("OMP_NUM_THREADS") or 1
-    threads = max(1, int(said) // side_by_side)
-    return [Place(threads, None, 0 if gpu or os.environ.get("CUDA_VISIBLE_DEVICES") else None)] * side_by_side
+def _threads(side_by_side: int) -> int:
+    """Threads of each of so many runs: its share of the cores that Slurm has given; elsewhere OMP_NUM_THREADS, or one.
+
+    Raises:
+        InputError: OMP_NUM_THREADS is wrong.
+    """
+    given = os.environ.get("SLURM_CPUS_PER_TASK")
+    return max(1, int(given) // side_by_side) if given else pool.threads() or 1
+
+
+def _place(threads: int, gpu: bool) -> Place:
+    """A place on the job's GPU or cores. Nothing is pinned here: the scheduler, which knows other jobs, does that."""
+    return Place(threads, None, 0 if gpu or os.environ.get("CUDA_VISIBLE_DEVICES") else None)

@@ -34,7 +34,13 @@ class Local:
     def options(self, group: _ArgumentGroup) -> list[Action]:
         """Add the options for how many runs train at a time."""
         return [
-            group.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: all GPUs, or cores)"),
+            group.add_argument(
+                "--jobs",
+                type=int,
+                metavar="N",
+                help="runs at a time (default: all GPUs, or cores); each has OMP_NUM_THREADS threads, or its share of "
+                "the cores",
+            ),
             group.add_argument("--jobs-per-gpu", type=int, metavar="N", help="runs at a time on one GPU (default: 1)"),
         ]
 
@@ -59,16 +65,19 @@ class _Launch:
     Args:
         asked: The whole grid.
         grid: The cells to run.
-        jobs: Runs at a time, at most; None: as many as there are places on the GPUs, or cores if there is no GPU.
+        jobs: Runs at a time, at most; None: as many as there is room for on the GPUs, or on the cores.
         jobs_per_gpu: Runs at a time on one GPU, as far as its memory is known to suffice; None: 1.
         accompany: Accompanies the runs.
+
+    Raises:
+        InputError: OMP_NUM_THREADS is wrong.
     """
 
     def __init__(
         self, asked: Asked, grid: Grid, jobs: int | None, jobs_per_gpu: int | None, accompany: Accompany
     ) -> None:
         self.asked, self.grid, self.root, self.accompany = asked, grid, asked.root, accompany
-        self.jobs, self.jobs_per_gpu = jobs, jobs_per_gpu
+        self.jobs, self.jobs_per_gpu, self.threads = jobs, jobs_per_gpu, pool.threads()
         self.console = Console(stderr=True)
         self.shown = time.monotonic()
 
@@ -113,15 +122,17 @@ class _Launch:
         floats depend on the number of threads, and an interrupted grid must get the same numbers as one that was not.
         """
         cores = pool.cores()
-        jobs = min(self.jobs or len(cores), runs)
+        jobs = min(self.jobs or max(1, len(cores) // (self.threads or 1)), runs)
         if gpus:
             there = gpus * (self.jobs_per_gpu or 1)
             jobs = min(self.jobs or there, there, runs)
-        threads = max(1, len(cores) // jobs)
+        share = max(1, len(cores) // jobs)
+        threads = self.threads or share
+        width = min(max(threads, share), len(cores))  # all its share: processes that read images have no other cores
         return [
             Place(
                 threads,
-                tuple(cores[(i * threads + j) % len(cores)] for j in range(threads)),
+                tuple(cores[(i * width + j) % len(cores)] for j in range(width)),
                 i % gpus if gpus else None,
             )
             for i in range(jobs)

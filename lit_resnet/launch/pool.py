@@ -7,6 +7,7 @@ same iteration. This process needs neither torch nor lightning: it only watches 
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from lit_resnet.errors import Failure, InputError
+from lit_resnet.errors import Failure, InputError, shown
 from lit_resnet.grid.grid import Grid
 from lit_resnet.launch import worker
 from lit_resnet.launch.exits import Exit
@@ -330,3 +331,15 @@ def cores() -> tuple[int, ...]:
     with suppress(AttributeError):  # where the system knows no affinity
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
+
+
+def threads() -> int | None:
+    """The threads that each run is to have, as OMP_NUM_THREADS says; None where it is not set.
+
+    Raises:
+        InputError: It is no number, or too large.
+    """
+    said = os.environ.get("OMP_NUM_THREADS")
+    if said and not re.fullmatch(r"[1-9]\d{0,3}", said):
+        raise InputError(f"OMP_NUM_THREADS is {shown(said)}: write a whole number from 1 to 9999, or unset it")
+    return int(said) if said else None

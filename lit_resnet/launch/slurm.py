@@ -23,7 +23,7 @@ class Slurm:
         return [
             group.add_argument(
                 "--cluster",
-                metavar="FILE",
+                metavar="CLUSTER",
                 help="partition, account, time, ...: a path or shipped name (default: the grid's)",
             ),
             group.add_argument(

@@ -29,7 +29,7 @@ from lit_resnet import task
 from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.files import read_yaml
 from lit_resnet.moved import moved
-from lit_resnet.run import help
+from lit_resnet.run import help, variables
 from lit_resnet.run.environment import environment
 from lit_resnet.task import Task
 
@@ -203,13 +203,14 @@ class RunCLI(LightningCLI):
         """Check all values, without reading images or building the net; returns the data and the net's config.
 
         Raises:
-            InputError: A value out of range, or a missing data folder.
+            InputError: A value out of range, a missing data folder, or a setting in the environment.
         """
         data, values = self._checked()
         return data, values["net"]
 
     def _checked(self) -> tuple["TaskData", dict[str, Any]]:
         """The data, not loaded, and the arguments of the module, all of them checked."""
+        variables.check(self.keys, LEFT_OUT, of_grid=isinstance(self.given, dict))
         _check_trainer(self.config.trainer)
         data = self.data()
         values = self._values(data)

@@ -14,6 +14,7 @@ from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import digest
 
 LONGEST_ID, LONGEST_TAG = 64, 64  # characters that W&B takes
+TOLD = ("grid", "cell", "seed", "said", "started")  # beside a run's config
 # Of the status: where and with what the newest attempt is made.
 MADE = ("host", "machine", "versions", "git_commit", "git_dirty", "own_git_commit", "own_git_dirty", "code")
 
@@ -49,10 +50,10 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
     """
     config, said = folder.config(), read_yaml(folder.cell_file)
     net = (config.get("model") or {}).get("net") or {}
-    axes = {name: value_at(config, key) for name, key in grid.axes.items()}
+    varied = {place: value_at(config, grid.axes[name]) for name, place in flat_axes(grid).items()}
     data = filter(None, [value_at(config, "data.source")])
     status = folder.status()
-    told = {"grid": grid.name, "cell": cell.name, "seed": cell.seed, "said": said, "started": status.started}
+    told = dict(zip(TOLD, (grid.name, cell.name, cell.seed, said, status.started), strict=True))
     told |= {name: getattr(status, name) for name in MADE}
     return Entry(
         id=run_id(grid, cell, said),
@@ -60,8 +61,16 @@ def of_run(grid: Grid, cell: Cell, folder: RunFolder) -> Entry:
         name=cell.name,
         job_type="train",
         tags=tuple(str(tag)[:LONGEST_TAG] for tag in dict.fromkeys((*data, *grid.tables, *(grid.figures or ())))),
-        config={**net, **axes, **config, **told},
+        config={**net, **varied, **config, **told},
     )
+
+
+def flat_axes(grid: Grid) -> dict[str, str]:
+    """Where W&B's config has the value of each axis: under its short name, such as `lr`.
+
+    Where something else is told by that name, it is under the whole key, as W&B calls a part of a nested config.
+    """
+    return {name: key if name in (*TOLD, *MADE) else name for name, key in grid.axes.items()}
 
 
 def run_id(grid: Grid, cell: Cell, said: dict[str, Any]) -> str:

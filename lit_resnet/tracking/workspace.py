@@ -19,24 +19,28 @@ from matplotlib.figure import Figure
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import exhibits
-from lit_resnet.metrics import TEST_ERROR
+from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report import claims, figures, tables
+from lit_resnet.report.figures import sweep
 from lit_resnet.report.figures.drawing import Drawing
 from lit_resnet.report.runs import FinishedCell, GridRuns
 from lit_resnet.report.tables.cells import printed_error, spread, training
 from lit_resnet.report.tables.table import NONE
 from lit_resnet.tracking import session
+from lit_resnet.tracking.entry import flat_axes
 from lit_resnet.tracking.session import STEP
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2.interface as wr
+    from matplotlib.axes import Axes
 
 LONGEST_TITLE = 128
-WIDTH = 24  # of a grid of panels, in W&B's units
+WIDTH, HEIGHT, MOST_COLUMNS = 24, 10, 3  # of a grid of panels and of a panel, in W&B's units; and panels side by side
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
     "that are not finished."
 )
+POINTS = "A point is a finished run, so that a cell has one for each seed; the figure of the report draws their means."
 
 
 def columns(found: GridRuns) -> list[str]:
@@ -132,14 +136,20 @@ class _Blocks:
         entry = exhibits.FIGURES[drawing.name]
         if entry.panels is None:
             return [p(f"Not in W&B: lit-resnet report draws it, as figures/{drawing.name}.png.")]
+        if entry.panels == "axes":
+            return self._over_axes(drawing.figure)
+        if entry.panels == "curves" and None in entry.nets:  # of any grid
+            return self._curves_of_any(drawing.figure)
         groups = {kind: [cell for cell in self.found.cells if cell.kind == kind] for kind in entry.nets}
-        run_sets = [self._run_set(f"{kind} nets", cells) for kind, cells in groups.items() if cells]
+        run_sets = [self._run_set(f"{kind or 'other'} nets", cells) for kind, cells in groups.items() if cells]
         if entry.panels == "images":
-            panel = self.wr.MediaBrowser(media_keys=[entry.name], num_columns=2, layout=self._place(0, WIDTH))
+            panel = self.wr.MediaBrowser(media_keys=[entry.name], num_columns=2, layout=self._place(0, 1))
             words = p(f"An image of each run: {entry.about}.")
             return [self.wr.PanelGrid(run_sets, panels=[panel]), words]
         cells = [cell for cells in groups.values() for cell in cells]
-        return [self.wr.PanelGrid(run_sets, panels=self._curves(drawing.figure)), p(LINES), p(self._errors(cells))]
+        axes = drawing.figure.axes[0]  # whose scale the others share
+        panels = self._curves([(TRAIN_ERROR, axes), (self.found.headline, axes)])
+        return [self.wr.PanelGrid(run_sets, panels=panels), p(LINES), p(self._errors(cells))]
 
     def list_of_runs(self) -> "wr.PanelGrid":
         """Every run of the grid that W&B has, by name."""
@@ -148,29 +158,53 @@ class _Blocks:
         shown = {"pinned_columns": [first], "visible_columns": others, "lock_columns": True}
         return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
 
-    def _curves(self, figure: Figure) -> "list[wr.LinePlot]":
-        """Training and test error on the scale of the drawn figure, on which every net's end can be read."""
-        axes = figure.axes[0]
-        linear = axes.get_yscale() == "linear"
-        scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
-        names = {metric.name: metric.label for metric in self.found.final}
+    def _curves_of_any(self, figure: Figure) -> "list[wr.P | wr.PanelGrid]":
+        """What the figure draws: of many cells the best ones."""
+        best = sweep.foremost(self.found.cells)
+        run_set = self._run_set("all nets")
+        if len(best) < len(self.found.cells):
+            run_set = self._run_set(f"the {len(best)} best nets", best)
+        final = {metric.name: metric for metric in self.found.final}
+        titled = {axes.get_title(): axes for axes in figure.axes}
+        metrics = [(final[one.name], titled.get(one.label, figure.axes[0])) for one in sweep.lines_of(best)]
+        return [self.wr.PanelGrid([run_set], panels=self._curves(metrics)), self.wr.P(LINES)]
+
+    def _curves(self, metrics: "Sequence[tuple[Metric, Axes]]") -> "list[wr.LinePlot]":
+        """Metrics over the iterations, each on the scale of drawn axes, on which every net's end can be read."""
         return [
             self.wr.LinePlot(
-                title=names[metric],
+                title=metric.label,
                 x=STEP,
-                y=[metric],
+                y=[metric.name],
                 title_x="iteration",
-                title_y="error (%)",
+                title_y=metric.head,
                 groupby=self.wr.Config("cell"),
                 groupby_aggfunc="mean",
                 groupby_rangefunc="minmax",
                 smoothing_type="none",
                 max_runs_to_show=len(self.found.runs),  # otherwise W&B draws ten
-                layout=self._place(i * WIDTH // 2, WIDTH // 2),
-                **scale,
+                layout=self._place(i, len(metrics)),
+                **_scale(axes),
             )
-            for i, metric in enumerate(("train_error", "test_error"))
+            for i, (metric, axes) in enumerate(metrics)
         ]
+
+    def _over_axes(self, figure: Figure) -> "list[wr.P | wr.PanelGrid]":
+        """The headline metric over each axis that is drawn, a point for each finished run."""
+        headline, places = self.found.headline, flat_axes(self.found.grid)
+        drawn = [ax for ax in figure.axes if ax.get_xlabel() in places]  # others fill up a row
+        panels = [
+            self.wr.ScatterPlot(
+                title=f"{headline.head} over {ax.get_xlabel()}",
+                x=self.wr.Config(places[ax.get_xlabel()]),
+                y=self.wr.SummaryMetric(headline.name),
+                log_x=ax.get_xscale() == "log",  # W&B has no scale that is logarithmic but for a linear part about 0
+                log_y=ax.get_yscale() == "log",
+                layout=self._place(i, len(drawn)),
+            )
+            for i, ax in enumerate(drawn)
+        ]
+        return [self.wr.PanelGrid([self._run_set("finished runs", done=True)], panels=panels), self.wr.P(POINTS)]
 
     def _errors(self, cells: Sequence[FinishedCell]) -> str:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
@@ -179,15 +213,26 @@ class _Blocks:
         words = f"{headline.label.capitalize()} in percent, ours (the paper's, of a single view as ours): "
         return f"{words}{', '.join(errors)}."
 
-    def _run_set(self, name: str, cells: Sequence[FinishedCell] = (), **shown: Any) -> "wr.Runset":
-        """The grid's runs, or those of some cells."""
+    def _run_set(self, name: str, cells: Sequence[FinishedCell] = (), done: bool = False, **shown: Any) -> "wr.Runset":
+        """The grid's runs, or those of some cells, or those that are done."""
         filters = f"Metric('Group') == {_literal(self.found.grid.name)}"
         if cells:
             filters += f" and Config('cell') in [{', '.join(_literal(cell.name) for cell in cells)}]"
+        if done:
+            filters += " and SummaryMetric('state') == 'done'"
         return self.wr.Runset(self.entity, self.project, name, filters=filters, **shown)
 
-    def _place(self, x: int, width: int) -> "wr.Layout":
-        return self.wr.Layout(x, 0, width, 10)
+    def _place(self, i: int, panels: int) -> "wr.Layout":
+        """The place of the i-th of so many panels."""
+        columns = min(panels, MOST_COLUMNS)
+        row, column = divmod(i, columns)
+        return self.wr.Layout(column * WIDTH // columns, row * HEIGHT, WIDTH // columns, HEIGHT)
+
+
+def _scale(axes: "Axes") -> dict[str, Any]:
+    """Keywords of a panel whose y axis is that of the drawn axes."""
+    linear = axes.get_yscale() == "linear"
+    return {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
 
 
 def _literal(text: str) -> str:

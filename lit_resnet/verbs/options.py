@@ -24,7 +24,9 @@ def of_grid(parser: argparse.ArgumentParser, optional: bool = False) -> None:
         )
     else:
         parser.add_argument("grid", metavar="GRID", help="path or shipped name")
-    parser.add_argument("--root", type=Path, default=Path("runs"), help="where the run folders are (default: runs)")
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", default=Path("runs"), help="where the run folders are (default: runs)"
+    )
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",

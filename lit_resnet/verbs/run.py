@@ -21,9 +21,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.description = (
         "Trains one run, or a few, from where it stopped if it has begun; tells W&B; and writes the report if it was "
-        "the last of the grid. A run prints to the log in its run folder. It has SLURM_CPUS_PER_TASK or "
-        "OMP_NUM_THREADS threads, or one. Under srun with several tasks (SLURM_NTASKS), each is one of the processes "
-        "of one run."
+        "the last of the grid. A run prints to the log in its run folder. Its threads are its share of "
+        "SLURM_CPUS_PER_TASK; without that OMP_NUM_THREADS, or one. Under srun with several tasks (SLURM_NTASKS), each "
+        "is one of the processes of one run."
     )
     parser.epilog = (
         "Exit codes: 0 done (or cancelled: nothing is left to do), 1 failed for good, 2 the input was wrong, 75 saved "

@@ -9,12 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import wandb
+import yaml
+from lab import QUALITY
 
 from lit_resnet.cli import main
 from lit_resnet.errors import InputError, Unreachable
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.grid import load
+from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR
 from lit_resnet.report import runs
-from lit_resnet.tracking import workspace
+from lit_resnet.report.figures import sweep
+from lit_resnet.tracking import entry, workspace
 
 wr = pytest.importorskip("wandb_workspaces.reports.v2", reason="wandb-workspaces is not installed")
 TITLE = "50 % / #1? <img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) | $x$"
@@ -95,16 +100,16 @@ def test_curves_compare_plain_and_residual_nets(lab):
     assert [filters(run_set) for run_set in grid.runsets] == [
         {("run", "group"): ("=", "tiny"), ("config", "cell"): ("IN", [cell])} for cell in ("plain-20", "residual-20")
     ]
-    for panel, metric in zip(grid.panels, ("train_error", "test_error"), strict=True):
+    for panel, metric in zip(grid.panels, (TRAIN_ERROR, TEST_ERROR), strict=True):
         sent = panel._to_model().config
-        assert (sent.x_axis, sent.metrics) == ("trainer/global_step", [metric])
+        assert (sent.x_axis, sent.metrics) == ("trainer/global_step", [metric.name])
         assert (sent.group_by, sent.group_agg, sent.group_area, sent.aggregate) == (
             "cell.value",
             "mean",
             "minmax",
             True,
         )
-        assert (sent.x_axis_title, sent.y_axis_title) == ("iteration", "error (%)")
+        assert (sent.x_axis_title, sent.y_axis_title) == ("iteration", metric.head)
         assert (sent.y_axis_min, sent.y_axis_max, sent.limit) == (0, 20, 6)
     assert "plain-20 9.25±0.00 (–), residual-20 8.50±0.00 (8.75)." in words(made)
 
@@ -138,6 +143,64 @@ def test_a_figure_without_data_says_so(lab):
 def test_a_figure_that_wandb_has_not(lab):
     made = report(lab, finished={"residual-20": {"signals": True}}, report={"figures": ["gradients"]})
     assert "lit-resnet report draws it, as figures/gradients.png" in words(made)
+
+
+def test_a_grid_that_names_no_figures_has_the_curves_of_all_cells(lab):
+    nets = {name: {**net, "train_error": 5.0} for name, net in NETS.items()}
+    grid = blocks(report(lab, finished=nets, queued=["residual-56"]), wr.PanelGrid)[0]
+    assert [filters(run_set) for run_set in grid.runsets] == [{("run", "group"): ("=", "tiny")}]
+    sent = [panel._to_model().config for panel in grid.panels]
+    assert [(one.chart_title, one.metrics, one.y_axis_title) for one in sent] == [
+        (metric.label, [metric.name], metric.head) for metric in (TRAIN_ERROR, TEST_ERROR)
+    ]
+    assert {(one.group_by, one.y_axis_min, one.y_axis_max) for one in sent} == {("cell.value", 0, 20)}
+    assert [(panel.layout.x, panel.layout.w) for panel in grid.panels] == [(0, 12), (12, 12)]
+
+
+def test_of_many_cells_the_best_ones_are_drawn(lab, monkeypatch):
+    monkeypatch.setattr(sweep, "MOST_CELLS", 1)
+    (run_set,) = blocks(report(lab, finished=NETS), wr.PanelGrid)[0].runsets
+    assert run_set.name == "the 1 best nets"
+    assert filters(run_set)["config", "cell"] == ("IN", ["residual-20"])
+
+
+def test_curves_of_another_task(lab, toy):
+    grid = lab.toy_grid(["a"])
+    lab.finish_toy("a", 0, [0.5, 0.75])
+    made = workspace.build(runs.read(Asked(grid, root=lab.root)), "team", "resnets", "lit-resnet launch toys")
+    (panel,) = blocks(made, wr.PanelGrid)[0].panels
+    assert (panel.title, panel.y, panel.title_y) == (QUALITY.label, [QUALITY.name], QUALITY.head)
+
+
+def test_the_error_over_each_axis_of_numbers_is_where_the_mirror_has_it(lab):
+    """One axis is named as something that the mirror tells of every run, and one has words."""
+    rates = {"cold": 0.001, "warm": 0.01, "hot": 0.1}
+    cells = {
+        name: {"model.rate.lr": rate, "model.net.own_args.seed": i, "model.net.shortcut": "AAB"[i]}
+        for i, (name, rate) in enumerate(rates.items())
+    }
+    path = lab.grid(cells, seeds=[0, 1])
+    grid = load(path)
+    for i, cell in enumerate(grid.cells):
+        shortcut = cell.overrides["model.net.shortcut"]
+        run = lab.finish(cell.name, cell.seed, test_error=10.0 + i, shortcut=shortcut, responses=False)
+        run.config_file.write_text(yaml.safe_dump(grid.config(cell)))
+        run.cell_file.write_text(yaml.safe_dump(grid.config(cell)))
+    panels = blocks(workspace.build(runs.read(Asked(path, root=lab.root)), "team", "resnets", ""), wr.PanelGrid)[1]
+    assert filters(panels.runsets[0]) == {("run", "group"): ("=", "tiny"), ("summary", "state"): ("=", "done")}
+    sent = [panel._to_model().config for panel in panels.panels]
+    assert [(one.x_axis, one.x_axis_log_scale, one.y_axis_log_scale) for one in sent] == [
+        ("config:lr.value", True, False),
+        ("config:model.value.net.own_args.seed", False, False),
+    ]
+    assert sent[0].chart_title == f"{TEST_ERROR.head} over lr"
+    assert {one.y_axis for one in sent} == {f"summary:{TEST_ERROR.name}"}
+    for cell in grid.cells:
+        run = lab.run(cell.name, cell.seed)
+        told = entry.of_run(grid, cell, run).config
+        assert (told["lr"], told["seed"]) == (cell.overrides["model.rate.lr"], cell.seed)
+        assert told["model"]["net"]["own_args"]["seed"] == cell.overrides["model.net.own_args.seed"]
+        assert TEST_ERROR.name in run.summary().content()
 
 
 def test_lists_all_runs(lab):
@@ -240,7 +303,7 @@ def test_is_published_once_a_grid(lab, server):
         ("runs", "Twins 20"),
     ]
     spec = json.loads(server.views["view0"]["spec"])
-    assert [block["type"] for block in spec["blocks"]].count("panel-grid") == 1
+    assert [block["type"] for block in spec["blocks"]].count("panel-grid") == 2
 
 
 def test_a_project_that_is_not_there(lab, server):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lit_resnet.grid.axes import Plain, text
 from lit_resnet.metrics import Metric
-from lit_resnet.report.figures.curves import curve
+from lit_resnet.report.figures.curves import Curve, curve
 from lit_resnet.report.figures.drawing import Drawn, labels_of
 from lit_resnet.report.figures.scale import frame, from_zero
 from lit_resnet.report.looks import PALETTE
@@ -30,16 +30,11 @@ WIDE = 30  # an axis whose largest number is so many times its smallest is logar
 
 def curves(cells: Sequence[FinishedCell]) -> Drawn:
     """The results of each cell over the iterations, a panel for each; of more than `MOST_CELLS` cells the best ones."""
-    logged = [cell for cell in cells if all(run.curve for run in cell.runs)]
-    if not logged:
+    logged, drawn = _logged(cells), foremost(cells)
+    if not drawn:
         return None, "No finished run left a curve."
-    headline = logged[0].runs[0].task.headline
-    best = sorted(logged, key=lambda cell: _rank(cell.over_seeds(headline)))[:MOST_CELLS]
-    drawn = logged if len(logged) <= MOST_CELLS else best
-    panels = {
-        metric: [(cell, line) for cell in drawn if (line := curve(cell, metric))] for metric in _metrics(drawn[0])
-    }
-    panels = {metric: lines for metric, lines in panels.items() if lines}
+    headline = drawn[0].runs[0].task.headline
+    panels = lines_of(drawn)
     if not panels:
         return None, "The runs share no iteration at which they were measured."
     figure = Figure(figsize=(2.6 + 2.9 * len(panels), 3.4), layout="constrained")
@@ -70,6 +65,21 @@ def curves(cells: Sequence[FinishedCell]) -> Drawn:
     if any(len(cell.runs) > 1 for cell in drawn):
         caption += ". Lines are means over the seeds; bands reach from the lowest to the highest seed"
     return figure, f"{caption}.{scale.words if ends else ''}"
+
+
+def foremost(cells: Sequence[FinishedCell]) -> list[FinishedCell]:
+    """The cells whose curves are drawn: all that left any; of more than `MOST_CELLS` the best, the best one first."""
+    logged = _logged(cells)
+    if len(logged) <= MOST_CELLS:
+        return logged
+    headline = logged[0].runs[0].task.headline
+    return sorted(logged, key=lambda cell: _rank(cell.over_seeds(headline)))[:MOST_CELLS]
+
+
+def lines_of(cells: Sequence[FinishedCell]) -> dict[Metric, list[tuple[FinishedCell, Curve]]]:
+    """The curves of some cells by metric, a panel of the figure each; without metrics of which there is no curve."""
+    found = {metric: [(cell, line) for cell in cells if (line := curve(cell, metric))] for metric in _metrics(cells[0])}
+    return {metric: lines for metric, lines in found.items() if lines}
 
 
 def over_axes(cells: Sequence[FinishedCell]) -> Drawn:
@@ -159,6 +169,10 @@ def _line(cell: FinishedCell) -> dict[str, Any]:
     """Colour and dash; matplotlib counts a dash in widths of the line."""
     dash = tuple(length / 1.5 for length in cell.look.dash)
     return {"color": cell.look.light, "linestyle": (0, dash) if dash else "-"}
+
+
+def _logged(cells: Sequence[FinishedCell]) -> list[FinishedCell]:
+    return [cell for cell in cells if all(run.curve for run in cell.runs)]
 
 
 def _metrics(cell: FinishedCell) -> list[Metric]:
