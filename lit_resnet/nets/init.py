@@ -4,7 +4,12 @@ from torch import nn
 
 
 def he_init(module: nn.Module) -> None:
-    """Initialise as the paper's ref. [13]: normal with variance 2 / fan-out for convolutions, 2 / fan-in for fc."""
+    """Initialise as the paper's ref. [13]: normal with variance 2 / fan-out for convolutions, 2 / fan-in for fc.
+
+    On the meta device there are no weights, and PyTorch takes as long as for small ones to draw nothing.
+    """
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.is_meta:
+        return
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, nn.Linear):

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from wandb_server import Server
 
-# The process beside a launch, with the waits of the client shortened.
+# The process beside a launch, with the waits of the client shortened, and those between two looks: a first look that
+# takes half a second, as it loads the client, would be followed by a wait of 25 s. The client takes an interval below a
+# second for none, and sends every 15 s.
 BESIDE = """
 from lit_resnet.tracking import follow, session
+follow.LOOK_SECONDS, follow.SHARE = 0.1, 1.0
 session.INIT_TIMEOUT = session.FINISH_TIMEOUT = 3.0
 settings = session.Session._settings
-session.Session._settings = lambda self: settings(self).model_copy(update={"x_file_stream_transmit_interval": 0.5})
+session.Session._settings = lambda self: settings(self).model_copy(update={"x_file_stream_transmit_interval": 1.0})
 follow.main()
 """
 

@@ -12,9 +12,9 @@ from lab import METRICS
 from lit_resnet.runfolder.folder import RunFolder
 
 RECIPE = {
-    "model": {"net": {"depth": 8}, "rate": {"milestones": [400, 500]}},
+    "model": {"net": {"depth": 8}, "rate": {"milestones": [200, 250]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
-    "trainer": {"max_steps": 600, "val_check_interval": 100, "log_every_n_steps": 25, "accelerator": "cpu"},
+    "trainer": {"max_steps": 300, "val_check_interval": 50, "log_every_n_steps": 25, "accelerator": "cpu"},
 }
 MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
 
@@ -37,7 +37,7 @@ def rows(root: Path, cell: str) -> list[dict]:
 def test_a_killed_run_is_one_run_and_a_server_that_hangs_changes_nothing(grid, lines, wandb_server, tmp_path):
     killed, root = RunFolder(tmp_path / "runs" / "tiny" / "residual-seed0"), tmp_path / "runs"
     launch = lines.start("launch", grid, "--root", root, "--jobs", "2")
-    while killed.status().saved < 100:
+    while killed.status().saved < 50:
         assert launch.poll() is None, launch.communicate()
         time.sleep(0.02)
     os.kill(killed.status().pid, signal.SIGKILL)
