@@ -35,7 +35,7 @@ LONGEST_TITLE = 128
 WIDTH = 24  # of a grid of panels, in W&B's units
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
-    "that are not finished."
+    "that are not finished. What ends above the axis is not drawn: the errors of all nets are below."
 )
 
 
@@ -149,10 +149,8 @@ class _Blocks:
         return self.wr.PanelGrid([self._run_set("all runs", order=order, **shown)])
 
     def _curves(self, figure: Figure) -> "list[wr.LinePlot]":
-        """Training and test error on the scale of the drawn figure, on which every net's end can be read."""
-        axes = figure.axes[0]
-        linear = axes.get_yscale() == "linear"
-        scale = {"range_y": tuple(map(float, axes.get_ylim()))} if linear else {"log_y": True}
+        """Training and test error on the scale of the drawn figure."""
+        bottom, top = map(float, figure.axes[0].get_ylim())
         names = {metric.name: metric.label for metric in self.found.final}
         return [
             self.wr.LinePlot(
@@ -167,7 +165,7 @@ class _Blocks:
                 smoothing_type="none",
                 max_runs_to_show=len(self.found.runs),  # otherwise W&B draws ten
                 layout=self._place(i * WIDTH // 2, WIDTH // 2),
-                **scale,
+                range_y=(bottom, top),
             )
             for i, metric in enumerate(("train_error", "test_error"))
         ]
