@@ -4,7 +4,11 @@ from torch import nn
 
 
 def he_init(module: nn.Module) -> None:
-    """Initialise as the paper's ref. [13]: normal with variance 2 / fan-out for convolutions, 2 / fan-in for fc."""
+    """Initialise as the paper's ref. [13]: normal with variance 2 / fan-out for convolutions, 2 / fan-in for fc.
+
+    Ref. [13] derives both forms and calls either enough; the paper does not say which it took. Fan-out keeps the
+    variance of the gradients from layer to layer.
+    """
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, nn.Linear):
