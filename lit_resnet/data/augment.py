@@ -69,9 +69,10 @@ class CropFlip:
         return padded.as_strided((padded.numel() - last, channels, height, width), (1, *strides))
 
 
-# Principal components (columns of the matrix) of ImageNet's RGB values from 0 to 1, and the standard deviations along
-# them: the method is AlexNet's (its Sec. 4.1), the numbers are fb.resnet.torch's.
-COLOUR_DEVIATIONS = np.array([0.2175, 0.0188, 0.0045])
+# Eigenvalues and eigenvectors (columns of the matrix) of the covariance of ImageNet's RGB values from 0 to 1. The
+# method is AlexNet's (Sec. 4.1 there; the paper's ref. [21]), the numbers are fb.resnet.torch's. An eigenvalue is the
+# variance along its component: AlexNet multiplies by it, not by its root.
+COLOUR_VARIANCES = np.array([0.2175, 0.0188, 0.0045])
 COLOUR_COMPONENTS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 
 
@@ -79,7 +80,7 @@ def draw_colours(n: int, deviation: float, rng: np.random.Generator) -> np.ndarr
     """Draw the shift of each channel of n images: float32 [n, 3], where 255 levels are 1 (Sec. 3.4).
 
     All pixels of an image are shifted alike. The shift along each principal component is a normal number of standard
-    deviation `deviation`, times the standard deviation of ImageNet's colours along that component.
+    deviation `deviation`, times the variance of ImageNet's colours along that component.
     """
-    along = rng.normal(scale=deviation, size=(n, 3)) * COLOUR_DEVIATIONS
+    along = rng.normal(scale=deviation, size=(n, 3)) * COLOUR_VARIANCES
     return (along @ COLOUR_COMPONENTS.T).astype(np.float32)

@@ -23,8 +23,8 @@ class Photographs:
         short_side: Smallest and largest size of a training image's shorter side after resizing; drawn uniformly.
         crop: Side of the random crop of a training image, and of the centre crop of a test image.
         test_short_side: Size of a test image's shorter side after resizing.
-        colour: Standard deviation of the shifts along the principal components of ImageNet's colours, by which
-            training images are altered as in AlexNet; 0 for none.
+        colour: Standard deviation of the normal numbers that shift training images along the principal components of
+            ImageNet's colours, as in AlexNet; 0 for none.
         mean: The mean that is subtracted. `channel` is one number a channel, which fits images of every size, as dense
             testing needs; `pixel` is the mean image of the centre crops, as the paper says. The two hardly differ: the
             mean image of many crops is nearly flat.

@@ -6,6 +6,9 @@ from torch import nn
 def he_init(module: nn.Module) -> None:
     """Initialise as the paper's ref. [13]: normal with variance 2 / fan-out for convolutions, 2 / fan-in for fc.
 
+    Ref. [13] derives both forms and calls either enough; the paper does not say which it took. Fan-out keeps the
+    variance of the gradients from layer to layer.
+
     On the meta device there are no weights, and PyTorch takes as long as for small ones to draw nothing.
     """
     if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.is_meta:

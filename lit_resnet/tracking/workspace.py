@@ -38,7 +38,7 @@ LONGEST_TITLE = 128
 WIDTH, HEIGHT, MOST_COLUMNS = 24, 10, 3  # of a grid of panels and of a panel, in W&B's units; and panels side by side
 LINES = (
     "Lines are means over the seeds of a cell, bands reach from the lowest to the highest seed. W&B also draws seeds "
-    "that are not finished."
+    "that are not finished. What ends above the axis is not drawn: the errors of all nets are below."
 )
 POINTS = "A point is a finished run, so that a cell has one for each seed; the figure of the report draws their means."
 

@@ -234,8 +234,7 @@ class Iterations(LightningModule):
         optimizer, step = self.optimizers(), self.global_step + 1
         assert isinstance(optimizer, LightningOptimizer)  # the one of `configure_optimizers`
         rate = self.rate.at(step)
-        for group in optimizer.optimizer.param_groups:
-            group["lr"] = rate
+        self.sgd.set_rate(optimizer.optimizer, rate)
         if self._draws:  # what it draws depends on seed, iteration and device alone: a resume changes nothing
             drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
             torch.manual_seed(int(drawn.generate_state(1)[0]))

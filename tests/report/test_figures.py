@@ -12,6 +12,7 @@ from lit_resnet.grid.asked import Asked
 from lit_resnet.report import figures, looks, runs
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import render
+from lit_resnet.report.figures.scale import Scale, from_zero
 from lit_resnet.runfolder.records import SIGNALS
 
 ALL = {"figures": ["fig1", "fig6", "fig7", "gradients"]}
@@ -115,18 +116,39 @@ def test_over_1000_layers_are_beside_110_in_a_panel_of_their_own(lab):
     assert len(panels(draw(lab, lab.grid(list(nets)[:3], report=ALL))["fig6"])) == 2
 
 
-def test_a_net_that_did_not_train_leaves_the_others_legible(lab):
-    grid = lab.grid(finish_all(lab), report=ALL)
-    drawing = draw(lab, grid)["fig6"]
-    plain, residual = drawing.figure.axes
-    assert plain.get_yscale() == residual.get_yscale() == "symlog"
-    assert plain.get_ylim() == residual.get_ylim() == (0, 100)
-    heights = [residual.transAxes.inverted().transform(residual.transData.transform((0, y)))[1] for y in (0.4, 8, 82)]
-    assert heights[0] > 0.05  # 0.4 % is off the axis
-    assert heights[1] - heights[0] > 0.2
-    assert heights[2] - heights[1] > 0.2
-    assert "logarithmic" in drawing.caption
-    assert "logarithmic" in plain.get_ylabel()
+def written(ax):
+    """What stands at the ends of a panel's lines, from the bottom to the top."""
+    return [text.get_text() for text in sorted(ax.texts, key=lambda text: text.xyann[1])]
+
+
+def test_nets_that_end_far_above_the_others_are_named_at_the_edge(lab):
+    lab.finish("plain-110", shortcut="none", depth=110, train_error=66.5, test_error=64.81)
+    drawings = draw(
+        lab, lab.grid([*finish_all(lab), "plain-110"], report=ALL | {"figures": ["fig1", "fig6", "curves"]})
+    )
+    plain, residual = drawings["fig6"].figure.axes
+    assert (plain.get_yscale(), residual.get_yscale()) == ("linear", "linear")
+    assert plain.get_ylim() == residual.get_ylim() == (0, 20), "as in the paper"
+    assert written(plain) == ["20-layer", "↑ 64.8 %", "110-layer", "↑ 82.0 %", "56-layer"]
+    assert written(residual) == ["56-layer", "20-layer"]
+    left, right = drawings["fig1"].figure.axes
+    assert written(left) == ["20-layer", "↑ 66.5 %", "110-layer", "↑ 81.0 %", "56-layer"]
+    assert written(right) == written(plain)
+    left, right = drawings["curves"].figure.axes
+    assert (written(left), written(right)) == (["↑ 66.5 %", "↑ 81.0 %"], ["↑ 64.8 %", "↑ 82.0 %"])
+    for drawing in drawings.values():
+        assert "Above the axis, with an arrow and the error at the end: plain-56, plain-110." in drawing.caption
+
+
+def test_errors_as_table_6_has_them_are_apart(lab):
+    errors = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.61}
+    for depth, error in errors.items():
+        lab.finish(f"ResNet-{depth}", depth=depth, test_error=error)
+    drawing = draw(lab, lab.grid([f"ResNet-{depth}" for depth in errors], report=ALL))["fig6"]
+    (ax,) = drawing.figure.axes
+    assert ax.get_ylim() == (0, 20)
+    assert written(ax) == [f"{depth}-layer" for depth in reversed(errors)]
+    assert "Above" not in drawing.caption
 
 
 def test_a_net_of_unknown_depth_is_grey_and_has_its_name(lab):
@@ -138,12 +160,22 @@ def test_a_net_of_unknown_depth_is_grey_and_has_its_name(lab):
     assert to_rgb(line_to(ax, "mine").get_color()) == to_rgb(looks.UNKNOWN[0])
 
 
-@pytest.mark.parametrize(("last", "top"), [(13.0, 20), (5.5, 10), (3.0, 5), (30.0, 60), (90.0, 100)])
-def test_otherwise_the_axis_is_linear_from_zero_as_in_the_paper(lab, last, top):
-    grid = lab.grid(["res-20"], report=ALL)
-    lab.finish("res-20", test_error=last)
-    (ax,) = draw(lab, grid)["fig6"].figure.axes
-    assert (ax.get_yscale(), *ax.get_ylim()) == ("linear", 0, top)
+@pytest.mark.parametrize(
+    ("ends", "top"),
+    [
+        ([8.75, 7.51, 7.17, 6.97, 6.61, 9, 10, 11.5, 15.9, 65], 20),  # the paper's
+        ([2.4, 8.4, 45, 2.1, 2, 4.2], 20),  # the quickstart's
+        ([30.3, 62.1, 24, 40.9], 80),  # fig6-short's
+        ([9, 82], 20),
+        ([0.0, 0.1, 3], 5),  # below 1 % no factor counts
+        ([5.5], 10),
+        ([90.0], 100),
+        ([float("nan"), 13], 20),
+        ([float("nan")], 100),
+    ],
+)
+def test_the_scale_is_of_the_nets_that_trained(ends, top):
+    assert from_zero(ends, 600) == Scale(600, top)
 
 
 @pytest.mark.parametrize(("steps", "words", "tick"), [(600, "iteration", "600"), (64_000, "iter. (1e4)", "0.06")])
@@ -231,6 +263,17 @@ def test_fig7_in_order_and_ranked(lab):
     ]
     assert [line.is_dashed() for line in top.get_lines()] == [True, False]
     assert list(top.get_lines()[0].get_xdata()) == [1, 2, 3]
+
+
+def test_in_fig7_a_net_of_over_1000_layers_leaves_the_others_their_width(lab):
+    for cell, depth in {"res-20": 20, "res-110": 110, "res-1202": 1202}.items():
+        lab.finish(cell, depth=depth)
+    drawing = draw(lab, lab.grid(["res-20", "res-110", "res-1202"], report=ALL))["fig7"]
+    assert [ax.get_xlim() for ax in drawing.figure.axes] == [(0, 110)] * 2
+    assert "The lines of ResNet-1202 go on to the right of the axis." in drawing.caption
+    alone = draw(lab, lab.grid(["res-1202"], report=ALL))["fig7"]
+    assert alone.figure.axes[0].get_xlim() == (0, 1202)
+    assert "go on" not in alone.caption
 
 
 def test_fig7_leaves_out_a_seed_that_diverged(lab):

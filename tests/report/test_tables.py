@@ -68,7 +68,7 @@ def test_the_papers_value_only_for_its_nets_on_cifar10(lab):
     table = table_of(lab, grid)
     assert column(table, "paper %") == ["6.97", "–", "–", "–"]
     assert [record["paper_test_error"] for record in table.records] == [6.97, None, None, None]
-    assert "Table 6" in table.note
+    assert "Paper: Table 6, after 64,000 iterations of 128 images, BN over 64 on each of two GPUs" in table.note
 
 
 def test_numbers_in_the_papers_units(lab):

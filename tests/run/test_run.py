@@ -147,6 +147,17 @@ def test_the_config_in_the_folder_repeats_the_run(whole: RunFolder, tmp_path: Pa
     assert again.config_file.read_text() == whole.config_file.read_text()
 
 
+RATES = [0.02] * 10 + [0.1] * 4 + [0.01] * 6 + [0.001] * 4
+
+
+def fresh(content: dict) -> tuple[torch.nn.Module, Iterable]:
+    """A config's net before any training, and its loader of stretches (of batches where a stretch is one)."""
+    cli = RunCLI(content)
+    cli.instantiate(logger=[], callbacks=[])
+    cli.datamodule.setup("fit")
+    return cli.model.net.train(), cli.datamodule.train_dataloader()
+
+
 def bare_loop(net: torch.nn.Module, batches: Iterable, rates: Iterable[float], precision: str = "32-true") -> None:
     """What `fit` does, line by line as a book would have it: so it stands in docs/one-run.md."""
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
@@ -168,18 +179,38 @@ def test_weights_are_those_of_a_bare_loop_however_many_iterations_a_step_has(
     changed["trainer"] |= {"precision": precision, "val_check_interval": block}
     folder = RunFolder(tmp_path / "run")
     assert train(RunCLI(changed), folder)
-    cli = RunCLI(changed)
-    cli.instantiate(logger=[], callbacks=[])
-    net, data = cli.model.net, cli.datamodule
-    data.setup("fit")
-    rates = [0.02] * 10 + [0.1] * 4 + [0.01] * 6 + [0.001] * 4
-    loader = data.train_dataloader()
-    bare_loop(net.train(), loader if block == 1 else chain.from_iterable(loader), rates, precision)
-    trained = build(cli.model.config)
+    net, loader = fresh(changed)
+    bare_loop(net, loader if block == 1 else chain.from_iterable(loader), RATES, precision)
+    trained = build(net.config)
     load_weights(trained, folder.checkpoints / "last.ckpt")
     assert folder.summary().warmup_steps == 10
     for (name, a), b in zip(net.state_dict().items(), trained.state_dict().values(), strict=True):
         assert torch.equal(a, b), (name, (a.double() - b.double()).abs().max())
+
+
+def test_momentum_in_caffes_form_is_that_of_a_loop_by_hand_also_over_a_kill(tmp_path: Path):
+    changed = config(sgd={"momentum_form": "caffe"})
+    folder, killed = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "killed")
+    assert train(RunCLI(changed), folder)
+    with pytest.raises(Killed):
+        train(RunCLI(changed), killed, clock=Saves(10, killed=12))  # the rate grows fivefold after 10 iterations
+    assert train(RunCLI(changed), killed)
+    assert_same(folder, killed)
+    trained = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    distances = {}
+    for form in ("caffe", "pytorch"):
+        net, loader = fresh(changed)
+        velocity = {w: torch.zeros_like(w) for w in net.parameters()}
+        for lr, (images, labels) in zip(RATES, chain.from_iterable(loader), strict=False):
+            net.zero_grad()
+            torch.nn.functional.cross_entropy(net(images.to(memory_format=torch.channels_last)), labels).backward()
+            with torch.no_grad():
+                for w, v in velocity.items():
+                    step = w.grad + 1e-4 * w
+                    v.mul_(0.9).add_(lr * step if form == "caffe" else step)
+                    w.sub_(v if form == "caffe" else lr * v)
+        distances[form] = max((w - trained[f"net.{name}"]).abs().max() for name, w in net.named_parameters())
+    assert distances["caffe"] < 1e-4 < 0.1 < distances["pytorch"], distances
 
 
 def test_weight_decay_of_bn_and_bias_is_a_choice():
@@ -733,6 +764,7 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"model": {"sgd": {"weight_decay": float("nan")}}}, "weight_decay is nan: write 0 or more"),
         ({"model": {"sgd": {"momentum": float("nan")}}}, "momentum is nan: write a number from 0"),
         ({"model": {"sgd": {"momentum": -3}}}, "momentum is -3.0: write a number from 0"),
+        ({"model": {"sgd": {"momentum_form": "nesterov"}}}, "momentum_form: nesterov is not one of pytorch, caffe"),
         ({"model": {"sgd": {"weight_decay": -1}}}, "weight_decay is -1.0: write 0 or more"),
         ({"model": {"rate": {"warmup_lr": 0.5}}}, r"warmup_lr is 0.5: write a number between 0 and lr \(0.1\)"),
         ({"model": {"rate": {"warmup_error": 0}}}, "warmup_error is 0.0: write percent"),

@@ -15,6 +15,8 @@ from lit_resnet.report.runs import FinishedCell
 # What a figure's function returns: the figure and its caption; with nothing to draw, None and what is missing.
 Drawn = tuple[Figure | None, str]
 
+HUGE = 1000  # layers; a net of so many has a place of its own, so that the others keep theirs
+
 
 @dataclass(frozen=True)
 class Drawing:

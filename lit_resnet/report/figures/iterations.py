@@ -5,21 +5,18 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.curves import Curve, Curves, curves_of
-from lit_resnet.report.figures.drawing import Drawn, colours, labels_of, look_of
-from lit_resnet.report.figures.scale import Scale, frame, from_zero
+from lit_resnet.report.figures.drawing import HUGE, Drawn, colours, labels_of, look_of
+from lit_resnet.report.figures.ends import label_ends
+from lit_resnet.report.figures.scale import YLABEL, Scale, frame, from_zero
 from lit_resnet.report.runs import FinishedCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# The thin line from a curve's end to the left edge of its label; other labels may stand above and below.
-LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 1}
 
 
 def fig1(cells: Sequence[FinishedCell]) -> Drawn:
@@ -32,18 +29,18 @@ def fig1(cells: Sequence[FinishedCell]) -> Drawn:
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     frame(left, "training error", scale)
     frame(right, "test error", scale)
-    left.set_ylabel(scale.ylabel)
+    left.set_ylabel(YLABEL)
     for c, (label, marker) in zip(plain, labels_of([c.cell for c in plain], by_depth=True), strict=True):
         _line(left, c.train, c.cell, marker, style.TRAIN_LINE, label)
         _line(right, c.test, c.cell, marker, style.TEST_LINE, label)
-    _label_ends(left)
-    _label_ends(right)
+    label_ends(left, scale)
+    label_ends(right, scale)
     caption = (
         f"Plain nets alone: training error (left) and test error (right) over the iterations{colours(cells)}. Look "
         "at the left panel first: a net that ends high there was not trained well, whereas overfitting would show on "
         "the right only."
     )
-    return figure, caption + scale.words + _band(plain)
+    return figure, caption + _beyond(scale, plain) + _band(plain)
 
 
 def fig6(cells: Sequence[FinishedCell]) -> Drawn:
@@ -53,7 +50,7 @@ def fig6(cells: Sequence[FinishedCell]) -> Drawn:
         return None, "No finished run left a curve."
     scale = _from_zero(drawn)
     residual = [c for c in drawn if c.cell.residual]
-    huge = {depth for c in residual if (depth := c.cell.depth or 0) >= 1000}
+    huge = {depth for c in residual if (depth := c.cell.depth or 0) >= HUGE}
     beside = [c for c in residual if huge and c.cell.depth in {110, *huge}]
     depths = sorted({c.cell.depth or 0 for c in beside})
     panels = {
@@ -66,7 +63,7 @@ def fig6(cells: Sequence[FinishedCell]) -> Drawn:
     caption += f"{colours(cells)}."
     if len(figure.axes) > 1:
         caption += " Compare the order of the depths among the plain nets with that among the residual nets."
-    return figure, caption + scale.words + _band(drawn)
+    return figure, caption + _beyond(scale, drawn) + _band(drawn)
 
 
 def fig4(cells: Sequence[FinishedCell]) -> Drawn:
@@ -85,7 +82,7 @@ def fig4(cells: Sequence[FinishedCell]) -> Drawn:
         f"leaves out the first descent{colours(cells)}. The training error is of images as they are augmented, which "
         "are harder than those to validate on. Compare the order of the depths on the left with that on the right."
     )
-    return figure, caption + _band(drawn)
+    return figure, caption + _beyond(scale, drawn) + _band(drawn)
 
 
 def _logged(cells: Sequence[FinishedCell]) -> list[Curves]:
@@ -97,22 +94,33 @@ def _panels(panels: dict[str, list[Curves]], scale: Scale, looks: dict[str, dict
     """Draw the panels that have curves, side by side; `looks` are those of the two errors, training error first."""
     panels = {name: group for name, group in panels.items() if group}
     train, test = looks.values()
-    figure = Figure(figsize=(2 + 3 * len(panels), 3.4), layout="constrained")
+    figure = Figure(figsize=(2 + 3 * len(panels), 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    axes[0].set_ylabel(scale.ylabel)
+    axes[0].set_ylabel(YLABEL)
     for ax, (name, group) in zip(axes, panels.items(), strict=True):
         frame(ax, name, scale)
         for c, (label, marker) in zip(group, labels_of([c.cell for c in group], by_depth=True), strict=True):
             _line(ax, c.train, c.cell, marker, train, "" if c.test else label)
             _line(ax, c.test, c.cell, marker, test, label)
-        _label_ends(ax)
+        label_ends(ax, scale)
     handles = [Line2D([], [], color="#444444", label=name, **look) for name, look in looks.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
 def _from_zero(curves: list[Curves]) -> Scale:
-    return from_zero([curve.mean[-1] for c in curves if (curve := c.test or c.train)], _last_step(curves))
+    return from_zero([_end(c) for c in curves], _last_step(curves))
+
+
+def _end(curves: Curves) -> float:
+    """The highest error at which a line of the cell ends."""
+    return max(curve.mean[-1] for curve in _lines([curves]))
+
+
+def _beyond(scale: Scale, curves: list[Curves]) -> str:
+    """What the caption says of nets that end above the axis."""
+    names = [name for name, _ in labels_of([c.cell for c in curves])]
+    return scale.beyond(dict(zip(names, map(_end, curves), strict=True)))
 
 
 def _around_the_plateaus(curves: list[Curves]) -> Scale:
@@ -143,29 +151,6 @@ def _line(ax: "Axes", curve: Curve | None, cell: FinishedCell, marker: str, kind
     ax.plot(curve.steps, curve.mean, label=label, **look)
     if len(cell.runs) > 1:
         ax.fill_between(curve.steps, curve.low, curve.high, color=look["color"], alpha=0.18, linewidth=0)
-
-
-def _label_ends(ax: "Axes") -> None:
-    """Write the name of each labelled line at its right end, as the paper does, without overlaps."""
-    lines = [(label, line) for line in ax.get_lines() if (label := str(line.get_label())) and label[0] != "_"]
-    to_axes = ax.transData + ax.transAxes.inverted()
-    ends = [to_axes.transform(np.asarray(line.get_xydata())[-1]) for _, line in lines]
-    places = style.keep_apart([y for _, y in ends], 0.075, 0.02, 0.98)
-    for (label, line), (x, y), place in zip(lines, ends, places, strict=True):
-        ax.annotate(
-            label,
-            xy=(x, y),
-            xytext=(1.05, place),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            va="center",
-            color=line.get_color(),
-            fontweight="bold",
-            fontsize=8.5,
-            parse_math=False,
-            annotation_clip=False,
-            arrowprops=LEADER | {"color": line.get_color()},
-        )
 
 
 def _band(curves: list[Curves]) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -12,7 +12,8 @@ from lit_resnet.grid.axes import Plain, text
 from lit_resnet.metrics import Metric
 from lit_resnet.report.figures.curves import Curve, curve
 from lit_resnet.report.figures.drawing import Drawn, labels_of
-from lit_resnet.report.figures.scale import frame, from_zero
+from lit_resnet.report.figures.ends import label_ends
+from lit_resnet.report.figures.scale import YLABEL, frame, from_zero
 from lit_resnet.report.looks import PALETTE
 from lit_resnet.report.runs import FinishedCell, Over
 from lit_resnet.report.tables.table import NONE
@@ -40,31 +41,31 @@ def curves(cells: Sequence[FinishedCell]) -> Drawn:
     figure = Figure(figsize=(2.6 + 2.9 * len(panels), 3.4), layout="constrained")
     axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
     labels = {cell.name: _cut(label) for cell, (label, _) in zip(drawn, labels_of(drawn), strict=True)}
-    ends = [line.mean[-1] for m, lines in panels.items() if m.unit == "%" for _, line in lines]
-    last = max(line.steps[-1] for lines in panels.values() for _, line in lines)
-    scale = from_zero([end for end in ends if math.isfinite(end)] or [100.0], last)
-    if scale.logarithmic:
-        lowest = min(min(line.low) for m, lines in panels.items() if m.unit == "%" for _, line in lines)
-        scale = replace(scale, bottom=max((tick for tick in (0, 1, 2, 5, 10, 20) if tick <= lowest), default=0))
+    ends: dict[str, float] = {}
+    for cell, line in (pair for metric, lines in panels.items() if _is_error(metric) for pair in lines):
+        ends[labels[cell.name]] = max(line.mean[-1], ends.get(labels[cell.name], 0.0))
+    scale = from_zero(ends.values(), max(line.steps[-1] for lines in panels.values() for _, line in lines))
     for ax, (metric, lines) in zip(axes, panels.items(), strict=True):
-        if metric.unit == "%":
+        if _is_error(metric):
             frame(ax, metric.label, scale)
         else:
             ax.set_title(metric.label)
             ax.set_xlabel("iteration")
-        if metric.unit != "%" or ax is axes[0]:
-            ax.set_ylabel(scale.ylabel if metric.unit == "%" else metric.head)
+        if not _is_error(metric) or ax is axes[0]:
+            ax.set_ylabel(YLABEL if _is_error(metric) else metric.head)
         for cell, line in lines:
             ax.plot(line.steps, line.mean, label=labels[cell.name], linewidth=1.5, **_line(cell))
             if len(cell.runs) > 1:
                 ax.fill_between(line.steps, line.low, line.high, color=cell.look.light, alpha=0.12, linewidth=0)
+        if _is_error(metric):
+            label_ends(ax, scale, names=False)
     _legend(figure, axes[-1])
     caption = f"{' and '.join(metric.label for metric in panels).capitalize()} over the iterations"
     if len(drawn) < len(logged):
         caption += f", of the {len(drawn)} cells of the best {headline.label} among {len(logged)}, the best one first"
     if any(len(cell.runs) > 1 for cell in drawn):
         caption += ". Lines are means over the seeds; bands reach from the lowest to the highest seed"
-    return figure, f"{caption}.{scale.words if ends else ''}"
+    return figure, f"{caption}.{scale.beyond(ends)}"
 
 
 def foremost(cells: Sequence[FinishedCell]) -> list[FinishedCell]:
@@ -173,6 +174,11 @@ def _line(cell: FinishedCell) -> dict[str, Any]:
 
 def _logged(cells: Sequence[FinishedCell]) -> list[FinishedCell]:
     return [cell for cell in cells if all(run.curve for run in cell.runs)]
+
+
+def _is_error(metric: Metric) -> bool:
+    """Whether it is drawn on the scale of errors that its figure has."""
+    return metric.unit == "%" and metric.better == "lower"
 
 
 def _metrics(cell: FinishedCell) -> list[Metric]:

@@ -203,7 +203,8 @@ def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
     sentences += spreads(runs)
     if any(map(printed_error, runs.cells)):
         theirs = paper.load()["table6"]["training"]
-        sentences.append(f"Paper: Table 6, after {theirs['steps']:,} iterations of {theirs['batch_size']} images")
+        batch = f"{theirs['batch_size']} images, BN over {theirs['batch_size'] // 2} on each of two GPUs"
+        sentences.append(f"Paper: Table 6, after {theirs['steps']:,} iterations of {batch}")
     return ". ".join(sentences) + "."
 
 
