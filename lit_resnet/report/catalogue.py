@@ -4,15 +4,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-
-import torch
+from typing import Literal
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.listing import Columns, Row, count
-from lit_resnet.nets import NetConfig, build
-from lit_resnet.probes.anatomy import Anatomy, anatomy
+from lit_resnet.nets import NetConfig
+from lit_resnet.probes.anatomy import Anatomy, anatomy_of
 from lit_resnet.probes.complexity import complexity_of
 
 TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
@@ -37,6 +36,12 @@ def configs() -> Iterator[NetConfig]:
         yield NetConfig(family="vgg", depth=depth, shortcut="none", num_classes=1000)
 
 
+def papers(family: Literal["cifar", "imagenet", "vgg"], depth: int, shortcut: str = "none") -> Anatomy:
+    """The anatomy of a net as in the paper: its classes, the size of its images."""
+    config = NetConfig(family, depth, shortcut, num_classes=10 if family == "cifar" else 1000)
+    return anatomy_of(config, IMAGE[family])
+
+
 def rows() -> list[Row]:
     """A row for each net; `agrees` is None where the paper prints no number of it, otherwise whether all are ours."""
     return [_row(config) for config in configs()]
@@ -56,16 +61,12 @@ def write(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; give a folder, or a path at which to make one") from None
-    nets = {
-        depth: _anatomy(NetConfig("imagenet", depth, "B" if depth >= 50 else "A", num_classes=1000))
-        for depth in (18, 34, 50, 101, 152)
-    }
-    table = table1(list(nets.values()))
+    table = table1([papers("imagenet", depth, "B" if depth >= 50 else "A") for depth in (18, 34, 50, 101, 152)])
     drawing = fig3(
         {
-            "VGG-19": _anatomy(NetConfig("vgg", 19, "none", num_classes=1000)),
-            "34-layer plain": _anatomy(NetConfig("imagenet", 34, "none", num_classes=1000)),
-            "34-layer residual": nets[34],
+            "VGG-19": papers("vgg", 19),
+            "34-layer plain": papers("imagenet", 34),
+            "34-layer residual": papers("imagenet", 34, "A"),
         }
     )
     contents: dict[str, str | bytes] = {
@@ -78,12 +79,6 @@ def write(folder: Path) -> list[Path]:
     for name, content in contents.items():
         write_whole(folder / name, content)
     return [folder / name for name in contents]
-
-
-def _anatomy(config: NetConfig) -> Anatomy:
-    with torch.device("meta"):  # weights are not needed
-        net = build(config)
-    return anatomy(net, IMAGE[config.family])
 
 
 def _row(config: NetConfig) -> Row:
