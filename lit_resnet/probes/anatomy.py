@@ -9,10 +9,11 @@ import operator
 from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
+from torch.fx.node import Target
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.utils import _pair
 
@@ -97,8 +98,20 @@ def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
     Raises:
         ValueError: Two paths meet, but not at the end of a shortcut as in Sec. 3.3; the message says where.
     """
-    traced = fx.symbolic_trace(copy.deepcopy(net).to("meta").eval())
-    ShapeProp(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
+    return _read(copy.deepcopy(net).to("meta"), image_shape)
+
+
+@cache
+def anatomy_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Anatomy:
+    """Read the net of a config, once per process, without drawing its weights."""
+    with torch.device("meta"):
+        net = build(config)
+    return _read(net, image_shape)
+
+
+def _read(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
+    traced = fx.symbolic_trace(net.eval())
+    _Shapes(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
     reading = _Reading()
     for node in traced.graph.nodes:
         reading.follow(node, traced.get_submodule(node.target) if node.op == "call_module" else None)
@@ -107,12 +120,13 @@ def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
     return Anatomy(tuple(reading.layers.values()), tuple(shortcuts))
 
 
-@cache
-def anatomy_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Anatomy:
-    """Read the net of a config, once per process, without drawing its weights."""
-    with torch.device("meta"):
-        net = build(config)
-    return anatomy(net, image_shape)
+class _Shapes(ShapeProp):
+    """The shape of every value. BN and ReLU keep it, and are skipped: on the meta device they take most of the time."""
+
+    def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the module returns, or something of its shape."""
+        module = self.module.get_submodule(str(target))
+        return args[0] if isinstance(module, nn.BatchNorm2d | nn.ReLU) else super().call_module(target, args, kwargs)
 
 
 class _Reading:
