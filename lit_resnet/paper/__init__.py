@@ -3,11 +3,12 @@
 Needs nothing but YAML.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lit_resnet.files import read_yaml
 
@@ -32,7 +33,7 @@ class PrintedError:
 
 @cache
 def load() -> dict[str, Any]:
-    """`table1` to `table8` and `claims`, as in printed.yaml. All callers share it: do not change it."""
+    """`table1` to `table8`, `claims` and `net_claims`, as in printed.yaml. All callers share it: do not change it."""
     return read_yaml(Path(__file__).with_name("printed.yaml"))
 
 
@@ -99,3 +100,14 @@ def is_row(net: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> bool:
         return False
     bottlenecks = net["family"] == "imagenet" and net["depth"] >= 50
     return net.get("block", "paper") == "paper" and not (bottlenecks and net.get("stride_on", "1x1") != "1x1")
+
+
+def agreement(ours: float, printed: float) -> Literal["rounded", "cut off"] | None:
+    """How our number is the printed one, at its digits: rounded (7.570 is 7.6), or cut off (3.858 is 3.8).
+
+    Some of the paper's numbers are cut off. None if ours is neither.
+    """
+    digits = len(str(printed).partition(".")[2])
+    if printed == round(ours, digits):
+        return "rounded"
+    return "cut off" if printed == math.floor(ours * 10**digits) / 10**digits else None

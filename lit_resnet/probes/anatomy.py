@@ -7,14 +7,17 @@ looks wrong there.
 import copy
 import operator
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cache
+from math import prod
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
+from torch.fx.node import Target
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.utils import _pair
 
-from lit_resnet.probes.complexity import complexity
+from lit_resnet.nets import NetConfig, build
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Layer:
         stride: How far the window moves; 1 for `fc`.
         map: Height and width of its output; 1x1 for `fc`.
         params: Its parameters, including those of the BN that follows.
+        macs: Its multiply-adds for one image; none of a pool.
+        followed_by: What its output passes through before the next layer, by torch's names: `BatchNorm2d`, `ReLU`.
     """
 
     kind: Literal["conv", "max pool", "avg pool", "fc"]
@@ -36,6 +41,8 @@ class Layer:
     stride: int
     map: tuple[int, int]
     params: int
+    macs: int = 0
+    followed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Shortcut:
         kind: `identity`; `zero-padding` of the missing channels (option A); `projection` by a 1x1 convolution.
         stride: How many times smaller the map is at the end.
         params: Parameters of the projection, including its BN.
+        macs: Multiply-adds of the projection for one image.
     """
 
     start: int
@@ -55,23 +63,33 @@ class Shortcut:
     kind: Literal["identity", "zero-padding", "projection"]
     stride: int
     params: int
+    macs: int = 0
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A net's layers and shortcuts, in the order in which they end, and multiply-adds of one image. Plain values.
+    """A net's layers and shortcuts, in the order in which they end. Plain values.
 
     Projections are among the shortcuts, not among the layers.
     """
 
     layers: tuple[Layer, ...]
     shortcuts: tuple[Shortcut, ...]
-    macs: int
 
     @property
     def depth(self) -> int:
         """The number of weighted layers, by which the paper names its nets."""
         return sum(layer.kind in ("conv", "fc") for layer in self.layers)
+
+    @property
+    def params(self) -> int:
+        """Parameters of all layers and shortcuts."""
+        return sum(part.params for part in (*self.layers, *self.shortcuts))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of all layers and shortcuts for one image: without BN and additions, as the paper's FLOPs."""
+        return sum(part.macs for part in (*self.layers, *self.shortcuts))
 
 
 def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
@@ -80,14 +98,35 @@ def anatomy(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
     Raises:
         ValueError: Two paths meet, but not at the end of a shortcut as in Sec. 3.3; the message says where.
     """
-    traced = fx.symbolic_trace(copy.deepcopy(net).to("meta").eval())
-    ShapeProp(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
+    return _read(copy.deepcopy(net).to("meta"), image_shape)
+
+
+@cache
+def anatomy_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Anatomy:
+    """Read the net of a config, once per process, without drawing its weights."""
+    with torch.device("meta"):
+        net = build(config)
+    return _read(net, image_shape)
+
+
+def _read(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
+    traced = fx.symbolic_trace(net.eval())
+    _Shapes(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
     reading = _Reading()
     for node in traced.graph.nodes:
         reading.follow(node, traced.get_submodule(node.target) if node.op == "call_module" else None)
     places = {node: place for place, node in enumerate(reading.layers)}
     shortcuts = [replace(s, start=places.get(start, -1), end=places[end]) for start, end, s in reading.shortcuts]
-    return Anatomy(tuple(reading.layers.values()), tuple(shortcuts), complexity(net, image_shape).macs)
+    return Anatomy(tuple(reading.layers.values()), tuple(shortcuts))
+
+
+class _Shapes(ShapeProp):
+    """The shape of every value. BN and ReLU keep it, and are skipped: on the meta device they take most of the time."""
+
+    def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the module returns, or something of its shape."""
+        module = self.module.get_submodule(str(target))
+        return args[0] if isinstance(module, nn.BatchNorm2d | nn.ReLU) else super().call_module(target, args, kwargs)
 
 
 class _Reading:
@@ -115,9 +154,10 @@ class _Reading:
     def _passing(self, node: fx.Node, value: fx.Node, module: nn.Module | None) -> fx.Node:
         """Pass BN, ReLU and other operations whose output still counts as the output of the layer before."""
         source = self.source[value]
-        if params := _params(module):
+        if source in self.layers and module and not isinstance(module, nn.Identity):
             layer = self.layers[source]
-            self.layers[source] = replace(layer, params=layer.params + params)
+            names = (*layer.followed_by, type(module).__name__)
+            self.layers[source] = replace(layer, params=layer.params + _params(module), followed_by=names)
         if value in self.padded or node.target is nn.functional.pad:
             self.padded.add(node)
         return source
@@ -132,15 +172,15 @@ class _Reading:
         sizes = [(len(branch), [self.layers[layer].kernel for layer in branch]) for branch in branches]
         short, long = (0, 1) if sizes[0] < sizes[1] else (1, 0)
         end = self.source[values[long]]
+        stride = _map(start)[0] // _map(end)[0]
         match [self.layers.pop(layer) for layer in branches[short]]:
             case []:
-                kind, params = ("zero-padding" if values[short] in self.padded else "identity"), 0
+                shortcut = Shortcut(0, 0, "zero-padding" if values[short] in self.padded else "identity", stride, 0)
             case [Layer("conv", (1, 1)) as projection]:
-                kind, params = "projection", projection.params
+                shortcut = Shortcut(0, 0, "projection", stride, projection.params, projection.macs)
             case _:
                 raise ValueError(f"{node}: neither path that is added there is a shortcut of the paper (Sec. 3.3)")
-        stride = _map(start)[0] // _map(end)[0]
-        self.shortcuts.append((start, end, Shortcut(0, 0, kind, stride, params)))
+        self.shortcuts.append((start, end, shortcut))
         return end
 
     def _back(self, value: fx.Node) -> list[fx.Node]:
@@ -154,17 +194,20 @@ class _Reading:
 def _layer(node: fx.Node, value: fx.Node, module: nn.Module | None) -> Layer | None:
     """The layer for a `module` that `node` calls on `value`; None if the module is not a layer."""
     before, after = _map(value), _map(node)
+    macs = 0
     if isinstance(module, nn.Conv2d):
         kind, kernel, stride = "conv", _two(module.kernel_size), module.stride
+        macs = module.weight.numel() * prod(after)
     elif isinstance(module, nn.MaxPool2d):
         kind, kernel, stride = "max pool", _two(module.kernel_size), _two(module.stride)
     elif isinstance(module, nn.AdaptiveAvgPool2d) and before != after:  # VGG's does nothing at 224x224
         kind, kernel, stride = "avg pool", before, before
     elif isinstance(module, nn.Linear):
         kind, kernel, stride = "fc", (1, 1), (1, 1)
+        macs = module.weight.numel()
     else:
         return None
-    return Layer(kind, kernel, node.meta["tensor_meta"].shape[1], stride[0], after, _params(module))
+    return Layer(kind, kernel, node.meta["tensor_meta"].shape[1], stride[0], after, _params(module), macs)
 
 
 def _two(size: int | tuple[int, ...]) -> tuple[int, int]:

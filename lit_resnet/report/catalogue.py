@@ -1,22 +1,23 @@
 """Every net of the paper: parameters and multiply-adds, counted from the modules, beside the paper's numbers."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-
-import torch
+from typing import Literal
 
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.listing import Columns, Row, count
-from lit_resnet.nets import NetConfig, build
-from lit_resnet.probes.anatomy import Anatomy, anatomy
+from lit_resnet.nets import NetConfig
+from lit_resnet.probes.anatomy import Anatomy, anatomy_of
 from lit_resnet.probes.complexity import complexity_of
 
 TITLE = "Nets of the paper (FLOPs: multiply-adds of convolutions and fc layers, one image)"
-NOTE = "The paper's FLOPs of VGG-16 leave the fc layers out; those of VGG-19, and ours, include them."
+NOTE = (
+    "A number agrees if it is the paper's when rounded to the printed digits, or if cut off there, as the column says "
+    "then. The paper's FLOPs of VGG-16 leave the fc layers out; those of VGG-19, and ours, include them."
+)
 IMAGE = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224), "vgg": (3, 224, 224)}
 
 
@@ -37,8 +38,17 @@ def configs() -> Iterator[NetConfig]:
         yield NetConfig(family="vgg", depth=depth, shortcut="none", num_classes=1000)
 
 
+def papers(family: Literal["cifar", "imagenet", "vgg"], depth: int, shortcut: str = "none") -> Anatomy:
+    """The anatomy of a net as in the paper: its classes, the size of its images."""
+    config = NetConfig(family, depth, shortcut, num_classes=10 if family == "cifar" else 1000)
+    return anatomy_of(config, IMAGE[family])
+
+
 def rows() -> list[Row]:
-    """A row for each net; `agrees` is None where the paper prints no number of it, otherwise whether all are ours."""
+    """A row for each net; `agrees` is None where the paper prints no number of it, otherwise whether all are ours.
+
+    `cut_off`: whether one of these numbers is ours only if cut off, not rounded.
+    """
     return [_row(config) for config in configs()]
 
 
@@ -56,16 +66,12 @@ def write(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; give a folder, or a path at which to make one") from None
-    nets = {
-        depth: _anatomy(NetConfig("imagenet", depth, "B" if depth >= 50 else "A", num_classes=1000))
-        for depth in (18, 34, 50, 101, 152)
-    }
-    table = table1(list(nets.values()))
+    table = table1([papers("imagenet", depth, "B" if depth >= 50 else "A") for depth in (18, 34, 50, 101, 152)])
     drawing = fig3(
         {
-            "VGG-19": _anatomy(NetConfig("vgg", 19, "none", num_classes=1000)),
-            "34-layer plain": _anatomy(NetConfig("imagenet", 34, "none", num_classes=1000)),
-            "34-layer residual": nets[34],
+            "VGG-19": papers("vgg", 19),
+            "34-layer plain": papers("imagenet", 34),
+            "34-layer residual": papers("imagenet", 34, "A"),
         }
     )
     contents: dict[str, str | bytes] = {
@@ -80,17 +86,11 @@ def write(folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def _anatomy(config: NetConfig) -> Anatomy:
-    with torch.device("meta"):  # weights are not needed
-        net = build(config)
-    return anatomy(net, IMAGE[config.family])
-
-
 def _row(config: NetConfig) -> Row:
     counted = complexity_of(config, IMAGE[config.family])
     printed = paper.of(asdict(config))
     checks = [(counted.params / 1e6, printed.params), (counted.macs / 1e9, printed.gflops)]
-    verdicts = [agrees(ours, theirs) for ours, theirs in checks if theirs is not None]
+    found = [paper.agreement(ours, theirs) for ours, theirs in checks if theirs is not None]
     return {
         "net": str(config),
         "family": config.family,
@@ -101,14 +101,9 @@ def _row(config: NetConfig) -> Row:
         "macs": counted.macs,
         "paper_gflops": printed.gflops,
         "paper_params_millions": printed.params,
-        "agrees": all(verdicts) if verdicts else None,
+        "agrees": all(found) if found else None,
+        "cut_off": "cut off" in found,
     }
-
-
-def agrees(ours: float, theirs: float) -> bool:
-    """Whether our number is the paper's if rounded (7.570 -> 7.6) or cut off (3.858 -> 3.8) to as many digits."""
-    digits = len(str(theirs).partition(".")[2])
-    return theirs in (round(ours, digits), math.floor(ours * 10**digits) / 10**digits)
 
 
 COLUMNS: Columns = {
@@ -119,5 +114,5 @@ COLUMNS: Columns = {
     "paper": lambda r: "–" if r["paper_params_millions"] is None else f"{r['paper_params_millions']} M",
     "GFLOPs": lambda r: f"{r['macs'] / 1e9:.3f}" if r["macs"] >= 1e9 else f"{r['macs'] / 1e9:.5f}",
     "paper ": lambda r: "–" if r["paper_gflops"] is None else str(r["paper_gflops"]),
-    "agrees": lambda r: {True: "yes", False: "no", None: "–"}[r["agrees"]],
+    "agrees": lambda r: {True: "cut off" if r["cut_off"] else "yes", False: "no", None: "–"}[r["agrees"]],
 }

@@ -45,6 +45,24 @@ def test_claims():
     claims = paper.load()["claims"]
     assert claims["plain_110_error_above"]["value"] == 60
     assert claims["resnet_1202_train_error_below"]["value"] == 0.1
+    of_nets = {name: entry["value"] for name, entry in paper.load()["net_claims"].items() if "value" in entry}
+    assert of_nets == {
+        "deeper_than_vgg": 8,
+        "fraction_of_vgg": 18,
+        "more_projections": 13,
+        "projection_doubles_bottleneck": 2,
+        "bottlenecks_for_pairs": 50,
+        "cifar_layers": 6,
+        "cifar_shortcuts": 3,
+    }
+
+
+def test_the_gain_on_coco_is_that_of_table_8():
+    vgg, ours = (rows("table8")[net]["map"] for net in ("VGG-16", "ResNet-101"))
+    said = paper.load()["gain_on_coco"]
+    assert (said["points"], said["percent"]) == (6.0, 28)
+    assert round(ours - vgg, 1) == said["points"]
+    assert paper.agreement(100 * (ours - vgg) / vgg, said["percent"]) == "rounded"
 
 
 @pytest.mark.parametrize(
@@ -106,3 +124,21 @@ def test_test_error():
 )
 def test_no_test_error_for_what_the_paper_did_not_measure(data, family, depth, shortcut, block):
     assert of(family, depth, shortcut, data, block=block).error is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "printed", "how"),
+    [
+        (7.570, 7.6, "rounded"),
+        (3.858, 3.8, "cut off"),
+        (3.858, 3.9, "rounded"),
+        (18.56, 18, "cut off"),
+        (1.94, 2, "rounded"),
+        (4.089, 3.8, None),
+        (15.47, 15.3, None),
+        (3.81, 3.9, None),
+        (0.2697, 0.27, "rounded"),
+    ],
+)
+def test_agreement_at_the_printed_digits(ours, printed, how):
+    assert paper.agreement(ours, printed) == how

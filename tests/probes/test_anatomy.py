@@ -9,7 +9,8 @@ import torchvision
 from torch import Tensor, nn
 
 from lit_resnet.nets import Net, NetConfig, build
-from lit_resnet.probes.anatomy import Anatomy, Layer, Shortcut, anatomy
+from lit_resnet.probes.anatomy import Anatomy, Layer, Shortcut, anatomy, anatomy_of
+from lit_resnet.probes.complexity import complexity
 
 IMAGE = (3, 224, 224)
 
@@ -39,7 +40,9 @@ def test_the_34_layer_residual_net():
     assert outline(net) == [(7, 64, 2, 112), (3, 64, 2, 56), *convolutions, (7, 512, 7, 1), (1, 1000, 1, 1)]
     kinds = [layer.kind for layer in net.layers]
     assert kinds == ["conv", "max pool", *["conv"] * 32, "avg pool", "fc"]
-    assert net.layers[0] == Layer("conv", (7, 7), 64, 2, (112, 112), 3 * 64 * 7 * 7 + 2 * 64)
+    weights = 3 * 64 * 7 * 7
+    first = Layer("conv", (7, 7), 64, 2, (112, 112), weights + 2 * 64, weights * 112**2, ("BatchNorm2d", "ReLU"))
+    assert net.layers[0] == first
     assert [(s.start, s.end) for s in net.shortcuts] == [(end - 2, end) for end in range(3, 34, 2)]
     assert {(s.end, s.stride) for s in net.shortcuts if s.kind == "zero-padding"} == {(9, 2), (17, 2), (29, 2)}
     assert {s.kind for s in net.shortcuts if s.end not in (9, 17, 29)} == {"identity"}
@@ -49,7 +52,7 @@ def test_the_34_layer_residual_net():
 
 def test_a_plain_net_is_the_residual_one_without_shortcuts():
     plain, residual = read(shortcut="none"), read()
-    assert plain == Anatomy(residual.layers, (), residual.macs)
+    assert plain == Anatomy(residual.layers, ())
 
 
 def test_vgg():
@@ -74,7 +77,7 @@ def test_projections_are_shortcuts_and_no_layers():
     assert nets["A"].layers == nets["B"].layers == nets["C"].layers
     first, second = read(50, "B").shortcuts[2:4]
     assert first == Shortcut(7, 10, "identity", 1, 0)
-    assert second == Shortcut(10, 13, "projection", 2, 256 * 512 + 2 * 512)
+    assert second == Shortcut(10, 13, "projection", 2, 256 * 512 + 2 * 512, 256 * 512 * 28**2)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,19 @@ def test_no_parameter_and_no_multiply_add_is_left_out(depth: int, shortcut: str,
     convolutions += [(s.params, net.layers[s.end]) for s in net.shortcuts if s.kind == "projection"]
     macs = sum((params - beside * at.width) * at.map[0] * at.map[1] for params, at in convolutions)
     assert net.macs == macs + fc
+    assert (net.params, net.macs) == (complexity(module, IMAGE).params, complexity(module, IMAGE).macs)
+
+
+def test_what_follows_a_layer():
+    net = read()
+    assert {layer.followed_by for layer in net.layers if layer.kind == "conv"} == {("BatchNorm2d", "ReLU")}
+    assert [layer.followed_by for layer in read(19, "none", "vgg").layers[-3:]] == [("ReLU", "Dropout")] * 2 + [()]
+
+
+def test_a_net_of_a_config_is_read_once():
+    config = NetConfig("imagenet", 34, "A", num_classes=1000)
+    assert anatomy_of(config, IMAGE) is anatomy_of(config, IMAGE)
+    assert anatomy_of(config, IMAGE) == read()
 
 
 def test_shortcuts_around_single_layers():
@@ -167,7 +183,7 @@ class Joined(nn.Module):
 
 def test_a_projection_that_runs_first():
     net = anatomy(Joined(torch.add, nn.Conv2d(3, 3, 1)), (3, 8, 8))
-    assert net.shortcuts == (Shortcut(-1, 1, "projection", 1, 12),)
+    assert net.shortcuts == (Shortcut(-1, 1, "projection", 1, 12, 9 * 8**2),)
     assert len(net.layers) == 2
 
 

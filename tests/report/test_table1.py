@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,6 +73,12 @@ def test_gflops_beside_the_papers(table):
         paper.of({"family": "imagenet", "depth": depth, "shortcut": shortcut}).gflops
         for depth, shortcut in ((18, "A"), (34, "A"), (50, "B"), (101, "B"), (152, "B"))
     ]
+    assert table.note.endswith("for one image. The paper's number of 50-layer is cut off, not rounded.")
+
+
+def test_the_shipped_table_is_this_one(table):
+    shipped = Path(__file__).parents[2] / "results" / "nets" / "table1.md"
+    assert shipped.read_text() == table.markdown()
 
 
 def test_a_wrong_net_looks_wrong():
@@ -79,6 +86,7 @@ def test_a_wrong_net_looks_wrong():
     assert short.header[-1] == "32-layer"
     assert column(short, "32-layer")[4] == "[3x3, 256; 3x3, 256] x 5"
     assert column(short, "32-layer")[-1] == "–"  # the paper has no such net
+    assert short.note.endswith("for one image.")
     moved = table1([read(50, "B", stride_on="3x3")])
     assert column(moved, "50-layer")[2] == "[1x1, 64; 3x3, 64; 1x1, 256] x 3"
     assert "Stride 2 is in layer 2 of conv3_1, conv4_1, conv5_1." in moved.note

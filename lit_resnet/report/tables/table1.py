@@ -24,9 +24,9 @@ def table1(nets: Sequence["Anatomy"]) -> Table:
         cells = zip_longest(*(_cells(stage.get(size, [])) for stage in stages), fillvalue=NONE)
         lines += [(name, "{}x{}".format(*size), *line) for line in cells]
     heads = [f"{net.depth}-layer" for net in nets]
-    printed = {row["net"]: str(row["gflops"]) for row in paper.load()["table1"]["rows"]}
+    printed = {row["net"]: row["gflops"] for row in paper.load()["table1"]["rows"]}
     lines.append(("GFLOPs", "", *(f"{net.macs / 1e9:.2f}" for net in nets)))
-    lines.append(("paper", "", *(printed.get(head, NONE) for head in heads)))
+    lines.append(("paper", "", *(str(printed.get(head, NONE)) for head in heads)))
     header = ("layer", "output size", *heads)
     return Table(
         title="Architectures for ImageNet, in the manner of Table 1",
@@ -37,9 +37,11 @@ def table1(nets: Sequence["Anatomy"]) -> Table:
             [
                 "Building blocks are in brackets, with the numbers of blocks stacked",
                 *_downsampling(stages, names),
-                "GFLOPs: 1e9 multiply-adds of the convolutions and the fully-connected layer for one image.",
+                "GFLOPs: 1e9 multiply-adds of the convolutions and the fully-connected layer for one image",
+                *_cut_off({head: net.macs / 1e9 for head, net in zip(heads, nets, strict=True)}, printed),
             ]
-        ),
+        )
+        + ".",
         records=tuple(dict(zip(header, (" ".join(cell.split()) for cell in line), strict=True)) for line in lines),
     )
 
@@ -101,6 +103,12 @@ def _downsampling(stages: Sequence[dict[Map, list[Unit]]], names: dict[Map, str]
                     if layer.stride > 1:
                         places[layer.stride, position][name.replace("x", str(number))] = None
     return [f"Stride {stride} is in layer {n} of {', '.join(found)}" for (stride, n), found in sorted(places.items())]
+
+
+def _cut_off(ours: dict[str, float], printed: dict[str, float]) -> list[str]:
+    """A sentence about the paper's GFLOPs that are not ours rounded; ours and printed ones by net."""
+    found = [net for net in ours if net in printed and paper.agreement(ours[net], printed[net]) == "cut off"]
+    return [f"The paper's number of {', '.join(found)} is cut off, not rounded"] if found else []
 
 
 def _named_once(lines: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
