@@ -33,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with spinner("loading torch and lightning, checking every cell, timing two nets"):
         from lit_resnet.launch import plan
+        from lit_resnet.report.claims import power
 
-        rows = plan.rows(grid, asked.root)
+        rows, decided = plan.rows(grid, asked.root), power.needed(grid)
     show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title, plan.EXPENDABLE)
     missing = [row for row in rows if row["state"] != "done"]
     print(
@@ -43,4 +44,6 @@ def run(args: argparse.Namespace) -> int:
         f"about {duration(sum(row['seconds'] for row in missing))} of one GPU here, or of one core where there is none",
         file=sys.stderr,
     )
+    for needed in decided:
+        print(needed, file=sys.stderr)
     return 0

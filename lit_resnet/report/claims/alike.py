@@ -162,7 +162,7 @@ def _trained(label: str, cell: FinishedCell) -> Net | None:
 
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
     """The net of a cell without a finished run, from the grid; None where it is no plain or residual net."""
-    kind = {**unsaid, **mapping_at(config, "model.net")}
+    kind = {"block": "paper", **unsaid, **mapping_at(config, "model.net")}
     for key in KIND:
         wanted, words = (int, "a whole number") if key == "depth" else (str, "a name")
         if key in kind and type(kind[key]) is not wanted:

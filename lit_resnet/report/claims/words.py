@@ -50,7 +50,7 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
     single = [one for one in measured if one.p is None]
     counts = sorted({sample.n for one in measured for sample in one.shown})
     said = ["n = " + " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))] if counts[-1:] > [1] else []
-    if margin := max((one.contrast.room for one in measured), default=0.0):
+    if margin := max((one.contrast.room for one in measured if one.as_claimed is not None), default=0.0):
         said.append(f"margin {margin:.2f}")
     if single:
         said.append(_untested(single, counts == [1]))
