@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, get_args
 
 from lit_resnet import paper
+from lit_resnet.report import verdicts
 from lit_resnet.report.claims import compare, sentences
 from lit_resnet.report.claims.alike import about_the_paper, groups
 from lit_resnet.report.claims.compare import Comparison, Verdict
@@ -27,7 +28,6 @@ NOTE = (
     f"trend, is found the other way round, at {100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs "
     "are needed: nets of one run are compared, but not tested."
 )
-COLOURS: dict[Verdict, str] = {"holds": "green", "does not hold": "red", "not enough runs": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,8 @@ class Claims:
         ).markdown()
 
     def terminal(self) -> "RichTable":
-        """For rich's `Console.print`: verdict, sentence and numbers, folded to the terminal's width."""
-        from rich import box
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        made = RichTable(title=TITLE, box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
-        made.add_column(no_wrap=True)
-        made.add_column(max_width=80)
-        for claim in self.found:
-            words = Text(f"{claim.sentence} ").append(f"[{claim.where}]\n{claim.evidence}", style="dim")
-            made.add_row(Text(claim.verdict, style=COLOURS[claim.verdict]), words)
-        return made
+        """For rich's `Console.print`; see `verdicts.terminal`."""
+        return verdicts.terminal(TITLE, self.found)
 
 
 def check(runs: GridRuns) -> Claims:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lit_resnet import paper
 from lit_resnet.listing import Columns, Row
+from lit_resnet.report import verdicts
 from lit_resnet.report.net_claims.sentences import CHECKS, SIMILAR
 
 if TYPE_CHECKING:
@@ -62,15 +63,5 @@ def rows(claims: list[NetClaim]) -> list[Row]:
 
 
 def terminal(claims: list[NetClaim]) -> "Table":
-    """For rich's `Console.print`: verdict, sentence and numbers, folded to the terminal's width."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(title=TITLE, box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
-    made.add_column(no_wrap=True)
-    made.add_column(max_width=80)
-    for claim in claims:
-        words = Text(f"{claim.sentence} ").append(f"[{claim.where}]\n{claim.evidence}", style="dim")
-        made.add_row(Text(claim.verdict, style="green" if claim.verdict == "holds" else "red"), words)
-    return made
+    """For rich's `Console.print`; see `verdicts.terminal`."""
+    return verdicts.terminal(TITLE, claims)
