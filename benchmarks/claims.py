@@ -66,14 +66,22 @@ def no_difference(draws: int) -> None:
 
 
 def at_the_margin(draws: int) -> None:
-    """Two nets that are just as far apart as two runs of one net may be, said to be alike."""
+    """Two nets that are just as far apart as two runs of one net may be, said to be alike, or not.
+
+    Of a margin out of the runs' own spread that is the net that spreads least, or most.
+    """
     print("\n| margin | runs | spreads | alike % | not alike % |\n| --- | --- | --- | ---: | ---: |")
     for runs in RUNS[2:]:
         for spread in SPREADS:
-            pooled = STD * ((1 + spread**2) / 2) ** 0.5
-            for name, margin in (("own", Margin(own=True)), ("fixed", Margin(REPEATABLE * pooled))):
+            least, most = REPEATABLE * STD, REPEATABLE * STD * spread
+            kinds = {
+                "own, apart by the lesser spread": (Margin(own=True), least),
+                "own, apart by the larger spread": (Margin(own=True), most),
+                "fixed": (Margin(least), least),
+            }
+            for name, (margin, apart) in kinds.items():
 
-                def alike(rng, runs=runs, spread=spread, margin=margin, apart=REPEATABLE * pooled) -> list[Comparison]:
+                def alike(rng, runs=runs, spread=spread, margin=margin, apart=apart) -> list[Comparison]:
                     left = sample(rng, 5 + apart, STD, runs[0], None)
                     right = sample(rng, 5, STD * spread, runs[1], None)
                     return [pair(left, sign, right, margin) for sign in ("<", ">")]

@@ -44,10 +44,12 @@ def test_a_margin_is_room_for_what_is_claimed():
 
 
 def test_a_margin_of_the_runs_own_spread_is_as_uncertain_as_that():
-    contrast = below(LOW, LOW, margin=Margin(own=True))
-    std = math.sqrt(2 * np.var(LOW, ddof=1) / 5)
-    assert contrast.room == pytest.approx(REPEATABLE * np.std(LOW, ddof=1))
-    assert contrast.p == pytest.approx(stats.nct.cdf(0, 4, contrast.room / std))
+    contrast = below(LOW, HIGH, margin=Margin(own=True))
+    std = math.sqrt((np.var(LOW, ddof=1) + np.var(HIGH, ddof=1)) / 5)
+    assert contrast.room == pytest.approx(REPEATABLE * np.std(LOW, ddof=1)), "of the one that spreads least"
+    assert contrast.p == pytest.approx(below(LOW, HIGH, margin=Margin(contrast.room)).p)
+    most = REPEATABLE * np.std(HIGH, ddof=1)
+    assert contrast.opposite == pytest.approx(stats.nct.sf(contrast.value / std, 4, most / std))
     assert below(LOW, LOW, margin=Margin(0.9, own=True)).room == 0.9, "the least one"
 
 

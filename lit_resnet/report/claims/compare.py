@@ -49,6 +49,12 @@ class Comparison:
         return (0.0 if self.as_claimed else 1.0) if self.far else None
 
     @property
+    def opposite(self) -> float | None:
+        """The same of numbers that are so much the other way round."""
+        p = self.p
+        return self.contrast.opposite if p is not None and self.contrast.tested else None if p is None else 1 - p
+
+    @property
     def as_claimed(self) -> bool | None:
         """Whether the means are as claimed, whatever a test says; None where that needs a spread and there is none."""
         if self.contrast.margin.own and not self.contrast.tested:
@@ -121,5 +127,5 @@ def verdict(comparisons: Sequence[Comparison]) -> Verdict:
 
 def refuted(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Those that are the other way round than claimed, at 5 % over all that are tested."""
-    tested = [(one, one.p) for one in comparisons if one.p is not None]
-    return [one for one, p in tested if 1 - p <= LEVEL / len(tested)]
+    tested = [(one, one.opposite) for one in comparisons if one.opposite is not None]
+    return [one for one, opposite in tested if opposite <= LEVEL / len(tested)]

@@ -56,6 +56,8 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
         said.append(_untested(single, counts == [1]))
     wrong = [one for one in measured if one in against]
     undecided = [one for one in measured if one.p is not None and one.p > LEVEL and one not in wrong]
+    if any(one.trend for one in undecided):
+        undecided = [one for one in undecided if not one.step]
     if wrong:
         said.append("against it: " + _named(wrong, opposite=True))
     if undecided:
@@ -79,9 +81,10 @@ def _untested(single: list[Comparison], everywhere: bool) -> str:
 def _named(comparisons: list[Comparison], opposite: bool = False) -> str:
     """Each couple of nets once, with its largest p."""
     found: dict[str, str] = {}
-    for one in sorted(comparisons, key=lambda one: abs(opposite - (one.p or 0.0))):
+    known = [(one.opposite if opposite else one.p, one) for one in comparisons]
+    for p, one in sorted(((p, one) for p, one in known if p is not None), key=lambda pair: pair[0]):
         name = f"the trend over {len(one.shown)} depths" if one.trend else one.names
-        found[name] = f"{name} ({_p(abs(opposite - (one.p or 0.0)))})" if one.contrast.tested else name
+        found[name] = f"{name} ({_p(p)})" if one.contrast.tested else name
     return ", ".join(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 YLABEL = "error (%)"
 TOPS = (5, 10, 20, 40, 60, 80, 100)  # percent at which an axis may end
 ROOM = 1.25  # an axis is at least so many times as high as the highest end that counts
-FAR = 5  # a net that ends at more than so many times the lowest error does not count
+FAILED, FAR = 60.0, 3.0  # a net that ends above this error, and so many times as high as the next one, does not count
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,18 @@ class Scale:
 def from_zero(ends: Collection[float], last_step: int) -> Scale:
     """The scale of Figs. 1 and 6: linear from 0, on which the order of the nets that trained can be read.
 
-    The paper draws 0 to 20 %, and leaves out plain-110, which ends above 60 %. So here a net that ends at more than
-    `FAR` times the lowest error has no say in the scale (an error below 1 % counts as 1 %). The axis ends at the first
-    of `TOPS` that leaves room above all others: at 20 % for the errors of the paper's nets on CIFAR-10. A line that
-    ends above the axis is not lost: `label_ends` writes its end at the edge, and the caption names its net.
+    The paper draws 0 to 20 %, and leaves out plain-110, which ends above 60 %. So here nets that end above `FAILED`
+    percent, and more than `FAR` times as high as the next lower one, have no say in the scale. The axis ends at the
+    first of `TOPS` that leaves room above all others: at 20 % for the errors of the paper's nets on CIFAR-10. A line
+    that ends above the axis is not lost: `label_ends` writes its end at the edge, and the caption names its net.
 
     Args:
         ends: The highest error at which a line of each net ends.
         last_step: The last iteration of all.
     """
-    known = [end for end in ends if isfinite(end)] or [100.0]
-    highest = max(end for end in known if end <= FAR * max(min(known), 1.0))
+    known = sorted(end for end in ends if isfinite(end)) or [100.0]
+    failed = (low for low, high in pairwise(known) if high > max(FAILED, FAR * low))
+    highest = next(failed, known[-1])
     return Scale(last_step, next((top for top in TOPS if top >= ROOM * highest), TOPS[-1]))
 
 
