@@ -105,3 +105,5 @@ def test_words():
     assert text([limit(c, ">", 60)]) == "error %: c missing"
     mixed = [pair(net(1.0, name="a"), "<", net(2.0, name="b")), pair(net(3.0, name="c"), "<", net(2.0, name="d"))]
     assert text(mixed).endswith("(one run each, not all as claimed)")
+    equal = [pair(net(2.0, name="a"), ">", net(2.0, name="b"))]
+    assert text(equal) == "error %: a 2.00 = b 2.00 (one run each, not all as claimed)"

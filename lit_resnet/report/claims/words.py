@@ -72,8 +72,10 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
 
 def _untested(single: list[Comparison], everywhere: bool) -> str:
     """What the numbers say of comparisons that have no test, whether there is one run of each net or only of some."""
-    said = {one.as_claimed for one in single if not one.trend}
-    which = "as claimed" if said == {True} else "the other way round" if said == {False} else "not all as claimed"
+    pairs = [one for one in single if not one.trend]
+    said = {one.as_claimed for one in pairs}
+    other = said == {False} and all(one.contrast.value > one.contrast.room for one in pairs)
+    which = "as claimed" if said == {True} else "the other way round" if other else "not all as claimed"
     which = "no spread to tell by" if None in said else which
     return f"{'one run each' if everywhere else 'without a test, of one run'}, {which}"
 
