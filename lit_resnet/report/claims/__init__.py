@@ -26,7 +26,7 @@ NOTE = (
     f"t-test over seeds at {100 * compare.LEVEL:g} % (Cochran and Cox), in which the number of test images counts. A "
     "sentence about depth is tested as a trend over all depths. It does not hold if a comparison, or a step of a "
     f"trend, is found the other way round, at {100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs "
-    "are needed: nets of one run are compared, but not tested."
+    "are needed (--seeds 0-4, say): nets of one run are compared, but not tested."
 )
 
 

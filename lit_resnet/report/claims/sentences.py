@@ -39,7 +39,7 @@ ANY = range(10_000)  # depths
 
 NOTE = (
     "Like, similar, comparable and no worse mean: within a margin by which two runs of one net differ in 19 of 20 "
-    "cases, 1.96·√2 times their std over seeds. It is that of the runs which are compared, of all of them together; "
+    "cases, 1.96·√2 times their std over seeds. It is that of the steadier of the nets which are compared; "
     "for test errors of CIFAR-10 after 64,000 iterations that of the paper's five ResNet-110. For training errors it "
     f"is at least {TOLD_APART:g} points. A little means: by less than {LITTLE:g} point; considerably: by more. A "
     "signal has vanished at a thousandth (our limit). Smaller responses: in more than half of the layers, compared "
