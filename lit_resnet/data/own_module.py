@@ -37,9 +37,9 @@ class OwnModule(LightningDataModule):
 
     A run has iterations, not epochs: when a loader has ended, `train_dataloader` is asked for another. Before each
     epoch and each batch the generators of torch, NumPy and Python are seeded by the run's seed and the number, and put
-    back afterwards. So batch k is a function of the seed and k where a loader, its sampler and its Dataset draw from
-    these, and a run that goes on has the batches that it would have had. To get there it reads the epoch again from
-    its beginning.
+    back afterwards (torch's on a GPU is not). So batch k is a function of the seed and k where a loader, its sampler
+    and its Dataset draw from these, and a run that goes on has the batches that it would have had. To get there it
+    reads the epoch again from its beginning.
 
     It trains on one device.
 
@@ -99,7 +99,8 @@ class OwnModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Let the module download what it needs."""
-        self._made().prepare_data()
+        with _told(self.path):
+            self._made().prepare_data()
 
     def setup(self, stage: str) -> None:
         """Let the module read what its loaders need.
@@ -112,7 +113,8 @@ class OwnModule(LightningDataModule):
         self.seed = torch.initial_seed()
         own = self._made()
         own.trainer = self.trainer
-        _set_up(own)
+        with _told(self.path):
+            _set_up(own)
 
     def teardown(self, stage: str) -> None:
         """End the worker processes."""
@@ -246,11 +248,16 @@ class LoaderStream:
 
     def _begin(self) -> None:
         with _seeded(self.seed, EPOCH, self._epochs[-1].number):
-            loader = self.loader()
+            loader = _checked(self.loader())
             if getattr(loader, "persistent_workers", False) and self.loader() is loader:
                 raise InputError(
                     "data.module: its train_dataloader is always the same one, with persistent workers, so that an "
                     "epoch depends on those before it: leave out persistent_workers, or make a DataLoader at each call"
+                )
+            if getattr(loader, "generator", None) is not None:
+                raise InputError(
+                    "data.module: its train_dataloader has a generator of its own, which a run that goes on would not "
+                    "find where it was: leave out generator; torch's is seeded for each epoch"
                 )
             self._loaded = begin(loader)
 
@@ -286,10 +293,12 @@ class LoaderBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         with _seeded(0, PASS, 0):
-            loaded = begin(self.loader())
+            loaded = begin(_checked(self.loader()))
         for number in itertools.count():
             with _seeded(0, PASS, number):
                 batch = next(loaded, None)
+                if batch is None and number == 0:
+                    raise InputError("data.module: a loader of test or validation images gives no batches")
                 if batch is None:
                     return
                 batch = self.ready(batch)
@@ -325,19 +334,21 @@ def _make(path: str, args: str, batch_size: int) -> LightningDataModule:
 def _known(path: str, args: str, batch_size: int) -> tuple[tuple[str, ...], tuple[int, int, int]]:
     """Names of the classes, and (C, H, W) of an image; the data are read if the module does not say them before."""
     own = _make(path, args, batch_size)
-    classes, shape = _classes(own), getattr(own, "image_shape", None)
-    if classes is None or shape is None:
-        with _told(path):
+    with _told(path):
+        classes, shape = _classes(own), getattr(own, "image_shape", None)
+        if classes is None or shape is None:
             own.prepare_data()
             _set_up(own)
             classes = _classes(own)
             shape = _first_image(own).shape if shape is None else shape
-    if classes is None:
-        raise InputError(f"data.module: {path} says neither num_classes nor classes: give it one of these attributes")
-    if len(shape) != 3 or not all(int(side) > 0 for side in shape):
-        raise InputError(f"data.module: {path} has images of {shown(list(shape))}: give (C, H, W)")
-    channels, height, width = map(int, shape)
-    return classes, (channels, height, width)
+        if classes is None:
+            raise InputError(
+                f"data.module: {path} says neither num_classes nor classes: give it one of these attributes"
+            )
+        channels, height, width = map(int, shape)
+        if min(channels, height, width) < 1:
+            raise ValueError(f"image_shape is {shown(shape)}, and not (C, H, W)")
+        return classes, (channels, height, width)
 
 
 @contextmanager
@@ -356,9 +367,20 @@ def _told(path: str) -> Iterator[None]:
         raise InputError(f"data.module: {path} cannot read its data: {words}") from error
 
 
+def _checked(loader: Any) -> Iterable[Any]:
+    """A loader.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not isinstance(loader, Iterable):
+        raise InputError(f"data.module: it gives {type(loader).__name__} for a DataLoader: return one")
+    return loader
+
+
 def _first_image(own: LightningDataModule) -> Tensor:
     with _seeded(0, PASS, 0):
-        images, *_ = next(begin(_test(own)()))
+        images, *_ = next(begin(_checked(_test(own)())))
         return images[0]
 
 

@@ -86,8 +86,8 @@ SENTENCES = {
         {"b": {"test_error": 4}},
     ),
     "plain_34_competitive": (
-        {"a": PAPERS_IMAGENET | PLAIN | {"depth": 34, "test_error": 28.5}},
-        {"a": {"test_error": 30}},
+        {"a": PAPERS_IMAGENET | PLAIN | {"depth": 34, "judged": {"ten-crop": (28.5, 10)}}},
+        {"a": {"judged": {"ten-crop": (30.5, 11)}}},
     ),
     "longer_training_no_cure": (
         {
@@ -106,10 +106,10 @@ SENTENCES = {
     ),
     "residual_34_gains": (
         {
-            "a": PAPERS_IMAGENET | {"depth": 18, "test_error": 28.0},
-            "b": PAPERS_IMAGENET | {"depth": 34, "test_error": 25.2},
+            "a": PAPERS_IMAGENET | {"depth": 18, "jitter": 0.3, "judged": {"ten-crop": (28.0, 9)}},
+            "b": PAPERS_IMAGENET | {"depth": 34, "jitter": 0.3, "judged": {"ten-crop": (25.2, 8)}},
         },
-        {"b": {"test_error": 27}},
+        {"b": {"judged": {"ten-crop": (32, 9)}}},
     ),
     "shortcuts_help_34": (
         {
@@ -120,10 +120,10 @@ SENTENCES = {
     ),
     "shortcuts_gain_34": (
         {
-            "a": PAPERS_IMAGENET | PLAIN | {"depth": 34, "test_error": 28.5},
-            "b": PAPERS_IMAGENET | {"depth": 34, "test_error": 25},
+            "a": PAPERS_IMAGENET | PLAIN | {"depth": 34, "jitter": 0.3, "judged": {"ten-crop": (28.5, 10)}},
+            "b": PAPERS_IMAGENET | {"depth": 34, "jitter": 0.3, "judged": {"ten-crop": (25, 8)}},
         },
-        {"b": {"test_error": 27}},
+        {"b": {"judged": {"ten-crop": (32, 9)}}},
     ),
     "twins_18_comparable": (
         {"a": IMAGENET | PLAIN | {"depth": 18, "test_error": 5.01}, "b": IMAGENET | {"depth": 18}},
@@ -229,8 +229,8 @@ SENTENCES = {
         {"a": {"warmup_steps": 1200}},
     ),
     "cold_110_converges_late": (
-        {"a": PAPERS | {"depth": 110}},
-        {"a": {"steps": 600, "log_every": 25}},
+        {"a": {"steps": 64_000, "log_every": 400, "start": 300, "depth": 110}},
+        {"a": {"start": 90}},
     ),
     "warmup_changes_little": (
         {

@@ -75,6 +75,14 @@ def test_a_trend_holds_though_a_step_is_undecided():
     assert "against it: d and e (p < 0.001)" in text(deeper(falls, "<"))
 
 
+def test_a_trend_whose_steps_are_out_of_order_does_not_hold():
+    """Four nets that are equal and a fifth that is better are no line in which each is better than the last."""
+    equal, low = (9.0, 9.1, 8.9), (6.0, 6.1, 5.9)
+    line = [net(*equal), net(*(v + 0.05 for v in equal)), net(*equal), net(*low)]
+    assert deeper(line, ">")[0].p < 0.05
+    assert verdict(deeper(line, ">")) == "not enough runs"
+
+
 def test_a_trend_needs_runs_of_all_depths():
     line = [net(*LOW, name="a"), net(7.0, name="b"), net(*TOP, name="c")]
     assert verdict(deeper(line, "<")) == "not enough runs"

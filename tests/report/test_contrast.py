@@ -103,7 +103,7 @@ def errors(rng: np.random.Generator, std: float, runs: int, images: int | None =
     return Sample("net", tuple(values.tolist()), 100 / images if images else 0.0, images)
 
 
-@pytest.mark.parametrize("runs", [2, 3])
+@pytest.mark.parametrize("runs", [3, 5])
 @pytest.mark.parametrize("std", [0.16, 0.35])
 def test_a_reproduction_of_table_6_is_confirmed_and_hardly_ever_refuted(runs, std):
     rng, table = np.random.default_rng(2), (8.75, 7.51, 7.17, 6.97, 6.61)
@@ -112,7 +112,7 @@ def test_a_reproduction_of_table_6_is_confirmed_and_hardly_ever_refuted(runs, st
         values = [tuple((mean + std * rng.standard_normal(runs)).tolist()) for mean in table]
         found.append(compare.verdict(compare.deeper([Sample("", value, images=10_000) for value in values], ">")))
     assert found.count("does not hold") <= 7
-    assert found.count("holds") >= (90 if std == 0.16 else 60)
+    assert found.count("holds") >= (85 if std == 0.16 else 40)
 
 
 @pytest.mark.parametrize(("runs", "stds"), [((2, 2), (1, 17)), ((5, 2), (1, 3)), ((3, 3), (1, 1)), ((5, 3), (1, 3))])

@@ -123,6 +123,29 @@ class Same(Whole):
         return self.loader
 
 
+class Seeded(Whole):
+    def train_dataloader(self):
+        return DataLoader(Stripes(8, 0), 8, generator=torch.Generator())
+
+
+class Two(Whole):
+    classes = 2
+
+
+class Flat(Whole):
+    image_shape = 6
+
+
+class Empty(Whole):
+    def test_dataloader(self):
+        return []
+
+
+class None_(Whole):
+    def train_dataloader(self):
+        return None
+
+
 class Broken(Plain):
     def val_dataloader(self):
         raise OSError("the disk\\nis away")
@@ -263,6 +286,8 @@ def test_a_grid_of_it_and_what_becomes_of_its_runs(capsys: pytest.CaptureFixture
         ({"module": "mymodule.none"}, "mymodule has no none"),
         ({"module": "mymodule.Unsaid"}, "says neither num_classes nor classes: give it one"),
         ({"module": "mymodule.Broken"}, "mymodule.Broken cannot read its data: OSError: the disk is away"),
+        ({"module": "mymodule.Two"}, "mymodule.Two cannot read its data: TypeError: 'int' object is not iterable"),
+        ({"module": "mymodule.Flat"}, "mymodule.Flat cannot read its data: TypeError"),
         ({"module": "mymodule.Untested"}, "needs train_dataloader, and test_dataloader or val_dataloader"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"pad": 4}, "unknown key data.pad"),
@@ -291,11 +316,24 @@ def test_mistakes_in_batches(what: str, message: str):
         list(next(iter(data.train_dataloader())))
 
 
-def test_what_else_is_refused():
-    data = RunCLI(config({"module": "mymodule.Same"})).data()
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("Same", "is always the same one, with persistent workers, so that an epoch depends"),
+        ("Seeded", "has a generator of its own, which a run that goes on would not find where it was"),
+        ("None_", "it gives NoneType for a DataLoader: return one"),
+    ],
+)
+def test_loaders_that_a_run_cannot_go_on_with(module: str, message: str):
+    data = RunCLI(config({"module": f"mymodule.{module}"})).data()
     data.setup("fit")
-    with pytest.raises(InputError, match="is always the same one, with persistent workers, so that an epoch depends"):
+    with pytest.raises(InputError, match=message):
         list(next(iter(data.train_dataloader())))
+
+
+def test_what_else_is_refused():
+    with pytest.raises(InputError, match="a loader of test or validation images gives no batches"):
+        list(RunCLI(config({"module": "mymodule.Empty"})).data().test_dataloader())
     with pytest.raises(InputError, match="trainer.devices is 2, num_nodes 1: data of your own train on one device"):
         RunCLI(config(devices=2)).check()
     with pytest.raises(InputError, match="is a LightningDataModule: write task: own-data, and it as data.module"):

@@ -42,8 +42,8 @@ def test_what_is_damaged_or_of_another_model_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="damaged"):
         predictions.read(tmp_path, 0.0)
     predictions.keep(tmp_path, LABELS, CLASSES)
-    with pytest.raises(InputError, match=r"25.00 % are wrong, and 8.00 % in summary.json"):
-        predictions.read(tmp_path, 8.0)
+    with pytest.raises(InputError, match=r"25.00 % are wrong, and 80.00 % in summary.json"):
+        predictions.read(tmp_path, 80.0)
     file.unlink()
     file.mkdir()
     with pytest.raises(InputError, match="damaged"):

@@ -107,9 +107,9 @@ def check(runs: GridRuns) -> Claims:
             if printed.get("family", group.family) == group.family:
                 for measure, one in CHECKS[name](group):
                     compared[measure].append(one)
-        known = {m: ones for m, ones in compared.items() if any(m.read(run) is not None for run in runs.finished)}
-        if every := [one for ones in known.values() for one in ones]:
-            evidence = "; ".join(words(m.label, m.digits, ones, every) for m, ones in known.items())
+        known = any(measure.read(run) is not None for measure in compared for run in runs.finished)
+        if known and (every := [one for ones in compared.values() for one in ones]):
+            evidence = "; ".join(words(m.label, m.digits, ones, every) for m, ones in compared.items())
             sentence = printed["sentence"].format(value=printed.get("value"))
             found.append(Claim(name, sentence, printed["where"], compare.verdict(every), evidence))
     return Claims(tuple(found))

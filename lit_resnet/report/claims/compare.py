@@ -22,7 +22,7 @@ class Comparison:
         contrast: What is tested.
         shown: The nets whose numbers are shown, in their order; a limit has one.
         limit: The number that the paper gives, where that is what a net is compared with.
-        step: Whether it is a step of a trend, which can speak against the sentence, but need not be significant itself.
+        step: Whether it is a step of a trend, which need not be significant by itself.
         trend: Whether it is the trend over several depths.
         far: Whether a limit is so far away that one run tells.
     """
@@ -44,15 +44,15 @@ class Comparison:
         """Probability of numbers that are so much as claimed, or more, if it were not so; None without a test."""
         if not self.measured:
             return None
-        if self.contrast.tested:
-            return self.contrast.p
-        return (0.0 if self.as_claimed else 1.0) if self.far else None
+        if self.far:
+            return 0.0 if self.as_claimed else 1.0
+        return self.contrast.p if self.contrast.tested else None
 
     @property
     def opposite(self) -> float | None:
         """The same of numbers that are so much the other way round."""
         p = self.p
-        return self.contrast.opposite if p is not None and self.contrast.tested else None if p is None else 1 - p
+        return p if p is None else 1 - p if self.far else self.contrast.opposite
 
     @property
     def as_claimed(self) -> bool | None:
@@ -100,8 +100,8 @@ def deeper(line: Sequence[Sample], claimed: Sign) -> list[Comparison]:
     """From each net to the next, deeper one its number rises (`<`) or falls (`>`).
 
     Of two nets that is a pair. Of more it is a trend over all of them, a contrast with the places in the line as
-    weights, and the steps, none of which may be found the other way round: steps of a few tenths of a point, as in
-    Table 6, are beyond what a handful of runs can tell one by one.
+    weights, and the steps. Their means have to be as claimed, but they need not be significant one by one: steps of a
+    few tenths of a point, as in Table 6, are beyond what a handful of runs can tell.
     """
     if len(line) < 3:
         return [pair(left, claimed, right) for left, right in pairwise(line)]
@@ -114,15 +114,16 @@ def deeper(line: Sequence[Sample], claimed: Sign) -> list[Comparison]:
 def verdict(comparisons: Sequence[Comparison]) -> Verdict:
     """The verdict on a sentence, from all its comparisons.
 
-    It holds if every one but the steps of a trend passes its test at 5 %. That needs no correction for their number: a
-    false conjunction has at least one false member, and that one passes in at most 5 % of cases (intersection-union
-    test). It does not hold if any is found the other way round; that is corrected, to 5 % over all of them (the first
-    step of Holm's method). In all other cases, and where a net has too few runs to test, more are needed.
+    It holds if every one passes its test at 5 %; of the steps of a trend only the means have to be as claimed. That
+    needs no correction for their number: a false conjunction has at least one false member, and that one passes in at
+    most 5 % of cases (intersection-union test). It does not hold if any is found the other way round; that is
+    corrected, to 5 % over all of them (the first step of Holm's method). In all other cases, and where a net has too
+    few runs to test, more are needed.
     """
     if refuted(comparisons):
         return "does not hold"
-    needed = [one.p for one in comparisons if not one.step]
-    return "holds" if all(p is not None and p <= LEVEL for p in needed) else "not enough runs"
+    passed = (one.as_claimed if one.step else one.p is not None and one.p <= LEVEL for one in comparisons)
+    return "holds" if all(one.measured for one in comparisons) and all(passed) else "not enough runs"
 
 
 def refuted(comparisons: Sequence[Comparison]) -> list[Comparison]:

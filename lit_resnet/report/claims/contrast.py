@@ -28,8 +28,10 @@ class Sample:
         values: One value per run; empty where no run is finished yet.
         grain: The least difference that there can be between two values, such as an image more that is wrong: a few
             runs may agree by chance, and are not without a spread.
-        images: The number of test images of which the values are error rates in percent; None for other numbers.
+        images: The number of test images of which the values are error rates in percent; None for other numbers, and
+            where it is not known.
         wrong: For each run whether each test image was classified wrongly, bool [images], where runs have kept that.
+        lacking: What is said of it where there is no value.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Sample:
     grain: float = 0.0
     images: int | None = None
     wrong: tuple[np.ndarray, ...] = ()
+    lacking: str = "missing"
 
     @property
     def n(self) -> int:
@@ -62,12 +65,10 @@ class Margin:
         points: Fixed, in the unit of the values; the least one where the runs' own spread counts. Below 0 the sum has
             to be that far below it.
         own: Whether it is `REPEATABLE` times the std over the runs that are compared, where that is more.
-        whose: Where it comes from, in words.
     """
 
     points: float = 0.0
     own: bool = False
-    whose: str = ""
 
 
 NO_MARGIN = Margin()
@@ -75,12 +76,16 @@ NO_MARGIN = Margin()
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """The claim that `sum(weight * mean)` over some samples is below `bound`, or beyond it by less than a margin."""
+    """The claim that `sum(weight * mean)` over some samples is below `bound`, or beyond it by less than a margin.
+
+    It takes `least` runs of each net to test that.
+    """
 
     samples: tuple[Sample, ...]
     weights: tuple[float, ...]
     bound: float = 0.0
     margin: Margin = NO_MARGIN
+    least: int = 2
 
     @property
     def measured(self) -> bool:
@@ -90,7 +95,7 @@ class Contrast:
     @property
     def tested(self) -> bool:
         """Whether every net has several runs, and these a spread to test by: one run has none, whatever others have."""
-        return all(sample.n > 1 for sample in self.samples) and self.variance > 0
+        return all(sample.n >= self.least for sample in self.samples) and self.variance > 0
 
     @cached_property
     def value(self) -> float:
@@ -138,6 +143,8 @@ class Contrast:
         room = self._room(max(sample.std for sample in self.samples))
         if not self.margin.own or room <= self.margin.points:
             return 1 - self._below(room)
+        if self.value <= 0:
+            return 1.0  # nct.cdf fails there
         std = math.sqrt(self.variance)
         return 1 - float(nct.cdf(self.value / std, min(df for _, df in self.parts), room / std))
 
@@ -173,9 +180,11 @@ def images_variance(samples: Sequence[Sample], weights: Sequence[float]) -> floa
 
     Where all runs have kept which images they had wrong, nets are compared image by image: it is the variance over the
     images of the weighted sum of each net's mean over runs, less what that has from the choice of seeds, which counts
-    there. Else it is the binomial one of each net, as if nets erred on images of their own; that is too much.
+    there. Else it is the binomial one of each net, as if nets erred on images of their own; that is too much. Nets that
+    are compared are tested on the same images, so that one run which knows their number is enough.
     """
-    if not all(sample.images and sample.values for sample in samples):
+    known = [sample.images for sample in samples if sample.images]
+    if not known or not all(sample.values for sample in samples):
         return 0.0
     if all(len(sample.wrong) == sample.n > 1 for sample in samples) and len({s.images for s in samples}) == 1:
         images = samples[0].images
@@ -187,8 +196,4 @@ def images_variance(samples: Sequence[Sample], weights: Sequence[float]) -> floa
             within += weight**2 * wrong.var(0, ddof=1).mean() / sample.n
         return 1e4 * max(0.0, float(means.var()) - within) / images
     rates = [min(max(sample.mean, 0.0), 100.0) for sample in samples]
-    return sum(
-        weight**2 * rate * (100 - rate) / sample.images
-        for weight, rate, sample in zip(weights, rates, samples, strict=True)
-        if sample.images
-    )
+    return sum(w**2 * rate * (100 - rate) for w, rate in zip(weights, rates, strict=True)) / min(known)

@@ -10,6 +10,7 @@ from lit_resnet.report.claims.compare import Comparison
 from lit_resnet.report.claims.contrast import Contrast, Sample
 
 HALF = 50.0  # percent of the layers
+LEAST = 3  # runs of each net: the four pairs of two and two are too alike for a test
 
 
 def weaker(net: Net, other: Net) -> Comparison:
@@ -21,7 +22,12 @@ def weaker(net: Net, other: Net) -> Comparison:
     their relative depth.
     """
     own, others = _responses(net), _responses(other)
-    if missing := tuple(Sample(one.name, ()) for one, found in ((other, others), (net, own)) if not found):
+    lacking = (
+        Sample(one.name, (), lacking="not measured" if one.runs else "missing")
+        for one, found in ((other, others), (net, own))
+        if not found
+    )
+    if missing := tuple(lacking):
         return Comparison(Contrast(missing, (-1.0,) * len(missing)), missing)
     places = min(len(own[0]), len(others[0]))
     mine, theirs = ([_at(responses, places) for responses in found] for found in (own, others))
@@ -29,7 +35,7 @@ def weaker(net: Net, other: Net) -> Comparison:
     grain = 100 / places
     ours = Sample(f"{net.name} below {other.name}", tuple(shares.mean(1).tolist()), grain)
     rest = Sample(other.name, tuple((shares.mean(0) - fmean(ours.values)).tolist()), grain)
-    return Comparison(Contrast((ours, rest), (-1.0, -1.0), -HALF), (ours,), HALF)
+    return Comparison(Contrast((ours, rest), (-1.0, -1.0), -HALF, least=LEAST), (ours,), HALF)
 
 
 def _responses(net: Net) -> list[list[float]]:

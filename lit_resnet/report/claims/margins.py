@@ -17,5 +17,5 @@ def alike(group: Group, measure: Measure) -> Margin:
     if measure in (TEST, CENTER):
         for known in paper.spreads():
             if (known.data, known.steps, known.batch_size) == (group.data, group.steps, group.batch_size):
-                return Margin(REPEATABLE * known.std, whose=f"of the std {known.std:g} of {known.of}")
-    return Margin(TOLD_APART if measure == TRAIN else 0.0, own=True, whose="of the runs' own spread")
+                return Margin(REPEATABLE * known.std)
+    return Margin(TOLD_APART if measure == TRAIN else 0.0, own=True)

@@ -48,12 +48,12 @@ class Measure:
     def of(self, net: Net) -> Sample:
         """The number over the runs of a net, without those that have not measured it."""
         runs = [(run, value) for run in net.runs if (value := self.read(run)) is not None]
-        counts = {self.images(run) for run, _ in runs}
-        images = counts.pop() if len(counts) == 1 else None
+        counts = [count for run, _ in runs if (count := self.images(run))]
         wrong = [found for run, _ in runs if (found := self.wrong(run)) is not None]
         grain = max((self.grain(run) for run, _ in runs), default=0.0)
-        kept = tuple(wrong) if len(wrong) == len(runs) else ()
-        return Sample(net.name, tuple(value for _, value in runs), grain, images, kept)
+        kept = tuple(wrong) if len(wrong) == len(runs) and len({len(one) for one in wrong}) == 1 else ()
+        lacking = "not measured" if net.runs else "missing"
+        return Sample(net.name, tuple(value for _, value in runs), grain, min(counts, default=None), kept, lacking)
 
 
 def _final(metric: Metric, run: FinishedRun) -> float | None:
@@ -73,7 +73,7 @@ def _image(run: FinishedRun) -> float:
 
 
 def _trained(run: FinishedRun) -> float:
-    """What an image of the last logged window is worth, in percent."""
+    """What an image of a logged window is worth, in percent; the last one may be shorter."""
     steps = [0, *(step for step, _ in run.logged(TRAIN_ERROR))]
     last = max((after - before for before, after in pairwise(steps)), default=0)
     return 100 / (last * run.summary.batch_size) if last else 0.0
@@ -84,7 +84,14 @@ def _judged(protocol: Testing, metric: Metric, run: FinishedRun) -> float | None
 
 
 def _by(protocol: Testing, metric: Metric, words: str) -> Measure:
-    return Measure(words, metric.digits, partial(_judged, protocol, metric), lambda run: run.test_count, _image)
+    def images(run: FinishedRun) -> int | None:
+        return run.evaluations.get(protocol, {}).get("images")
+
+    def grain(run: FinishedRun) -> float:
+        count = images(run)
+        return 100 / count if count else 0.0
+
+    return Measure(words, metric.digits, partial(_judged, protocol, metric), images, grain)
 
 
 def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
@@ -96,15 +103,26 @@ def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
 
 
 def _converging(run: FinishedRun) -> float | None:
-    """Iterations until the training error of a logged window is below 90 %; those of the whole run if it never is."""
-    logged = run.logged(TRAIN_ERROR)
-    below = (step for step, error in logged if _number(error, run) < 90)
-    return float(next(below, run.summary.steps)) if logged else None
+    """Iterations before the first logged window whose training error is below 90 %; None if there is no such window."""
+    start = 0
+    for step, error in run.logged(TRAIN_ERROR):
+        if _number(error, run) < 90:
+            return float(start)
+        start = step
+    return None
+
+
+def _window(run: FinishedRun) -> float:
+    """Iterations of a logged window."""
+    steps = [step for step, _ in run.logged(TRAIN_ERROR)]
+    return float(steps[0]) if steps else 0.0
 
 
 def _warmup(run: FinishedRun) -> float | None:
-    steps = run.summary.warmup_steps
-    return None if steps is None else float(steps)
+    """Iterations of the warm-up; all of the run if it never ended."""
+    if run.summary.warmup_lr is None:
+        return None
+    return float(run.summary.warmup_steps or run.summary.steps)
 
 
 def _iterations(column: str, run: FinishedRun) -> list[list[float]]:
@@ -150,7 +168,7 @@ QUARTERS = tuple(
     Measure(f"{TRAIN_ERROR.head}, {name} quarter", TRAIN_ERROR.digits, partial(_train_error_of_quarter, i))
     for i, name in enumerate(("first", "second", "third", "last"), start=1)
 )
-CONVERGING = Measure("iterations until the training error is below 90 %", 0, _converging, grain=lambda run: 1.0)
+CONVERGING = Measure("iterations until the training error is below 90 %", 0, _converging, grain=_window)
 WARMUP = Measure("iterations of the warm-up", 0, _warmup, grain=lambda run: 1.0)
 VARIANCE = Measure("smallest variance of a layer at any sampled iteration", 3, _least_variance)
 GRADIENT = Measure("orders of magnitude from the smallest to the largest gradient of the layers", 1, _gradients_apart)

@@ -45,7 +45,7 @@ class Needed:
     def __str__(self) -> str:
         """In words, for the plan."""
         if self.runs is None:
-            why = f"{MOST} runs of each net do not decide it: there are too few test images"
+            why = f"{MOST} runs of each net do not decide it by these test images, unless it is image by image"
         else:
             why = f"{self.runs} runs of each net decide it in {100 * WANTED:g} % of cases"
         return f"“{self.sentence}”: {why} (if the paper's errors are right, and a std of {self.std:g}, as of {self.of})"
@@ -65,7 +65,7 @@ def needed(grid: Grid) -> list[Needed]:
             if printed.get("family", group.family) != group.family:
                 continue
             family, spread = group.family, _spread(group.family)
-            asked = [(measure, one) for measure, one in CHECKS[name](group) if not one.step]
+            asked = CHECKS[name](group)
             errors = _errors(group)
             comparisons = [one for measure, one in asked if measure in (TEST, CENTER, TEN_CROP)]
             nets = {sample.name for one in comparisons for sample in one.contrast.samples}
@@ -99,13 +99,19 @@ def power(
         draws[name] = means, std**2 * rng.chisquare(runs - 1, DRAWS) / (runs - 1) / runs
     seeds, known = float(t.ppf(LEVEL, runs - 1)), float(norm.ppf(LEVEL))
     passed = np.ones(DRAWS, bool)
-    for contrast in (one.contrast for one in comparisons):
+    for one in comparisons:
+        contrast = one.contrast
         pairs = [(weight, sample.name) for weight, sample in zip(contrast.weights, contrast.samples, strict=True)]
-        room = max(contrast.margin.points, REPEATABLE * std) if contrast.margin.own else contrast.margin.points
+        room = contrast.margin.points
+        if contrast.margin.own:
+            room = np.maximum(room, REPEATABLE * np.sqrt(runs * np.min([draws[name][1] for _, name in pairs], axis=0)))
         value = sum(weight * draws[name][0] for weight, name in pairs) - contrast.bound - room
         ours = sum(weight**2 * draws[name][1] for weight, name in pairs)
         of_images = sum(w**2 * errors[name] * (100 - errors[name]) / images for w, name in pairs) if images else 0.0
         variance = ours + of_images
+        if one.step:
+            passed &= value < 0
+            continue
         passed &= value / np.sqrt(variance) <= (ours * seeds + of_images * known) / variance
     return float(passed.mean())
 

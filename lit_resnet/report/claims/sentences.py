@@ -99,13 +99,9 @@ def _gains(group: Group, couples: Couples, claim: str) -> Compared:
     """The first of two nets is worse by the paper's points; none if they were not trained as the paper's."""
     if not group.as_in_the_paper:
         return []
-    measure = _validation(couples)
-    margin = alike(group, measure)
-    return [
-        (measure, one)
-        for left, right in couples
-        for one in by(measure.of(left), measure.of(right), _value(claim), margin)
-    ]
+    margin = alike(group, TEN_CROP)
+    samples = [(TEN_CROP.of(left), TEN_CROP.of(right)) for left, right in couples]
+    return [(TEN_CROP, one) for left, right in samples for one in by(left, right, _value(claim), margin)]
 
 
 def _plain(group: Group, depths: Container[int] = ANY) -> list[Net]:
@@ -150,7 +146,7 @@ def _plain_34_competitive(group: Group) -> Compared:
     """Not more than a little above VGG-16."""
     vgg = next(row["top1"] for row in paper.load()["table3"]["rows"] if row["net"] == "VGG-16")
     nets = _plain(group, (34,)) if group.as_in_the_paper else []
-    return _limit(nets, "<", vgg + LITTLE, _validation([(net, net) for net in nets]))
+    return _limit(nets, "<", vgg + LITTLE, TEN_CROP)
 
 
 def _considerably(group: Group) -> Compared:

@@ -40,7 +40,7 @@ def _sign(left: Sample, right: float) -> str:
 
 def _number(sample: Sample, digits: int) -> str:
     if not sample.values:
-        return f"{sample.name} missing"
+        return f"{sample.name} {sample.lacking}"
     return f"{sample.name} {sample.mean:.{digits}f}" + (f"±{sample.std:.{digits}f}" if sample.n > 1 else "")
 
 
@@ -48,10 +48,11 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
     """The number of runs, the margin, and what the tests say."""
     measured = [one for one in comparisons if one.measured]
     single = [one for one in measured if one.p is None]
-    counts = sorted({sample.n for one in measured for sample in one.shown})
+    counts = sorted({sample.n for one in measured for sample in one.contrast.samples})
     said = ["n = " + " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))] if counts[-1:] > [1] else []
-    if margin := max((one.contrast.room for one in measured if one.as_claimed is not None), default=0.0):
-        said.append(f"margin {margin:.2f}")
+    rooms = [one.contrast.room for one in measured if one.as_claimed is not None]
+    if margin := max(rooms, key=abs, default=0.0):
+        said.append(f"margin {margin:.2f}" if margin > 0 else f"by more than {-margin:.2f}")
     if single:
         said.append(_untested(single, counts == [1]))
     wrong = [one for one in measured if one in against]
