@@ -108,15 +108,17 @@ def errors(rng: np.random.Generator, std: float, runs: int, images: int | None =
 def test_a_reproduction_of_table_6_is_confirmed_and_hardly_ever_refuted(runs, std):
     rng, table = np.random.default_rng(2), (8.75, 7.51, 7.17, 6.97, 6.61)
     found = []
-    for _ in range(100):
+    for _ in range(60):
         values = [tuple((mean + std * rng.standard_normal(runs)).tolist()) for mean in table]
         found.append(compare.verdict(compare.deeper([Sample("", value, images=10_000) for value in values], ">")))
-    assert found.count("does not hold") <= 7
-    assert found.count("holds") >= (85 if std == 0.16 else 40)
+    assert found.count("does not hold") <= 4
+    assert found.count("holds") >= (50 if std == 0.16 else 20)
 
 
-@pytest.mark.parametrize(("runs", "stds"), [((2, 2), (1, 17)), ((5, 2), (1, 3)), ((3, 3), (1, 1)), ((5, 3), (1, 3))])
-@pytest.mark.parametrize("images", [None, 500])
+@pytest.mark.parametrize(
+    ("runs", "stds", "images"),
+    [((2, 2), (1, 17), None), ((5, 2), (1, 3), None), ((3, 3), (1, 17), 500), ((5, 3), (1, 3), None)],
+)
 def test_without_a_difference_a_pair_holds_or_does_not_in_five_percent_each(runs, stds, images):
     """The fast form of benchmarks/claims.py: 600 times, so that 5 % gives up to 7.5 % in 999 of 1,000 cases."""
     rng, wrong = np.random.default_rng(1), {"holds": 0, "does not hold": 0, "not enough runs": 0}
