@@ -23,7 +23,7 @@ def test_one_run_gives_no_verdict_whatever_the_numbers(claimed, others):
     one = pair(net(1.0, name="a"), claimed, net(*[9.0 + i / 10 for i in range(others)], name="b"))
     assert verdict([one]) == "not enough runs"
     which = "as claimed" if claimed == "<" else "the other way round"
-    assert (f"one run each, {which}" if others == 1 else f"n = 1 to 5; without a test, of one run, {which}") in text(
+    assert (f"one run each, {which}" if others == 1 else f"n = 1 to 5; too few runs of some to test, {which}") in text(
         [one]
     )
 
@@ -86,7 +86,7 @@ def test_a_trend_whose_steps_are_out_of_order_does_not_hold():
 def test_a_trend_needs_runs_of_all_depths():
     line = [net(*LOW, name="a"), net(7.0, name="b"), net(*TOP, name="c")]
     assert verdict(deeper(line, "<")) == "not enough runs"
-    assert "n = 1 to 5; without a test, of one run, as claimed" in text(deeper(line, "<"))
+    assert "n = 1 to 5; too few runs of some to test, as claimed" in text(deeper(line, "<"))
     assert verdict(deeper([net(*LOW), net(), net(*TOP)], "<")) == "not enough runs"
     assert len(deeper(line[:2], "<")) == 1, "two depths are a pair"
 
@@ -104,7 +104,7 @@ def test_words():
     )
     two = [pair(b, ">", a), pair(net(3.0, name="d"), ">", net(2.0, name="e"))]
     assert text(two, 1) == (
-        "error %: b 7.2±0.3 > a 6.5±0.2; d 3.0 > e 2.0 (n = 1 to 5; without a test, of one run, as claimed; p = 0.0046)"
+        "error %: b 7.2±0.3 > a 6.5±0.2; d 3.0 > e 2.0 (n = 1 to 5; too few runs of some to test, as claimed; p = 0.0046)"
     )
     similar = [pair(a, "<", b, Margin(0.5)), pair(a, ">", b, Margin(0.5))]
     assert text(similar) == "error %: a 6.50±0.16 < b 7.20±0.29 (n = 5; margin 0.50; undecided: a and b (p = 0.88))"

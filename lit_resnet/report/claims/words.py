@@ -63,7 +63,7 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
         said.append("against it: " + _named(wrong, opposite=True))
     if undecided:
         said.append("undecided: " + _named(undecided))
-    passed = [one.p for one in measured if one.contrast.tested and one.p is not None and one.p <= LEVEL]
+    passed = [one.p for one in measured if not one.far and one.p is not None and one.p <= LEVEL]
     if passed and not undecided and not wrong:
         said.append(_p(max(passed), "≤" if len(passed) > 1 else "="))
     elif trend := [one for one in measured if one.trend and one.p is not None and one.p <= LEVEL]:
@@ -72,13 +72,13 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
 
 
 def _untested(single: list[Comparison], everywhere: bool) -> str:
-    """What the numbers say of comparisons that have no test, whether there is one run of each net or only of some."""
+    """What the numbers say of comparisons that have no test; `everywhere`: as there is one run of each net."""
     pairs = [one for one in single if not one.trend]
     said = {one.as_claimed for one in pairs}
     other = said == {False} and all(one.contrast.value > one.contrast.room for one in pairs)
     which = "as claimed" if said == {True} else "the other way round" if other else "not all as claimed"
     which = "no spread to tell by" if None in said else which
-    return f"{'one run each' if everywhere else 'without a test, of one run'}, {which}"
+    return f"{'one run each' if everywhere else 'too few runs of some to test'}, {which}"
 
 
 def _named(comparisons: list[Comparison], opposite: bool = False) -> str:
@@ -87,7 +87,7 @@ def _named(comparisons: list[Comparison], opposite: bool = False) -> str:
     known = [(one.opposite if opposite else one.p, one) for one in comparisons]
     for p, one in sorted(((p, one) for p, one in known if p is not None), key=lambda pair: pair[0]):
         name = f"the trend over {len(one.shown)} depths" if one.trend else one.names
-        found[name] = f"{name} ({_p(p)})" if one.contrast.tested else name
+        found[name] = name if one.far else f"{name} ({_p(p)})"
     return ", ".join(found.values())
 
 
