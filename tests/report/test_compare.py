@@ -104,7 +104,8 @@ def test_words():
     )
     two = [pair(b, ">", a), pair(net(3.0, name="d"), ">", net(2.0, name="e"))]
     assert text(two, 1) == (
-        "error %: b 7.2±0.3 > a 6.5±0.2; d 3.0 > e 2.0 (n = 1 to 5; too few runs of some to test, as claimed; p = 0.0046)"
+        "error %: b 7.2±0.3 > a 6.5±0.2; d 3.0 > e 2.0 "
+        "(n = 1 to 5; too few runs of some to test, as claimed; p = 0.0046)"
     )
     similar = [pair(a, "<", b, Margin(0.5)), pair(a, ">", b, Margin(0.5))]
     assert text(similar) == "error %: a 6.50±0.16 < b 7.20±0.29 (n = 5; margin 0.50; undecided: a and b (p = 0.88))"
