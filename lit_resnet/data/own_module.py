@@ -15,11 +15,10 @@ from torch import Tensor
 
 from lit_resnet import own_code
 from lit_resnet.data.loader_stream import PASS, Epoch, Loader, LoaderBatches, LoaderStream, checked, seeded
+from lit_resnet.data.module import MOST_BATCH
 from lit_resnet.data.reading import begin
 from lit_resnet.data.stream import Batch, Stretches, cut
 from lit_resnet.errors import InputError, check_range, shown
-
-MOST_BATCH = 2**20  # beyond which a number is a slip
 
 
 class OwnModule(LightningDataModule):

@@ -1,39 +1,36 @@
-"""Sentences of the paper with their verdicts, as a terminal shows them."""
+"""Sentences of the paper with their verdicts, of nets and of runs."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLOURS = {"holds": "green", "does not hold": "red", "not enough runs": "yellow"}
+Verdict = Literal["holds", "does not hold", "not enough runs"]
+COLOURS: dict[Verdict, str] = {"holds": "green", "does not hold": "red", "not enough runs": "yellow"}
 
 
-class Judged(Protocol):
-    """A sentence, where the paper says it, and the verdict on it with the numbers behind."""
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper, and what the runs or the nets say of it.
 
-    @property
-    def verdict(self) -> str:
-        """One of `COLOURS`."""
-        ...
+    Args:
+        name: Its key in printed.yaml.
+        sentence: What the paper says, in our words.
+        where: Its section, table or figure.
+        verdict: `holds`, `does not hold` or, of runs, `not enough runs`.
+        evidence: The numbers behind the verdict, in a line.
+    """
 
-    @property
-    def sentence(self) -> str:
-        """What the paper says."""
-        ...
-
-    @property
-    def where(self) -> str:
-        """Its section, table or figure."""
-        ...
-
-    @property
-    def evidence(self) -> str:
-        """Numbers."""
-        ...
+    name: str
+    sentence: str
+    where: str
+    verdict: Verdict
+    evidence: str
 
 
-def terminal(title: str, claims: Iterable[Judged]) -> "Table":
+def terminal(title: str, claims: Iterable[Claim]) -> "Table":
     """For rich's `Console.print`: verdict, sentence and numbers, folded to the terminal's width."""
     from rich import box
     from rich.table import Table

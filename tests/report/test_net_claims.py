@@ -18,7 +18,8 @@ from lit_resnet.cli import main
 from lit_resnet.nets import build
 from lit_resnet.probes.anatomy import Anatomy, Layer
 from lit_resnet.report import net_claims
-from lit_resnet.report.net_claims import CHECKS, NetClaim, sentences
+from lit_resnet.report.net_claims import CHECKS, sentences
+from lit_resnet.report.verdicts import Claim
 
 PAGE = Path(__file__).parents[2] / "docs" / "sentences.md"
 PRINTED = paper.load()
@@ -29,7 +30,7 @@ Change = Callable[[Anatomy], Anatomy]
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, NetClaim]:
+def found() -> dict[str, Claim]:
     return {claim.name: claim for claim in net_claims.check()}
 
 

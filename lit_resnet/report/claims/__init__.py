@@ -10,12 +10,13 @@ from lit_resnet import paper
 from lit_resnet.report import verdicts
 from lit_resnet.report.claims import compare, sentences
 from lit_resnet.report.claims.alike import about_the_paper, groups
-from lit_resnet.report.claims.compare import Comparison, Verdict
+from lit_resnet.report.claims.compare import Comparison
 from lit_resnet.report.claims.measures import Measure
 from lit_resnet.report.claims.sentences import CHECKS
 from lit_resnet.report.claims.words import words
 from lit_resnet.report.runs import GridRuns
 from lit_resnet.report.tables.table import Table
+from lit_resnet.report.verdicts import Claim, Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -28,25 +29,6 @@ NOTE = (
     f"trend, is found the other way round, at {100 * compare.LEVEL:g} % over all of them (Holm). Otherwise more runs "
     "are needed (--seeds 0-4, say): nets of one run are compared, but not tested."
 )
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of the paper, and what the runs say of it.
-
-    Args:
-        name: Its key in printed.yaml.
-        sentence: What the paper says, in our words.
-        where: Its section, table or figure.
-        verdict: `holds`, `does not hold` or `not enough runs`.
-        evidence: The numbers behind the verdict, in a line.
-    """
-
-    name: str
-    sentence: str
-    where: str
-    verdict: Verdict
-    evidence: str
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Literal
 
 from lit_resnet.report.claims.contrast import NO_MARGIN, Contrast, Margin, Sample
+from lit_resnet.report.verdicts import Verdict
 
-Verdict = Literal["holds", "does not hold", "not enough runs"]
 Sign = Literal["<", ">"]
 Far = Literal["times", "orders"]
 

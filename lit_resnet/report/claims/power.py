@@ -56,10 +56,9 @@ def needed(grid: Grid) -> list[Needed]:
 
     None where a cell is not trained on the paper's data, for as many iterations as there.
     """
-    found = []
-    groups = alike.groups(GridRuns(grid, Path(), ()))
     if not all(_as_in_the_paper(grid.config(cell)) for cell in grid.cells):
         return []
+    found, groups = [], alike.groups(GridRuns(grid, Path(), ()))
     for name, printed in paper.load()["claims"].items():
         for group in groups if "sentence" in printed else ():
             if printed.get("family", group.family) != group.family:

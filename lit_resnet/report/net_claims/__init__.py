@@ -1,12 +1,13 @@
 """The paper's sentences about its nets, checked on what the nets' modules do. They need no runs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lit_resnet import paper
 from lit_resnet.listing import Columns, Row
 from lit_resnet.report import verdicts
 from lit_resnet.report.net_claims.sentences import CHECKS, SIMILAR
+from lit_resnet.report.verdicts import Claim
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,34 +20,15 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class NetClaim:
-    """A sentence of the paper about its nets, and what the nets say of it.
-
-    Args:
-        name: Its key in printed.yaml.
-        sentence: What the paper says, in our words.
-        where: Its section, table or figure.
-        verdict: `holds` or `does not hold`.
-        evidence: The numbers behind the verdict, in a line.
-    """
-
-    name: str
-    sentence: str
-    where: str
-    verdict: str
-    evidence: str
-
-
-def check() -> list[NetClaim]:
+def check() -> list[Claim]:
     """Check all sentences, in the order of printed.yaml."""
     return [_checked(name, entry) for name, entry in paper.load()["net_claims"].items()]
 
 
-def _checked(name: str, entry: dict) -> NetClaim:
+def _checked(name: str, entry: dict) -> Claim:
     found = CHECKS[name](entry)
     verdict = "holds" if found.holds else "does not hold"
-    return NetClaim(name, entry["sentence"].format(**entry), entry["where"], verdict, found.evidence)
+    return Claim(name, entry["sentence"].format(**entry), entry["where"], verdict, found.evidence)
 
 
 COLUMNS: Columns = {
@@ -57,11 +39,11 @@ COLUMNS: Columns = {
 }
 
 
-def rows(claims: list[NetClaim]) -> list[Row]:
-    """A row for each claim; its fields are those of `NetClaim`."""
+def rows(claims: list[Claim]) -> list[Row]:
+    """A row for each claim; its fields are those of `Claim`."""
     return [asdict(claim) for claim in claims]
 
 
-def terminal(claims: list[NetClaim]) -> "Table":
+def terminal(claims: list[Claim]) -> "Table":
     """For rich's `Console.print`; see `verdicts.terminal`."""
     return verdicts.terminal(TITLE, claims)
