@@ -89,6 +89,26 @@ IMAGES_PER_SECOND = Metric("images_per_second", "images/s", unit="", digits=0, b
 TEST_LOSS = Metric("test_loss", "test loss", unit="", digits=4, final=False)
 TEST_ERROR = Metric("test_error", "test error", **PERCENT, about="of the last model")
 VAL_ERROR = Metric("val_error", "held-out error", **PERCENT, optional=True)
+# Of detectors (Appendix A). The four losses add up to the training loss.
+RPN_CLASS_LOSS = Metric("rpn_class_loss", "RPN class loss", unit="", digits=4, final=False)
+RPN_BOX_LOSS = Metric("rpn_box_loss", "RPN box loss", unit="", digits=4, final=False)
+CLASS_LOSS = Metric("class_loss", "class loss", unit="", digits=4, final=False)
+BOX_LOSS = Metric("box_loss", "box loss", unit="", digits=4, final=False)
+REGION_ERROR = Metric(
+    "region_error",
+    "region error",
+    **PERCENT,
+    about="sampled regions whose class is wrong, over the last logging window",
+)
+MAP50 = Metric(
+    "map50",
+    "mAP@.5",
+    **PERCENT,
+    better="higher",
+    about="of the last model on the test images: mean over the classes of the area under precision over recall, with "
+    "boxes that overlap by an IoU of 0.5",
+)
+MAP = Metric("map", "mAP@[.5, .95]", **PERCENT, better="higher", about="its mean over IoUs from 0.5 to 0.95")
 # By the paper's ways of testing (`evaluation/`), in evaluation.json: not measured while a run trains.
 TOP1_ERROR = Metric("top1_error", "top-1 error", **PERCENT)
 TOP5_ERROR = Metric("top5_error", "top-5 error", **PERCENT, optional=True)

@@ -67,7 +67,27 @@ OWN_DATA = replace(
     protocols=(),
     own_code=("data.module", "model.net.own"),
 )
-TASKS = {task.name: task for task in (CLASSIFICATION, OWN_DATA)}
+DETECTION = Task(
+    name="detection",
+    module="lit_resnet.training.detector:LitDetector",
+    data="lit_resnet.data.boxes.module:BoxData",
+    metrics=(
+        metrics.TRAIN_LOSS,
+        metrics.RPN_CLASS_LOSS,
+        metrics.RPN_BOX_LOSS,
+        metrics.CLASS_LOSS,
+        metrics.BOX_LOSS,
+        metrics.REGION_ERROR,
+        metrics.LR,
+        metrics.IMAGES_PER_SECOND,
+        metrics.MAP50,
+        metrics.MAP,
+    ),
+    headline=metrics.MAP50,
+    protocols=("voc07", "voc10", "coco"),
+    probes=("detections",),
+)
+TASKS = {task.name: task for task in (CLASSIFICATION, OWN_DATA, DETECTION)}
 
 
 def of(config: Mapping[str, Any]) -> Task:
