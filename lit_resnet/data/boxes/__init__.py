@@ -9,8 +9,8 @@ import numpy as np
 class Annotated:
     """An image and its objects.
 
-    Coordinates are continuous, in pixels of the image as it lies in its file: a box is (x1, y1, x2, y2), the first pixel
-    reaches from 0 to 1, and the box around all pixels is (0, 0, width, height).
+    Coordinates are continuous, in pixels of the image as it lies in its file: a box is (x1, y1, x2, y2), the first
+    pixel reaches from 0 to 1, and the box around all pixels is (0, 0, width, height).
 
     Args:
         name: VOC's name of the image (`000012`), or COCO's id in digits.
