@@ -1,4 +1,4 @@
-"""Batch normalization over groups of images: one device does what the paper's two GPUs did to a batch."""
+"""Batch normalization otherwise than usual: over groups of images, and fixed."""
 
 from typing import cast
 
@@ -29,3 +29,19 @@ def group_batch_norm(net: nn.Module, group: int) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.__class__ = GroupedBatchNorm2d  # the same parameters and names: weights load either way
             cast(GroupedBatchNorm2d, module).group = group
+
+
+class FixedBatchNorm2d(nn.BatchNorm2d):
+    """BN as "linear activations with constant offsets and scales" (Appendix A): statistics and weights stay."""
+
+    def train(self, mode: bool = True) -> "FixedBatchNorm2d":
+        """Stay as in evaluation."""
+        return super().train(False)
+
+
+def fix_batch_norm(net: nn.Module) -> None:
+    """Make every BN layer of `net` keep its statistics, scales and shifts, in training too."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = FixedBatchNorm2d
+            module.eval().requires_grad_(False)

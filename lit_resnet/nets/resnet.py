@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,14 @@ class ResNet(nn.Module):
     """A plain or residual net of Table 1 (`imagenet`) or Sec. 4.2 (`cifar`).
 
     With `recompute` set it trains in far less memory, for a third more arithmetic.
+
+    Attributes:
+        channels: Of the map that `trunk` puts out, and of the features that `head` puts out.
+        region: Side of the map of a region, from which a detector takes its features (Appendix A: RoI pooling before
+            conv5_1, so that conv5_x has maps of 7x7 as in classification).
     """
+
+    region: ClassVar[int] = 14
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -36,7 +44,7 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
         block = config.block_type
-        channels = widths[0]
+        channels, of_trunk = widths[0], 0
         self.stages = [f"layer{i}" for i in range(1, len(widths) + 1)]
         for i, (name, width, functions) in enumerate(zip(self.stages, widths, config.stages, strict=True)):
             strides = [1 if i == 0 else 2] + [1] * (functions * block.per_function - 1)
@@ -45,14 +53,30 @@ class ResNet(nn.Module):
                 block(config, c_in, width, stride) for (c_in, _), stride in zip(pairwise(inputs), strides, strict=True)
             ]
             self.add_module(name, nn.Sequential(*stage))
-            channels = inputs[-1]
+            of_trunk, channels = channels, inputs[-1]
         self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.channels = of_trunk, channels
         self.fc = nn.Linear(channels, config.num_classes)
         self.apply(he_init)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] float images -> [N, num_classes] logits."""
-        return self.fc(torch.flatten(self.avgpool(self._maps(x)), 1))
+        return self.fc(self.head(self.trunk(x)))
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """All stages but the last, conv1 to conv4_x of Table 1: images [N, C, H, W] -> maps [N, c, H / 16, W / 16]."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        for stage in self.stages[:-1]:
+            x = self._stage(stage, x)
+        return x
+
+    def head(self, maps: Tensor) -> Tensor:
+        """The last stage and the average: maps of `trunk`, or parts of them -> features [N, c]."""
+        return torch.flatten(self.avgpool(self._stage(self.stages[-1], maps)), 1)
+
+    def parts(self) -> list[list[nn.Module]]:
+        """The layers of `trunk` by stage of Table 1: those of conv1, conv2_x, conv3_x, conv4_x."""
+        return [[self.conv1, self.bn1], *([self.get_submodule(stage)] for stage in self.stages[:-1])]
 
     def dense(self, x: Tensor, window: int) -> Tensor:
         """The fully-convolutional form (Sec. 3.4): logits at every position, [N, num_classes, h, w].
@@ -62,7 +86,7 @@ class ResNet(nn.Module):
             window: Side of the last map of a training crop, 7 for 224x224: the part that is pooled for one position. An
                 image of the size of the crop has one position, with the logits of `forward`.
         """
-        pooled = F.avg_pool2d(self._maps(x), window, stride=1)
+        pooled = F.avg_pool2d(self._stage(self.stages[-1], self.trunk(x)), window, stride=1)
         return self.fc(pooled.movedim(1, -1)).movedim(-1, 1)
 
     def layers(self) -> Iterator[tuple[str, nn.Module]]:
@@ -79,9 +103,6 @@ class ResNet(nn.Module):
         assert isinstance(blocks, nn.Sequential)
         return blocks
 
-    def _maps(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        for stage in self.stages:
-            blocks = self._blocks(stage)
-            x = recomputed(blocks, x) if self.recompute and self.training else blocks(x)
-        return x
+    def _stage(self, stage: str, x: Tensor) -> Tensor:
+        blocks = self._blocks(stage)
+        return recomputed(blocks, x) if self.recompute and self.training else blocks(x)

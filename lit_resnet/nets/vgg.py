@@ -18,7 +18,14 @@ class VGG(nn.Module):
     """VGG without BN, with dropout between the fully-connected layers.
 
     Attribute names are torchvision's, so that its published weights load.
+
+    Attributes:
+        channels: Of the map that `trunk` puts out, and of the features that `head` puts out.
+        region: Side of the map of a region, from which a detector takes its features.
     """
+
+    channels = WIDTHS[-1], HIDDEN
+    region = MAP
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -42,6 +49,23 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] float images -> [N, num_classes] logits."""
         return self._classify(self.features(x))
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """All convolutions: images [N, C, H, W] -> maps [N, 512, H / 16, W / 16]."""
+        return self.features[:-1](x)
+
+    def head(self, maps: Tensor) -> Tensor:
+        """The first two fully-connected layers: maps of 7x7, from the last pool or RoI pooling -> [N, 4096]."""
+        return self.classifier[:-1](torch.flatten(maps, 1))
+
+    def parts(self) -> list[list[nn.Module]]:
+        """The convolutions of `trunk` between two pools: conv1_x to conv5_x."""
+        stages: list[list[nn.Module]] = [[]]
+        for layer in self.features[:-1]:
+            stages[-1].append(layer)
+            if isinstance(layer, nn.MaxPool2d):
+                stages.append([])
+        return stages
 
     def dense(self, x: Tensor, window: int) -> Tensor:
         """The fully-convolutional form; see `ResNet.dense`."""

@@ -44,9 +44,10 @@ class Sgd:
             raise ValueError(f"weight_decay is {self.weight_decay}: write 0 or more, such as 1e-4")
 
     def optimizer(self, net: nn.Module, lr: float) -> torch.optim.SGD:
-        """The optimizer of a net's weights, which begins with the learning rate `lr`."""
-        weights = [p for p in net.parameters() if p.ndim > 1 or self.decay_bn_and_bias]
-        others = [p for p in net.parameters() if p.ndim == 1 and not self.decay_bn_and_bias]
+        """The optimizer of a net's weights that train, which begins with the learning rate `lr`."""
+        trained = [p for p in net.parameters() if p.requires_grad]
+        weights = [p for p in trained if p.ndim > 1 or self.decay_bn_and_bias]
+        others = [p for p in trained if p.ndim == 1 and not self.decay_bn_and_bias]
         groups = [{"params": weights, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
         return torch.optim.SGD(groups, lr=lr, momentum=self.momentum)
 
