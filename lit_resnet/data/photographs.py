@@ -107,8 +107,12 @@ def resized(height: int, width: int, short_side: int) -> tuple[int, int]:
 def resize_short_side(image: Tensor, size: int) -> Tensor:
     """Resize an image so that its shorter side is `size`: uint8 [3, H, W] -> uint8 [3, h, w]; bilinear, antialiased."""
     _, height, width = image.shape
-    to = resized(height, width, size)
-    return image if to == (height, width) else _interpolate(image, size=to)
+    return resize(image, resized(height, width, size))
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize an image to this height and width: uint8 [3, H, W] -> uint8 [3, h, w]; bilinear, antialiased."""
+    return image if size == tuple(image.shape[1:]) else _interpolate(image, size=size)
 
 
 def centre(image: Tensor, crop: int) -> Tensor:

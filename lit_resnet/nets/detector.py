@@ -47,6 +47,7 @@ REGION_SIDE = 224  # of a region, in pixels, at the scale that suits it best: th
 STDS = (10.0, 10.0, 5.0, 5.0)  # box targets are divided by (.1, .1, .2, .2)
 # Mean of ImageNet's pixels in levels, for nets that start from no weights.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
+LEVELS = 255  # which are 1 to the nets: classification has its images so
 MOST = 100_000  # beyond which a number is a slip
 
 
@@ -293,12 +294,12 @@ class Detector(nn.Module):
     # -- both
 
     def prepare(self, images: Sequence[Tensor]) -> ImageList:
-        """Images uint8 [3, h, w] -> one batch: the mean subtracted, then zeros to the right and below."""
+        """Images uint8 [3, h, w] -> one batch: less the mean, 255 levels being 1; then zeros to the right and below."""
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         height, width = (-(-max(side) // MULTIPLE) * MULTIPLE for side in zip(*sizes, strict=True))
         batch = self.mean.new_zeros(len(images), 3, height, width)
         for place, image, (h, w) in zip(batch, images, sizes, strict=True):
-            place[:, :h, :w] = image - self.mean
+            place[:, :h, :w] = (image - self.mean) / LEVELS
         if self.backbone_is_channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)
         return ImageList(batch, sizes)
