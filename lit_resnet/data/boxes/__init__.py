@@ -9,8 +9,8 @@ import numpy as np
 class Annotated:
     """An image and its objects.
 
-    Coordinates are continuous, in pixels of the image as it lies in its file: a box is (x1, y1, x2, y2), the first pixel
-    reaches from 0 to 1, and the box around all pixels is (0, 0, width, height).
+    Coordinates are continuous, in pixels of the image as it lies in its file: a box is (x1, y1, x2, y2), the first
+    pixel reaches from 0 to 1, and the box around all pixels is (0, 0, width, height).
 
     Args:
         name: VOC's name of the image (`000012`), or COCO's id in digits.
@@ -42,12 +42,15 @@ class Annotations:
         classes: Names of the classes, in the order of the labels.
         categories: The number of each class in the files: COCO's `category_id`; 1, 2, ... where they have none.
         degenerate: Boxes without width or height, which were left out, each in words with its file.
+        truth: Whether the objects are known. Those of VOC 2012's and COCO's test images are not public: such images
+            have no boxes here, and only the servers can judge what is found in them.
     """
 
     images: tuple[Annotated, ...]
     classes: tuple[str, ...]
     categories: tuple[int, ...]
     degenerate: tuple[str, ...] = ()
+    truth: bool = True
 
 
 @dataclass(frozen=True, eq=False)
