@@ -42,12 +42,15 @@ class Annotations:
         classes: Names of the classes, in the order of the labels.
         categories: The number of each class in the files: COCO's `category_id`; 1, 2, ... where they have none.
         degenerate: Boxes without width or height, which were left out, each in words with its file.
+        truth: Whether the objects are known. Those of VOC 2012's and COCO's test images are not public: such images
+            have no boxes here, and only the servers can judge what is found in them.
     """
 
     images: tuple[Annotated, ...]
     classes: tuple[str, ...]
     categories: tuple[int, ...]
     degenerate: tuple[str, ...] = ()
+    truth: bool = True
 
 
 @dataclass(frozen=True, eq=False)
