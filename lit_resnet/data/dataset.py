@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.reading import Damages
-from lit_resnet.data.stream import Batches, Stream
+from lit_resnet.data.stream import Batch, Batches, Stream
 
 Images = Tensor | list[str]  # uint8 [N, C, H, W], or the files of N photographs
 ImagesT = TypeVar("ImagesT", bound=Images)  # those of one data set
@@ -118,7 +118,7 @@ class DataSet(Protocol[ImagesT]):
 
     def train(
         self, split: Split[ImagesT], mean: Tensor, settings: Settings, place: Place, seed: int, position: int
-    ) -> Stream:
+    ) -> Stream[Batch]:
         """The endless stream of shuffled and augmented batches, from batch number `position` on.
 
         Batch k must be a function of the seed and k alone, whatever the device: a resumed run goes on with the batch

@@ -94,8 +94,9 @@ class ImageData(LightningDataModule):
             _check_val_size(val_size, images)
         self.num_classes, self.in_channels = len(self.classes), self.image_shape[0]
         self.val_size, self.batch_size, self.stretch = val_size, batch_size, stretch
+        self.degenerate_boxes: list[str] = []  # classification has no boxes
         self._loaded = False
-        self._stream: Stream | None = None
+        self._stream: Stream[Batch] | None = None
 
     @property
     def damaged_files(self) -> list[str]:
@@ -181,7 +182,7 @@ class ImageData(LightningDataModule):
         overfit = trainer and trainer.overfit_batches > 0  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
         return trainer.global_step if trainer and not overfit else 0
 
-    def _from(self, position: int) -> Stream:
+    def _from(self, position: int) -> Stream[Batch]:
         """The stream of batches from a position on; that from another one ends."""
         self.teardown("fit")
         self._stream = self.data_set.train(self.train, self.mean, self.settings, self._place(), self.seed, position)

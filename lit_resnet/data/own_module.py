@@ -69,6 +69,7 @@ class OwnModule(LightningDataModule):
         self.num_classes, self.in_channels = len(self.classes), self.image_shape[0]
         self.name = module.rpartition(".")[2]
         self.damaged_files: list[str] = []
+        self.degenerate_boxes: list[str] = []  # classification has no boxes
         self._own: LightningDataModule | None = None
         self._stream: LoaderStream | None = None
         self._epoch = Epoch(0, 0)

@@ -2,13 +2,15 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
 from lit_resnet.data.augment import CropFlip, subtract_mean
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Batch = tuple[Tensor, Tensor]  # float32 images [N, C, H, W], mean subtracted, and int64 labels [N]
 
 
@@ -63,14 +65,14 @@ class BatchStream:
         """Do nothing: this stream has no worker processes."""
 
 
-class Stream(Protocol):
+class Stream(Protocol[T_co]):
     """An endless stream of batches."""
 
     position: int  # number of the batch that is drawn next
 
-    def __iter__(self) -> Iterator[Batch]: ...
+    def __iter__(self) -> Iterator[T_co]: ...
 
-    def __next__(self) -> Batch: ...
+    def __next__(self) -> T_co: ...
 
     def close(self) -> None:
         """End the worker processes, if it has any."""
@@ -80,10 +82,10 @@ class Stream(Protocol):
 class Stretch:
     """The batches of the iterations from `start` to `stop`, drawn from the stream when they are asked for."""
 
-    def __init__(self, stream: Stream, start: int, stop: int) -> None:
+    def __init__(self, stream: Stream[Any], start: int, stop: int) -> None:
         self.stream, self.start, self.stop = stream, start, stop
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         return itertools.islice(self.stream, self.stop - self.start)
 
 
@@ -93,7 +95,7 @@ class Stretches:
     The first stretch begins where the stream is: between two multiples, if a run was stopped there.
     """
 
-    def __init__(self, stream: Stream, size: int) -> None:
+    def __init__(self, stream: Stream[Any], size: int) -> None:
         self.stream, self.size = stream, size
 
     def __iter__(self) -> Iterator[Stretch]:
@@ -104,7 +106,7 @@ class Stretches:
             start = stop
 
 
-def cut(stream: Stream, size: int, last: int) -> Stretches | Iterator[Batch]:
+def cut(stream: Stream[T], size: int, last: int) -> Stretches | Iterator[T]:
     """What a run trains on: stretches of `size` iterations, or batches where that is one.
 
     Args:
@@ -128,7 +130,7 @@ class Epochs:
         position: Says with which batch to go on, when an epoch begins.
     """
 
-    def __init__(self, begin: Callable[[int], Stream], length: int, position: Callable[[], int]) -> None:
+    def __init__(self, begin: Callable[[int], Stream[Batch]], length: int, position: Callable[[], int]) -> None:
         self.begin, self.length, self.position = begin, length, position
 
     def __len__(self) -> int:

@@ -16,7 +16,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # PyTorch warns of torch.jit, which fvcore uses
     from fvcore.nn import FlopCountAnalysis
 
-TRACED_LAYERS = 200  # in deeper nets fvcore takes many seconds; PyTorch's counter gives the same numbers
+# In deeper nets, and in larger images, fvcore takes many seconds; PyTorch's counter gives the same numbers.
+TRACED_LAYERS, TRACED_PIXELS = 200, 300 * 300
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
     """
     params = sum(p.numel() for p in net.parameters() if p.requires_grad)
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
-    count = _fvcore if convolutions < TRACED_LAYERS else _dispatched
+    traced = convolutions < TRACED_LAYERS and image_shape[1] * image_shape[2] <= TRACED_PIXELS
+    count = _fvcore if traced else _dispatched
     return Complexity(params, count(net, image_shape))
 
 

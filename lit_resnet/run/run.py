@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 import yaml
@@ -23,6 +23,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
+from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.stream import Batch
 from lit_resnet.errors import InputError
@@ -35,6 +36,7 @@ from lit_resnet.nets import Net
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
+from lit_resnet.run import detect
 from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
@@ -48,7 +50,9 @@ from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import RESUMED, newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
+from lit_resnet.training.detector import LitDetector
 from lit_resnet.training.disk import Disk, say
+from lit_resnet.training.iterations import Iterations, TaskData
 from lit_resnet.training.progress import ProgressBar
 from lit_resnet.training.recorder import MetricsFile, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
@@ -218,8 +222,9 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     net = copy.deepcopy(model.net)  # hooks do not fire in a compiled net; a copy is not compiled
     counted = complexity(net, data.image_shape)
     net.to(device).to(memory_format=torch.channels_last)
+    last = Last(model, net, data, device, folder, recorder.disk)
     for probe in cli.task.probes:
-        PROBES[probe](net, data, device, folder, recorder.disk)
+        PROBES[probe](last)
     test_images = data.test_digest()
     if protocols := cli.config.get("evaluate"):
         _judge(cli, folder, net, protocols, device)
@@ -247,6 +252,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         seed=cli.config.seed_everything,
         metrics={metric.name: metrics.last.get(metric.name) for metric in cli.task.final},
         damaged_images=damaged,
+        degenerate_boxes=len(data.degenerate_boxes),
         diverged=not all(math.isfinite(metrics.last[name]) for name in ("train_loss", *metrics.newest)),
         **asdict(counted),
         steps=trainer.global_step,
@@ -298,30 +304,62 @@ class Tested(Protocol):
         ...
 
 
-def _measure_responses(net: nn.Module, data: Tested, device: torch.device, folder: RunFolder, disk: Disk) -> None:
+@dataclass(frozen=True, eq=False)
+class Last:
+    """The last model of a run, for the measurements that its task names.
+
+    Args:
+        module: The module that was trained.
+        net: A copy of its net, not compiled, on the device.
+        data: What it was trained and tested on.
+        device: Where it is measured.
+        folder: The run's folder.
+        disk: Writes there, and waits where the disk is full.
+    """
+
+    module: Iterations
+    net: nn.Module
+    data: TaskData
+    device: torch.device
+    folder: RunFolder
+    disk: Disk
+
+
+def _measure_responses(last: Last) -> None:
     """Layer responses over the test images (Fig. 7), into responses.csv."""
-    assert isinstance(net, Net)
-    measured = responses(net, data.test_batches(device))
+    assert isinstance(last.net, Net)
+    assert isinstance(last.data, Tested)
+    measured = responses(last.net, last.data.test_batches(last.device))
     if not measured:  # it names no layers
         return
-    disk.insist(str(RESPONSES.file(folder.path)), lambda: _keep_responses(folder, measured))
+    last.disk.insist(str(RESPONSES.file(last.folder.path)), lambda: _keep_responses(last.folder, measured))
 
 
-def _predict(net: nn.Module, data: Tested, device: torch.device, folder: RunFolder, disk: Disk) -> None:
+def _predict(last: Last) -> None:
     """What each test image is taken for, into predictions.npy."""
+    assert isinstance(last.data, Tested)
     labels, classes = [], []
     with torch.inference_mode():
-        for images, wanted in data.test_batches(device):
-            classes.append(net.eval()(images).argmax(1).cpu())
+        for images, wanted in last.data.test_batches(last.device):
+            classes.append(last.net.eval()(images).argmax(1).cpu())
             labels.append(wanted.cpu())
     found = [torch.cat(part).numpy() for part in (labels, classes)]
-    disk.insist(str(folder.path / predictions.NAME), lambda: predictions.keep(folder.path, *found))
+    path = last.folder.path
+    last.disk.insist(str(path / predictions.NAME), lambda: predictions.keep(path, *found))
+
+
+def _detect(last: Last) -> None:
+    """What is found in each test image, into detections/; and from it what figures show."""
+    assert isinstance(last.module, LitDetector)
+    assert isinstance(last.data, BoxData)
+    detect.keep_last(last.module, last.data, last.device, last.folder, last.disk.insist)
 
 
 # The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.
-PROBES: dict[str, Callable[[nn.Module, Any, torch.device, RunFolder, Disk], None]] = {
+PROBES: dict[str, Callable[[Last], None]] = {
     "responses": _measure_responses,
     "predictions": _predict,
+    "detections": _detect,
 }
 
 

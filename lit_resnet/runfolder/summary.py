@@ -61,6 +61,7 @@ class Summary:
         diverged: Whether the last training loss, or one of the metrics, is no number.
         test_images: Digest of the images that the run was tested on.
         damaged_images: Images that could not be read, and were left out.
+        degenerate_boxes: Boxes without width or height, which were left out.
         images_per_second: Median over the logging windows; None where no window was timed.
         peak_memory_bytes: Peak bytes, of the GPU's memory or else of the process.
         device: The device in words.
@@ -95,6 +96,7 @@ class Summary:
     diverged: bool = False
     test_images: str | None = None
     damaged_images: int = 0
+    degenerate_boxes: int = 0
     images_per_second: float | None = None
     peak_memory_bytes: int | None = None
     device: str | None = None

@@ -57,12 +57,18 @@ class TaskData(Protocol):
         image_shape: [C, H, W] of an image for which a net's parameters and arithmetic are counted.
         batch_size: Images of a mini-batch, of all devices together.
         damaged_files: Files that were left out because they are damaged.
+        degenerate_boxes: Boxes that were left out because they have no width or height, in words.
     """
 
     name: str
     image_shape: tuple[int, int, int]
     batch_size: int
-    damaged_files: list[str]
+
+    @property
+    def damaged_files(self) -> list[str]: ...
+
+    @property
+    def degenerate_boxes(self) -> list[str]: ...
 
     def check(self, config: Namespace) -> None:
         """Refuse a run's config that asks of these data what they cannot give.

@@ -1,6 +1,7 @@
 """Images with boxes around their objects: what the readers of PASCAL VOC's and COCO's annotations give."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class Annotations:
     categories: tuple[int, ...]
     degenerate: tuple[str, ...] = ()
     truth: bool = True
+
+    def part(self, numbers: Sequence[int]) -> "Annotations":
+        """Some of the images."""
+        return replace(self, images=tuple(self.images[number] for number in numbers))
 
 
 @dataclass(frozen=True, eq=False)

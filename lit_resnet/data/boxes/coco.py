@@ -50,6 +50,7 @@ class Coco:
     """Data sets in COCO's layout."""
 
     judged = "coco"
+    protocols = ("coco",)
 
     def classes(self, root: Path, sets: Sequence[str]) -> tuple[str, ...]:
         """The names of the categories, in the order of the file; the same in all these sets.

@@ -8,7 +8,8 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule
 
-from lit_resnet.data.boxes import Annotations, sources
+from lit_resnet.data.boxes import sources
+from lit_resnet.data.boxes.checks import digest
 from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, Sizes, TestImages
 from lit_resnet.data.module import MOST_BATCH, MOST_PIXELS
 from lit_resnet.data.photographs import MOST_WORKERS
@@ -27,7 +28,7 @@ class BoxData(LightningDataModule):
     are not trained on, and neither right nor wrong to find.
 
     Args:
-        source: The form of the annotations: `voc` or `coco`, or another entry of `lit_resnet.data.boxes.sources.SOURCES`.
+        source: The form of the annotations: `voc`, `coco`, or another entry of `lit_resnet.data.boxes.sources.SOURCES`.
         root: Folder of the data set: a VOCdevkit, or one folder of its form; or COCO's, with `annotations/` in it.
         train: Sets to train on: [2007/trainval, 2012/trainval] (the paper's 07+12), [train2014]. In a folder without
             years [trainval], say.
@@ -184,7 +185,7 @@ class BoxData(LightningDataModule):
 
     def test_digest(self) -> str:
         """A SHA-256 of the test images and their boxes."""
-        return sources.digest(self.test_set)
+        return digest(self.test_set)
 
     def _workers(self) -> int:
         devices = self.trainer.num_devices if self.trainer else 1

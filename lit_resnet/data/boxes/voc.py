@@ -90,6 +90,7 @@ class Voc:
     """Data sets in VOC's layout."""
 
     judged = "voc"
+    protocols = ("voc07", "voc10")
 
     def classes(self, root: Path, sets: Sequence[str]) -> tuple[str, ...]:
         """VOC's 20 classes where all objects of these sets are of them, else the sorted names of the objects' classes.
