@@ -112,4 +112,3 @@ MAP = Metric("map", "mAP@[.5, .95]", **PERCENT, better="higher", about="its mean
 # By the paper's ways of testing (`evaluation/`), in evaluation.json: not measured while a run trains.
 TOP1_ERROR = Metric("top1_error", "top-1 error", **PERCENT)
 TOP5_ERROR = Metric("top5_error", "top-5 error", **PERCENT, optional=True)
-JUDGED = (TOP1_ERROR, TOP5_ERROR)

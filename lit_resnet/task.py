@@ -22,6 +22,7 @@ class Task:
         metrics: Its numbers while it trains: the columns of metrics.csv after `step`, in this order.
         headline: The final metric that runs are compared by: in `status`, on the page, in W&B, and by `odd`.
         protocols: Ways to judge the last model, which a config may ask for under `evaluate`.
+        judged: The numbers that each of these ways gives: an entry of evaluation.json has all but the optional ones.
         probes: Measurements of the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
         own_code: Keys of its config under which a dotted path may name code of a user's own.
     """
@@ -32,6 +33,7 @@ class Task:
     metrics: tuple[Metric, ...]
     headline: Metric
     protocols: tuple[str, ...] = ()
+    judged: tuple[Metric, ...] = ()
     probes: tuple[str, ...] = ()
     own_code: tuple[str, ...] = ()
 
@@ -39,6 +41,10 @@ class Task:
     def final(self) -> tuple[Metric, ...]:
         """The metrics whose last values are the results of a run."""
         return tuple(metric for metric in self.metrics if metric.final)
+
+    def knows(self, protocol: str) -> bool:
+        """Whether it has that protocol; the name of a view may follow one: `coco+refined`."""
+        return protocol.partition("+")[0] in self.protocols
 
 
 CLASSIFICATION = Task(
@@ -56,6 +62,7 @@ CLASSIFICATION = Task(
     ),
     headline=metrics.TEST_ERROR,
     protocols=("center", "ten-crop", "multi-scale"),
+    judged=(metrics.TOP1_ERROR, metrics.TOP5_ERROR),
     probes=("responses", "predictions"),
     own_code=("data.source", "model.net.own"),
 )
@@ -85,6 +92,7 @@ DETECTION = Task(
     ),
     headline=metrics.MAP50,
     protocols=("voc07", "voc10", "coco"),
+    judged=(metrics.MAP50, replace(metrics.MAP, optional=True)),  # PASCAL VOC's have no mean over IoUs
     probes=("detections",),
 )
 TASKS = {task.name: task for task in (CLASSIFICATION, OWN_DATA, DETECTION)}

@@ -39,7 +39,7 @@ def found(grid: Grid, ensemble: Ensemble, root: Path) -> dict[str, Any] | None:
     file = _file(grid, ensemble, root)
     try:
         content = read_json(file)
-        known = None if content is None else evaluation(content)
+        known = None if content is None else evaluation(content, grid.task)
     except (InputError, ValueError):
         raise InputError(f"{file}: damaged; remove it and launch the grid again") from None
     return known if known and _said(grid, ensemble, root).items() <= known.items() else None

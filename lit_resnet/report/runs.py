@@ -13,7 +13,6 @@ import numpy as np
 
 from lit_resnet import data_sets
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Testing
 from lit_resnet.files import clock
 from lit_resnet.grid import axes, ensembles, status
 from lit_resnet.grid.asked import Asked
@@ -148,7 +147,7 @@ class FinishedRun(Run):
         Raises:
             InputError: The file is damaged.
         """
-        found = self.folder.evaluations()
+        found = self.folder.evaluations(self.task)
         return {protocol: errors for protocol, errors in found.items() if errors.get("data") == self.summary.data}
 
 
@@ -249,8 +248,8 @@ class FinishedCell:
         """A final metric over the seeds; None where a run has none."""
         return Over.of(metric, [run.value(metric) for run in self.runs])
 
-    def judged(self, protocol: Testing, metric: Metric) -> Over | None:
-        """An error by that protocol, one of `JUDGED`, over the seeds; None where a run has none."""
+    def judged(self, protocol: str, metric: Metric) -> Over | None:
+        """A number by that protocol, one of its task's `judged`, over the seeds; None where a run has none."""
         return Over.of(metric, [run.evaluations.get(protocol, {}).get(metric.name) for run in self.runs])
 
 

@@ -8,8 +8,10 @@
       summary.json    what was trained, and the final numbers; written last: a run that has it is done
       responses.csv   layer responses (Fig. 7)
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
-      evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4)
+      evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4); of detectors, mAP by protocol
       scores/         what these were averaged from: one row of class scores for each image
+      precision.csv   of detectors: precision over recall of each class
+      examples/       of detectors: some test images, small, with their true boxes and those that were found
       checkpoints/    last.ckpt and the one before it
       log.txt         what the run printed
       versions.txt    what was installed, in the form of pip's constraints
@@ -28,18 +30,21 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from lit_resnet.errors import InputError, shown
+from lit_resnet.errors import InputError, printable, shown
 from lit_resnet.files import FOR_A_WHILE, read_json, read_yaml
-from lit_resnet.metrics import JUDGED
+from lit_resnet.metrics import MAP50, Metric
 from lit_resnet.runfolder import lock, status, summary, writing
 from lit_resnet.runfolder.lock import Lock
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary
+from lit_resnet.task import CLASSIFICATION, Task
 
+CLASS_AP = replace(MAP50, label="AP@.5", optional=True)  # of one class
+MOST_CLASSES = 10_000
 AGAIN = "remove this file, and launch again: it is made again, and nothing else is lost"
 
 
@@ -179,15 +184,18 @@ class RunFolder:
         except InputError:
             raise ValueError("damaged") from None
 
-    def evaluations(self) -> dict[str, dict[str, Any]]:
-        """By protocol (`center`, `ten-crop`, `multi-scale`): top1_error, top5_error (percent, or None), images, ...
+    def evaluations(self, task: Task = CLASSIFICATION) -> dict[str, dict[str, Any]]:
+        """By protocol (`center`, `ten-crop`, `multi-scale`): the numbers of an `evaluation`.
+
+        Args:
+            task: That of the run.
 
         Raises:
             InputError: evaluation.json is damaged.
         """
         try:
             content = self._json(self.evaluation_file) or {}
-            return {protocol: evaluation(entry) for protocol, entry in content.items()}
+            return {protocol: evaluation(entry, task) for protocol, entry in content.items()}
         except ValueError as error:
             again = f"remove it, and evaluate again: lit-resnet evaluate {shlex.quote(str(self.path))}"
             raise InputError(f"{self.evaluation_file}: {error}; {again}") from None
@@ -204,8 +212,11 @@ class RunFolder:
         writing.replace(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
 
 
-def evaluation(value: Any) -> dict[str, Any]:
-    """An entry of evaluation.json, with its errors as floats.
+def evaluation(value: Any, task: Task) -> dict[str, Any]:
+    """An entry of evaluation.json, with its numbers as floats.
+
+    These are the task's judged metrics (None where an optional one was not measured), images, views, data, checkpoint
+    and date; of detectors also `ap`, the average precision of each class in percent, None for one without objects.
 
     Raises:
         ValueError: It is no such entry.
@@ -214,13 +225,18 @@ def evaluation(value: Any) -> dict[str, Any]:
     images = known.get("images")
     if type(images) is not int or not 0 <= images <= summary.MOST:
         raise ValueError("damaged")
-    errors = {}
-    for error in JUDGED:
-        found = known.get(error.name)
-        if isinstance(found, int | float) and type(found) is not bool and error.low <= found <= error.high:
-            errors[error.name] = float(found)
-        elif found is None and error.optional:
-            errors[error.name] = None
-        else:
-            raise ValueError(f"damaged ({error.name} is {shown(found)})")
-    return {**known, **errors}
+    numbers: dict[str, Any] = {metric.name: _judged(metric, known.get(metric.name)) for metric in task.judged}
+    if "ap" in known:
+        classes = known["ap"]
+        if not isinstance(classes, dict) or len(classes) > MOST_CLASSES:
+            raise ValueError(f"damaged (ap is {shown(classes)})")
+        numbers["ap"] = {name: _judged(replace(CLASS_AP, name=f"ap.{name}"), ap) for name, ap in classes.items()}
+    return {**known, **numbers}
+
+
+def _judged(metric: Metric, found: Any) -> float | None:
+    if isinstance(found, int | float) and type(found) is not bool and metric.low <= found <= metric.high:
+        return float(found)
+    if found is None and metric.optional:
+        return None
+    raise ValueError(f"damaged ({printable(metric.name)} is {shown(found)})")

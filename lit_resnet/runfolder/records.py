@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, printable
 from lit_resnet.files import read_file
 from lit_resnet.metrics import FLOAT32
 from lit_resnet.runfolder import writing
@@ -157,7 +157,7 @@ class Record:
         return tuple(row[key] for key in self.keys)
 
     def _line(self, row: Mapping[str, Any]) -> str:
-        said = [str(row[column]) for column in (*self.keys, *self.words)]
+        said = [*(str(row[column]) for column in self.keys), *(_word(row[column]) for column in self.words)]
         return ",".join([*said, *(self._text(row.get(column)) for column in self.values)]) + "\n"
 
     def _text(self, value: float | None) -> str:
@@ -180,6 +180,10 @@ def _size(value: float | None) -> bool:
     return value is not None and (0 <= value <= FLOAT32 or not math.isfinite(value))
 
 
+def _share(value: float | None) -> bool:
+    return value is not None and 0 <= value <= 1
+
+
 # Layers count from 1. Std of each layer's response (Fig. 7).
 RESPONSES = Record(
     "responses",
@@ -198,8 +202,23 @@ SIGNALS = Record(
     digits=9,
     remedy="put a copy of it back, or remove it: the run is whole without it, and only another training measures it",
 )
+# Of a detector's classes, from 0, with their names: precision at each point of recall (see `precision.py`).
+PRECISION = Record(
+    "precision",
+    keys=("class", "point"),
+    words=("name",),
+    values={"recall": _share, "precision": _share},
+    digits=9,
+    remedy="remove it: the run is whole without it",
+)
 # What probes leave in a run folder, besides its metrics.
-ANALYSES = (RESPONSES, SIGNALS)
+ANALYSES = (RESPONSES, SIGNALS, PRECISION)
+
+
+def _word(text: str) -> str:
+    """A text as a field of a line; control characters, some of which end a line, are written out."""
+    text = printable(text)
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
 def _whole(field: str) -> int:

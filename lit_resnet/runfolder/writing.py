@@ -16,6 +16,17 @@ def replace(file: Path, content: str | bytes) -> None:
     write_whole(file, content)
 
 
+def replace_below(folder: Path, name: str, content: str | bytes) -> None:
+    """Replace a file in a folder of a run folder, `examples/1.jpg`; its folder is made where it is not there.
+
+    Raises:
+        OSError: As `replace`.
+    """
+    confirm(folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    write_whole(folder / name, content)
+
+
 def append(file: Path, text: str) -> None:
     """Append all of a text to a file of a run folder, or nothing; see `files.append_whole`.
 

@@ -165,7 +165,7 @@ class Mirror:
             found |= summary.content() | {"gflops": summary.macs / 1e9, "made_with": summary.origin}
             del found["config"]  # which W&B has of every run: see `entry.of_run`
             found |= {f"paper/{name}": value for name, value in paper_numbers(summary).items()}
-        for protocol, judged in self.folder.evaluations().items():
+        for protocol, judged in self.folder.evaluations(self.grid.task).items():
             found[f"evaluation/{protocol}"] = judged
         return found
 

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from lit_resnet.listing import count, duration
-from lit_resnet.metrics import JUDGED, Metric
+from lit_resnet.metrics import Metric
 from lit_resnet.report.page.thinned import Thinned
 from lit_resnet.report.runs import FinishedRun, GridRuns, Run
 from lit_resnet.report.tables.table import NONE
@@ -111,14 +111,15 @@ def _summarised(runs: GridRuns, field: str) -> list[Any]:
 
 
 def _judged(runs: GridRuns) -> dict[Metric, list[float | None]]:
-    """The errors by the protocols of several views that some run was judged by."""
-    found = {}
-    protocols = [protocol for protocol in runs.grid.task.protocols if protocol != "center"]
-    for protocol, error in product(protocols, JUDGED):
-        judged = [run.evaluations.get(protocol, {}) if isinstance(run, FinishedRun) else {} for run in runs.runs]
-        errors = [evaluation.get(error.name) for evaluation in judged]
-        if any(value is not None for value in errors):
-            found[replace(error, label=f"{protocol} {error.label.removesuffix(' error')}")] = errors
+    """The numbers by the protocols of several views that some run was judged by."""
+    found, task = {}, runs.grid.task
+    judged = [run.evaluations if isinstance(run, FinishedRun) else {} for run in runs.runs]
+    known = (protocol for evaluations in judged for protocol in evaluations)
+    wanted = [one for one in dict.fromkeys((*task.protocols, *known)) if one != "center" and task.knows(one)]
+    for protocol, metric in product(wanted, task.judged):
+        numbers = [evaluations.get(protocol, {}).get(metric.name) for evaluations in judged]
+        if any(value is not None for value in numbers):
+            found[replace(metric, label=f"{protocol} {metric.label.removesuffix(' error')}")] = numbers
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lit_resnet import paper
 from lit_resnet.evaluation import Testing
 from lit_resnet.grid.grid import Ensemble
-from lit_resnet.metrics import JUDGED, TOP1_ERROR, TOP5_ERROR, Metric
+from lit_resnet.metrics import TOP1_ERROR, TOP5_ERROR, Metric
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.cells import images, seen, spread, spreads, training
 from lit_resnet.report.tables.table import NONE, Table
@@ -49,7 +49,7 @@ class PrintedNet:
         """Raw values, under the names of the CSV."""
         record = {"net": self.printed["net"], "cell": self.cell and self.cell.name, "protocol": self.protocol}
         record |= {"data": self.cell and self.cell.summary.data, "n": len(self.cell.runs) if self.cell else 0}
-        for error in JUDGED:
+        for error in PRINTED:
             ours = self.ours(error)
             record |= {f"{error.name}_mean": ours and ours.mean, f"{error.name}_std": ours and ours.std}
             record[f"paper_{error.name}"] = self.printed.get(PRINTED[error])
@@ -109,7 +109,7 @@ def table5(runs: GridRuns) -> Table:
             {"net": row["net"], "ensemble": ensemble and ensemble.name, "protocol": ensemble and ensemble.protocol}
             | {
                 "models": models,
-                **{key: errors.get(key) for key in ("data", "images", *(error.name for error in JUDGED))},
+                **{key: errors.get(key) for key in ("data", "images", *(error.name for error in PRINTED))},
             }
             | {f"paper_{TOP5_ERROR.name}": row.get(PRINTED[TOP5_ERROR])}
         )
