@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_resnet import task
 from lit_resnet.data.module import ImageData
@@ -28,6 +28,7 @@ from lit_resnet.training.weights import net_weights, read_torch, reason
 # What torchvision subtracts from RGB images in [0, 1], and divides by.
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 TORCHVISION_STD = (0.229, 0.224, 0.225)
+NET_KEYS = ("net", "detector")  # of a config's `model`: all that says what the net is
 
 
 def model(path: Path, root: Path | None = None) -> Judged:
@@ -55,6 +56,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
         command = f"lit-resnet test --config {folder.config_file} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
         raise InputError(f"{folder.path}: its images are prepared by code of your own; judge it by {command}")
     checkpoint, digest = read(newest(folder))
+    assert isinstance(net, Net)  # as those of the tasks with such data are
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")
     if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
@@ -70,7 +72,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     return Judged(folder, net, mean, digest, images)
 
 
-def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, Net]:
+def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, nn.Module]:
     """The data of a run, not loaded, and its net with fresh weights.
 
     Args:
@@ -85,13 +87,13 @@ def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[T
     if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
     # Only these: the rest of a config can name any class to import, and the folder may come from elsewhere.
-    used = {"model": {"net": config["model"].get("net")}, "data": config["data"] | (other or {})}
+    model = {key: value for key, value in config["model"].items() if key in NET_KEYS}
+    used = {"model": model, "data": config["data"] | (other or {})}
     used |= {"task": config["task"]} if "task" in config else {}
     for key in task.of(used).own_code:
         check_named(value_at(used, key), str(folder.config_file))
     cli = RunCLI(used)
-    data = cli.data()
-    return data, build(cli.net(data))
+    return cli.data(), cli.module().net
 
 
 def published(path: Path, root: Path | None) -> Judged:
