@@ -92,4 +92,5 @@ def _positions(counts: list[int]) -> np.ndarray:
 
 
 def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
-    return np.concatenate([np.zeros(0, kind), *parts], dtype=kind, casting="unsafe") if parts else np.zeros(0, kind)
+    """The values of all parts, one after another."""
+    return np.concatenate([np.ravel(part) for part in parts], dtype=kind, casting="unsafe")
