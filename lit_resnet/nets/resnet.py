@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,8 @@ class ResNet(nn.Module):
 
     With `recompute` set it trains in far less memory, for a third more arithmetic.
     """
+
+    LAST_LAYER: ClassVar[str] = "fc"
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()

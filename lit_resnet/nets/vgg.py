@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ class VGG(nn.Module):
 
     Attribute names are torchvision's, so that its published weights load.
     """
+
+    LAST_LAYER: ClassVar[str] = "classifier.6"
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
