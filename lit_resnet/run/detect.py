@@ -33,7 +33,7 @@ from lit_resnet.runfolder.examples import Detection, Example, Truth
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.task import DETECTION
 from lit_resnet.training.detector import LitDetector
-from lit_resnet.training.weights import net_weights
+from lit_resnet.training.weights import net_weights, read_weights
 
 SCALES = (200, 400, 600, 800, 1000)  # shorter sides of the paper's multi-scale testing (Appendix B)
 EXAMPLES, EXAMPLE_SIZES = 6, Sizes(240, 400)  # images that figures show, and how large
@@ -225,7 +225,7 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     data, net = models.untrained(folder, other)
     assert isinstance(data, BoxData)  # as the runs of this task have
     assert isinstance(net, Detector)
-    checkpoint, digest = models.read(models.newest(folder))
+    checkpoint, digest = read_weights(models.newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     summary = folder.summary()
     if root and data.test_digest() != (summary and summary.test_images):  # not those that its tables are about
