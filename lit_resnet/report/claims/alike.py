@@ -16,8 +16,8 @@ from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import setting
 
 KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
-# Keys that the paper varies beside the net: the length of the training; of detectors the sets, and the weights that each
-# net starts from.
+# Keys that the paper varies beside the net: the length of the training; of detectors the sets, and the weights that
+# each net starts from.
 PAPERS = ("trainer.max_steps", "model.rate.milestones", "data.train", "data.test", "model.start")
 VGG = "vgg"  # the family of the nets that detectors are compared with
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
@@ -125,7 +125,9 @@ def about_the_paper(runs: GridRuns) -> bool:
 
 
 def groups(runs: GridRuns) -> list[Group]:
-    """The grid's plain and residual nets in groups, in its order, with VGG nets that were trained like them. An unfinished one is in every group it may belong to.
+    """The grid's plain and residual nets in groups, in its order, with VGG nets that were trained like them.
+
+    An unfinished net is in every group it may belong to.
 
     The net and the setting of a finished cell are those that its runs recorded. For an unfinished cell they are read
     from the grid: it may belong to the groups of all finished cells whose config there differs in the net's kind alone.

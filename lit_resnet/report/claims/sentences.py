@@ -29,8 +29,8 @@ from lit_resnet.report.claims.measures import (
     Measure,
 )
 
-# Points. The paper calls 0.84 of top-1 error small (Table 3: from option A to C), and 3.51 considerable (plain to A); a gain
-# that is lower by 0.9 points of mAP is nearly as big (Appendix A).
+# Points. The paper calls 0.84 of top-1 error small (Table 3: from option A to C), and 3.51 considerable (plain to A); a
+# gain that is lower by 0.9 points of mAP is nearly as big (Appendix A).
 LITTLE = 1.0
 # A signal counts as vanished (or exploded) when it has changed a thousandfold. One that vanishes shrinks in every
 # layer: even a factor of 1.2 makes a thousand after 38 layers, and a 44-layer net has more. Healthy layers of different
@@ -51,9 +51,9 @@ NOTE = (
     "place by place. Validation errors are of ten crops where all runs that are compared have been judged so."
 )
 DETECTORS_NOTE = (
-    "mAP is no rate of wrong images, so that their number does not count. On PASCAL VOC the margin is 1.96·√2 times the "
-    "one published std over runs of Faster R-CNN, on COCO 1.96·√2 times that of the steadier of the nets which are "
-    f"compared. Nearly as much means: by less than {LITTLE:g} point less."
+    "mAP is no rate of wrong images, so that their number does not count. On PASCAL VOC the margin is 1.96·√2 times "
+    "the one published std over runs of Faster R-CNN, on COCO 1.96·√2 times that of the steadier of the nets which "
+    f"are compared. Nearly as much means: by less than {LITTLE:g} point less."
 )
 
 Compared = list[tuple[Measure, Comparison]]
