@@ -14,6 +14,7 @@ from lit_resnet.nested import mapping_at
 # Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
 # result; and the warm-up, which the paper gives to its deepest nets alone.
 COMPARED = ("depth", "shortcut", "block", "own", "own_args")  # of model.net
+COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 
@@ -98,7 +99,8 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
     """A config without all that may differ between two nets that were trained alike."""
     config = _placeless(config)
     model, trainer = mapping_at(config, "model"), mapping_at(config, "trainer")
-    net = {key: value for key, value in mapping_at(model, "net").items() if key not in COMPARED}
+    compared = (*COMPARED, *COMPARED_TOO.get(str(config.get("task")), ()))
+    net = {key: value for key, value in mapping_at(model, "net").items() if key not in compared}
     return {
         "task": config.get("task"),
         "model": _without(FREE, {**model, "net": net}),

@@ -59,6 +59,13 @@ def test_what_makes_a_difference(key: str, value: Any, same: bool, resumed: bool
     assert (setting(CONFIG) == setting(other)) == alike
 
 
+def test_detectors_on_nets_of_two_families_are_compared():
+    one, other = CONFIG | {"task": "detection"}, changed("model.net.family", "vgg") | {"task": "detection"}
+    assert trained_alike(one, other) == ""
+    assert setting(one) == setting(other)
+    assert trained_alike(one, changed("model.net.stride_on", "3x3") | {"task": "detection"})
+
+
 def test_what_may_differ_need_not_be_said():
     assert trained_alike(CONFIG, changed("model.speed", {"recompute": True})) == ""
     assert setting(CONFIG) == setting(changed("model.speed", {"recompute": True}))

@@ -33,19 +33,24 @@ class PrintedError:
 
 @cache
 def load() -> dict[str, Any]:
-    """`table1` to `table8`, `claims` and `net_claims`, as in printed.yaml. All callers share it: do not change it."""
+    """`table1` to `table14`, `claims` and `net_claims`, as in printed.yaml. All callers share it: do not change it."""
     return read_yaml(Path(__file__).with_name("printed.yaml"))
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A published std of a test error over runs, in percent, and what was trained: one view, of this data, so long."""
+    """A published std of a metric over runs, in points, and what was trained, on what, for how long.
+
+    Test errors are of one view of each image. Where the length is None, it was not said.
+    """
 
     of: str
     data: str
-    steps: int
-    batch_size: int
     std: float
+    metric: str = "test_error"
+    steps: int | None = None
+    batch_size: int | None = None
+    mean: float | None = None
 
 
 @cache

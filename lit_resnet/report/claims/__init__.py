@@ -45,7 +45,9 @@ class Claims:
     @property
     def note(self) -> str:
         """How verdicts are reached, and what words such as `comparable` mean in these sentences."""
-        return f"{NOTE} {sentences.NOTE}"
+        of_detectors = {claim.name in sentences.DETECTORS for claim in self.found}
+        more = {False: sentences.NOTE, True: sentences.DETECTORS_NOTE}
+        return " ".join([NOTE, *(words for which, words in more.items() if which in of_detectors)])
 
     def csv(self) -> str:
         """A row for each claim; the columns are the fields of `Claim`."""

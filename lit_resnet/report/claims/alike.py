@@ -16,7 +16,10 @@ from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import setting
 
 KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
-LENGTH = ("trainer.max_steps", "model.rate.milestones")  # keys of the length of the training
+# Keys that the paper varies beside the net: the length of the training; of detectors the sets, and the weights that
+# each net starts from.
+PAPERS = ("trainer.max_steps", "model.rate.milestones", "data.train", "data.test", "model.start")
+VGG = "vgg"  # the family of the nets that detectors are compared with
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
 
@@ -26,7 +29,7 @@ class Net:
 
     Args:
         name: `plain-56`; its cell's name where the grid has several such nets, or where none of its runs is finished.
-        family: `cifar` or `imagenet`.
+        family: `cifar`, `imagenet` or, of a detector, `vgg`.
         depth: Its layers.
         shortcut: `none`, `A`, `B` or `C`.
         block: `paper` or `single`.
@@ -45,14 +48,17 @@ class Net:
 
 @dataclass(frozen=True)
 class Group:
-    """Nets of one family that were trained alike in all but depth, shortcut, block and warm-up."""
+    """Nets of one family that were trained alike in all but depth, shortcut, block and warm-up.
+
+    Of detectors, VGG nets are among them.
+    """
 
     nets: tuple[Net, ...]
 
     @property
     def family(self) -> str:
         """`cifar` or `imagenet`."""
-        return self.nets[0].family
+        return next(net.family for net in self.nets if net.family in FAMILIES)
 
     @property
     def options(self) -> list[str]:
@@ -64,7 +70,8 @@ class Group:
 
         Of one with warm-up and one without, it is the one that is trained as in the paper.
         """
-        kind = [net for net in self.nets if (net.shortcut, net.block) == (shortcut, block)]
+        nets = [net for net in self.nets if net.family in FAMILIES]
+        kind = [net for net in nets if (net.shortcut, net.block) == (shortcut, block)]
         kind.sort(key=lambda net: (net.depth, net.warm != (net.depth >= WARMED_UP), not net.runs))
         return [next(twins) for _, twins in groupby(kind, key=lambda net: net.depth)]
 
@@ -109,15 +116,18 @@ class Group:
 def about_the_paper(runs: GridRuns) -> bool:
     """Whether the plain and residual nets of the grid differ in nothing but what the paper varies itself.
 
-    That is the net, its warm-up, and the length of the training. A grid over learning rates, say, is about these.
+    That is the net, its warm-up, and the length of the training; of detectors also the sets and the weights that they
+    start from. A grid over learning rates, say, is about these.
     """
-    others = [axis for axis in runs.axes if not (axis.of_the_net or axis.free or axis.key in LENGTH)]
-    names = [name for name, net in runs.nets.items() if net.get("family") != "vgg"]
+    others = [axis for axis in runs.axes if not (axis.of_the_net or axis.free or axis.key in PAPERS)]
+    names = [name for name, net in runs.nets.items() if net.get("family") != VGG]
     return all(len({axis.text(name) for name in names}) <= 1 for axis in others)
 
 
 def groups(runs: GridRuns) -> list[Group]:
-    """The grid's plain and residual nets in groups, in its order. An unfinished one is in every group it may belong to.
+    """The grid's plain and residual nets in groups, in its order, with VGG nets that were trained like them.
+
+    An unfinished net is in every group it may belong to.
 
     The net and the setting of a finished cell are those that its runs recorded. For an unfinished cell they are read
     from the grid: it may belong to the groups of all finished cells whose config there differs in the net's kind alone.
@@ -142,7 +152,7 @@ def groups(runs: GridRuns) -> list[Group]:
     for said, nets in waiting.items():
         for one in dict.fromkeys(recorded.get(said, [said])):
             trained[one] += nets
-    return [Group(tuple(nets)) for nets in trained.values()]
+    return [Group(tuple(nets)) for nets in trained.values() if any(net.family in FAMILIES for net in nets)]
 
 
 def _said(config: dict[str, Any], net: Net) -> str:
@@ -152,22 +162,22 @@ def _said(config: dict[str, Any], net: Net) -> str:
 
 
 def _trained(label: str, cell: FinishedCell) -> Net | None:
-    """The net of a finished cell; None where it is no plain or residual net."""
+    """The net of a finished cell; None where it is no net of the paper."""
     kind = {"block": "paper", **cell.summary.net_config}
-    if kind.get("family") not in FAMILIES or any(key not in kind for key in KIND):
+    if kind.get("family") not in (*FAMILIES, VGG) or any(key not in kind for key in KIND):
         return None
     warm = cell.summary.warmup_lr is not None
     return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=cell.runs)
 
 
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
-    """The net of a cell without a finished run, from the grid; None where it is no plain or residual net."""
+    """The net of a cell without a finished run, from the grid; None where it is no net of the paper."""
     kind = {"block": "paper", **unsaid, **mapping_at(config, "model.net")}
     for key in KIND:
         wanted, words = (int, "a whole number") if key == "depth" else (str, "a name")
         if key in kind and type(kind[key]) is not wanted:
             raise InputError(f"{where}: model.net.{key} is {shown(kind[key])}: write {words}")
-    if kind.get("own") or kind.get("family") not in FAMILIES or any(key not in kind for key in KIND):
+    if kind.get("own") or kind.get("family") not in (*FAMILIES, VGG) or any(key not in kind for key in KIND):
         return None
     warm = value_at(config, "model.rate.warmup_lr") is not None
     return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=())

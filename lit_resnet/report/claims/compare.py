@@ -79,6 +79,12 @@ def by(left: Sample, right: Sample, points: float, margin: Margin) -> list[Compa
     return [Comparison(Contrast((left, right), weights, bound, margin), (left, right)) for weights, bound in both]
 
 
+def times(left: Sample, right: Sample, factor: float, margin: Margin) -> list[Comparison]:
+    """`left` is so many times `right`, to within the margin: a comparison for each side."""
+    both = ((-1.0, factor), (1.0, -factor))
+    return [Comparison(Contrast((left, right), weights, margin=margin), (left, right)) for weights in both]
+
+
 def limit(sample: Sample, claimed: Sign, number: float, far: Far | None = None) -> Comparison:
     """A net is below or above a number of the paper, or of ours.
 

@@ -65,10 +65,12 @@ class Margin:
         points: Fixed, in the unit of the values; the least one where the runs' own spread counts. Below 0 the sum has
             to be that far below it.
         own: Whether it is `REPEATABLE` times the std over the runs that are compared, where that is more.
+        of: Whose published spread it is of, to be named where its number stands.
     """
 
     points: float = 0.0
     own: bool = False
+    of: str = ""
 
 
 NO_MARGIN = Margin()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 
 from lit_resnet.evaluation import Testing
-from lit_resnet.metrics import TEST_ERROR, TOP1_ERROR, TOP5_ERROR, TRAIN_ERROR, Metric
+from lit_resnet.metrics import MAP, MAP50, TEST_ERROR, TOP1_ERROR, TOP5_ERROR, TRAIN_ERROR, Metric
 from lit_resnet.report.claims.alike import Net
 from lit_resnet.report.claims.contrast import Sample
 from lit_resnet.report.runs import FinishedRun
@@ -26,6 +27,7 @@ class Measure:
         label: What it is called.
         digits: Digits after the point.
         read: The number; None where the run has not measured it.
+        better: Which of two numbers is better; None where neither is.
         images: Of how many test images it is an error rate in percent, as far as a run says that.
         grain: The least difference between two runs.
         wrong: Which of the test images were wrong, where a run has kept that.
@@ -37,9 +39,15 @@ class Measure:
     label: str
     digits: int
     read: Callable[[FinishedRun], float | None]
+    better: Literal["lower", "higher"] | None = None
     images: Callable[[FinishedRun], int | None] = lambda run: None
     grain: Callable[[FinishedRun], float] = lambda run: 0.0
     wrong: Callable[[FinishedRun], np.ndarray | None] = lambda run: None
+
+    def above(self, better: Sample, worse: Sample) -> tuple[Sample, Sample]:
+        """Two samples in the order of their numbers, the higher one first, if the one is better than the other."""
+        assert self.better is not None, f"{self.label}: of two numbers neither is better"
+        return (better, worse) if self.better == "higher" else (worse, better)
 
     def known(self, net: Net) -> bool:
         """Whether all finished runs of a net have measured it."""
@@ -79,7 +87,7 @@ def _trained(run: FinishedRun) -> float:
     return 100 / (last * run.summary.batch_size) if last else 0.0
 
 
-def _judged(protocol: Testing, metric: Metric, run: FinishedRun) -> float | None:
+def _judged(protocol: str, metric: Metric, run: FinishedRun) -> float | None:
     return run.evaluations.get(protocol, {}).get(metric.name)
 
 
@@ -91,7 +99,18 @@ def _by(protocol: Testing, metric: Metric, words: str) -> Measure:
         count = images(run)
         return 100 / count if count else 0.0
 
-    return Measure(words, metric.digits, partial(_judged, protocol, metric), images, grain)
+    return Measure(words, metric.digits, partial(_judged, protocol, metric), metric.better, images, grain)
+
+
+def _detected(protocol: str, metric: Metric, words: str) -> Measure:
+    """A mean average precision: no rate of test images that are wrong."""
+    return Measure(words, metric.digits, partial(_judged, protocol, metric), metric.better)
+
+
+def _localized(run: FinishedRun) -> float | None:
+    """By how many points a stricter IoU lowers the mAP."""
+    loose, all_ious = (_judged("coco", metric, run) for metric in (MAP50, MAP))
+    return None if loose is None or all_ious is None else loose - all_ious
 
 
 def _train_error_of_quarter(quarter: int, run: FinishedRun) -> float | None:
@@ -151,13 +170,14 @@ def _one_view(metric: Metric, label: str) -> Measure:
         label,
         metric.digits,
         partial(_final, metric),
+        metric.better,
         lambda run: run.test_count,
         _image,
         lambda run: None if run.predictions is None else run.predictions[:, 0] != run.predictions[:, 1],
     )
 
 
-TRAIN = Measure(TRAIN_ERROR.head, TRAIN_ERROR.digits, partial(_final, TRAIN_ERROR), grain=_trained)
+TRAIN = Measure(TRAIN_ERROR.head, TRAIN_ERROR.digits, partial(_final, TRAIN_ERROR), TRAIN_ERROR.better, grain=_trained)
 TEST = _one_view(TEST_ERROR, TEST_ERROR.head)
 CENTER = _one_view(TEST_ERROR, "validation error % (centre crop)")
 TEN_CROP = _by("ten-crop", TOP1_ERROR, "validation error % (ten crops)")
@@ -165,9 +185,21 @@ TEN_CROP_TOP5 = _by("ten-crop", TOP5_ERROR, "top-5 validation error % (ten crops
 SCALES = _by("multi-scale", TOP1_ERROR, "validation error % (many scales)")
 SCALES_TOP5 = _by("multi-scale", TOP5_ERROR, "top-5 validation error % (many scales)")
 QUARTERS = tuple(
-    Measure(f"{TRAIN_ERROR.head}, {name} quarter", TRAIN_ERROR.digits, partial(_train_error_of_quarter, i))
+    Measure(
+        f"{TRAIN_ERROR.head}, {name} quarter",
+        TRAIN_ERROR.digits,
+        partial(_train_error_of_quarter, i),
+        TRAIN_ERROR.better,
+    )
     for i, name in enumerate(("first", "second", "third", "last"), start=1)
 )
+VOC = {
+    "voc07": _detected("voc07", MAP50, "mAP % (11 points)"),
+    "voc10": _detected("voc10", MAP50, "mAP % (area)"),
+}
+COCO_50 = _detected("coco", MAP50, MAP50.head)
+COCO = _detected("coco", MAP, MAP.head)
+COCO_APART = Measure(f"{MAP50.label} less {MAP.label}, points", MAP.digits, _localized, better="lower")
 CONVERGING = Measure("iterations until the training error is below 90 %", 0, _converging, grain=_window)
 WARMUP = Measure("iterations of the warm-up", 0, _warmup, grain=lambda run: 1.0)
 VARIANCE = Measure("smallest variance of a layer at any sampled iteration", 3, _least_variance)

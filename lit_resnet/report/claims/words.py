@@ -50,9 +50,11 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
     single = [one for one in measured if one.p is None]
     counts = sorted({sample.n for one in measured for sample in one.contrast.samples})
     said = ["n = " + " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))] if counts[-1:] > [1] else []
-    rooms = [one.contrast.room for one in measured if one.as_claimed is not None]
-    if margin := max(rooms, key=abs, default=0.0):
-        said.append(f"margin {margin:.2f}" if margin > 0 else f"by more than {-margin:.2f}")
+    rooms = [(one.contrast.room, one.contrast.margin.of) for one in measured if one.as_claimed is not None]
+    margin, of = max(rooms, key=lambda room: abs(room[0]), default=(0.0, ""))
+    if margin:
+        whose = f", by the spread of {of}" if of else ""
+        said.append(f"margin {margin:.2f}{whose}" if margin > 0 else f"by more than {-margin:.2f}")
     if single:
         said.append(_untested(single, counts == [1]))
     wrong = [one for one in measured if one in against]
