@@ -5,6 +5,7 @@ from math import isclose
 
 import numpy as np
 import pytest
+from oracles import devkit
 from scenes import annotations, found, image, scene
 
 from lit_resnet.data.boxes import Annotations, Found
@@ -17,50 +18,6 @@ BOTH = pytest.mark.parametrize("protocol", ["voc07", "voc10"])
 
 def ap(protocol: str, true: Annotations, guesses: Sequence[Found], name: str = "cat") -> float | None:
     return PROTOCOLS[protocol](true, guesses).ap[name]
-
-
-def devkit(true: Annotations, guesses: Sequence[Found], label: int, protocol: str, threshold: float = 0.5) -> float:
-    """AP in percent, as VOCevaldet.m and VOCap.m go about it: in loops, and in coordinates that hold the last pixel."""
-    inclusive = [[(x1 + 1, y1 + 1, x2, y2) for x1, y1, x2, y2 in one.boxes.tolist()] for one in true.images]
-    taken = [[False] * len(boxes) for boxes in inclusive]
-    lines = [
-        (float(score), i, (float(x1) + 1, float(y1) + 1, float(x2), float(y2)))
-        for i, one in enumerate(guesses)
-        for score, kind, (x1, y1, x2, y2) in zip(one.scores, one.labels, one.boxes, strict=True)
-        if kind == label
-    ]
-    outcomes = []
-    for _, i, (x1, y1, x2, y2) in sorted(lines, key=lambda line: -line[0]):
-        largest, which = -np.inf, None
-        for j, (left, top, right, bottom) in enumerate(inclusive[i]):
-            if true.images[i].labels[j] != label:
-                continue
-            width, height = min(x2, right) - max(x1, left) + 1, min(y2, bottom) - max(y1, top) + 1
-            if width > 0 and height > 0:
-                union = (x2 - x1 + 1) * (y2 - y1 + 1) + (right - left + 1) * (bottom - top + 1) - width * height
-                if width * height / union > largest:
-                    largest, which = width * height / union, j
-        if largest >= threshold and which is not None:
-            if not true.images[i].ignored[which]:
-                outcomes.append(not taken[i][which])
-                taken[i][which] = True
-        else:
-            outcomes.append(False)
-    objects = sum(int((~one.ignored[one.labels == label]).sum()) for one in true.images)
-    recall, precision, right = [], [], 0
-    for count, outcome in enumerate(outcomes, start=1):
-        right += outcome
-        recall.append(right / objects)
-        precision.append(right / count)
-    if protocol == "voc07":
-        points = [0, 0.1, 0.2, 3 * 0.1, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
-        highest = [max((p for p, r in zip(precision, recall, strict=True) if r >= t), default=0) for t in points]
-        return 100 * sum(highest) / 11
-    area, recall = 0.0, [0.0, *recall, 1.0]
-    precision = [0.0, *precision, 0.0]
-    for i in range(1, len(recall)):
-        area += (recall[i] - recall[i - 1]) * max(precision[i:])
-    return 100 * area
 
 
 @BOTH
@@ -158,8 +115,8 @@ def test_truth_that_is_unknown_or_empty_is_one_line(protocol: str):
         PROTOCOLS[protocol](annotations(image([A], ignored=[True])), [found([], [])])
 
 
-def test_as_many_images_as_voc_2007_has_take_seconds():
-    true, guesses = scene(0, images=4952)
+def test_a_fifth_of_voc_2007_s_test_images_takes_seconds():
+    true, guesses = scene(0, images=1000)
     rng = np.random.default_rng(1)
     many = [
         Found(
@@ -171,6 +128,6 @@ def test_as_many_images_as_voc_2007_has_take_seconds():
     ]
     start = time.process_time()
     judged: Judgement = JUDGES["voc"](true, many)
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 4
     assert judged.map is not None
     assert isclose(judged.map50, JUDGES["voc"](true, guesses).map50, abs_tol=1)

@@ -1,61 +1,15 @@
-import contextlib
-import io
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from oracles import pycocotools
 from scenes import annotations, found, image, scene
 
-from lit_resnet.data.boxes import Annotations, Found
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.detection import JUDGES, PROTOCOLS, coco
 
 EPS = 100 * 2**-51
-
-
-def pycocotools(true: Annotations, guesses: list[Found]) -> COCOeval:
-    """The judgement of COCO's own tools."""
-    objects = [
-        {
-            "image_id": int(one.name),
-            "category_id": true.categories[label],
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": area,
-            "iscrowd": int(crowd),
-        }
-        for one in true.images
-        for (x1, y1, x2, y2), label, crowd, area in zip(
-            one.boxes.tolist(), one.labels, one.ignored, one.areas.tolist(), strict=True
-        )
-    ]
-    results = [
-        {
-            "image_id": int(one.name),
-            "category_id": true.categories[label],
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "score": score,
-        }
-        for one, of_image in zip(true.images, guesses, strict=True)
-        for (x1, y1, x2, y2), label, score in zip(
-            of_image.boxes.astype(float).tolist(), of_image.labels, of_image.scores.tolist(), strict=True
-        )
-    ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {
-            "images": [{"id": int(one.name)} for one in true.images],
-            "categories": [{"id": i, "name": name} for i, name in zip(true.categories, true.classes, strict=True)],
-            "annotations": [one | {"id": i} for i, one in enumerate(objects, start=1)],
-        }
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -3,9 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from oracles import devkit, pycocotools
 from scenes import annotations, found, image, scene
-from test_average_precision import devkit
-from test_coco_precision import pycocotools
 
 from lit_resnet.data.boxes import Annotations, Found
 from lit_resnet.errors import InputError

@@ -1,8 +1,10 @@
 """Made-up images with boxes around their objects, and what a made-up detector finds in them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from lit_resnet.data.boxes import Annotated, Annotations, Found
 
@@ -24,6 +26,12 @@ def image(
         np.array(ignored or [False] * len(array), bool),
         (array[:, 2] - array[:, 0]) * (array[:, 3] - array[:, 1]),
     )
+
+
+def write_image(path: Path, size: tuple[int, int] = (20, 12)) -> None:
+    """Write a black image of (width, height)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
 
 
 def annotations(*images: Annotated, classes: Sequence[str] = ("cat", "dog", "cow")) -> Annotations:

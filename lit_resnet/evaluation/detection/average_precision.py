@@ -72,7 +72,7 @@ def _groups(keys: np.ndarray) -> dict[int, np.ndarray]:
     """The rows of each key, in their order."""
     order = np.argsort(keys, kind="stable")
     found, starts = np.unique(keys[order], return_index=True)
-    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True)) if len(keys) else {}
+    return dict(zip(found.tolist(), np.split(order, starts)[1:], strict=True))
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
