@@ -22,7 +22,7 @@ from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.statistics import take_statistics
 from lit_resnet.training.window import Counts
 
-TAKEN_IMAGES = 256  # from which BN's statistics are taken, for a net that starts from no weights
+TAKEN_IMAGES = 64  # from which BN's statistics are taken, for a net that starts from no weights
 EXAMPLE_BOX = 0.5  # of an image's sides: the object of a made-up image
 
 
