@@ -7,6 +7,7 @@ from pathlib import Path
 from lit_resnet.errors import InputError
 from lit_resnet.files import open_file
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.started import Started
 
 WRITE = "write the folder of a finished run, or a file of weights as torchvision publishes them"
 
@@ -48,6 +49,21 @@ def weights_digest(path: Path) -> str:
         return _digest(file.resolve(), stat.st_mtime_ns, stat.st_size)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+
+
+def started_otherwise(started: Started, path: str) -> str:
+    """How the weights that are at `path` now differ from those that a run started from.
+
+    Returns:
+        The first digits of both digests; the empty string where they are the same, or where none are there any more.
+    """
+    try:
+        now = weights_digest(Path(path).expanduser())
+    except (InputError, RuntimeError):
+        return ""
+    if now == started.digest:
+        return ""
+    return f"started from other weights than {path} has now (SHA-256 {started.digest[:12]}, not {now[:12]})"
 
 
 @lru_cache(maxsize=64)
