@@ -106,7 +106,7 @@ def test_other_weights_in_the_same_place_make_another_run(first: RunFolder, tmp_
 
 def test_weights_that_are_missing_or_of_another_net_end_it_in_one_line(first: RunFolder, tmp_path: Path):
     run = RunFolder(tmp_path / "run")
-    with pytest.raises(InputError, match="model.start: nowhere: there is no such folder or file; write the folder"):
+    with pytest.raises(InputError, match="model.start: nowhere: missing; write the folder"):
         train(RunCLI(config("nowhere")), run)
     assert (run.status().state, run.status().error[:20]) == ("failed", "model.start: nowhere")
     other = config(first.path)
