@@ -16,6 +16,8 @@ from lit_resnet.nested import mapping_at
 COMPARED = ("depth", "shortcut", "block", "own", "own_args")  # of model.net
 COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
+LATER = ("start", "bn_images")  # keys of the model that earlier versions lack
+STARTED = "trained weights"  # in place of the path of `model.start`: each net of a comparison starts from its own
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 
 
@@ -78,7 +80,13 @@ def _otherwise(complete: Any, said: Any, key: str) -> str:
 
 
 def _resumable(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without the keys that may change when a run goes on: on reading photographs, and on damaged ones."""
+    """A config without what may change when a run goes on: how photographs are read, and what happens to damaged ones.
+
+    Neither the place of the weights that it started from: their digest, which status.json keeps, says which they are.
+    """
+    model = config.get("model")
+    if isinstance(model, dict) and model.get("start") is not None:
+        config = config | {"model": model | {"start": STARTED}}
     data = config.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("photographs"), dict):
         return config
@@ -101,6 +109,8 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
     model, trainer = mapping_at(config, "model"), mapping_at(config, "trainer")
     compared = (*COMPARED, *COMPARED_TOO.get(str(config.get("task")), ()))
     net = {key: value for key, value in mapping_at(model, "net").items() if key not in compared}
+    # Left out where they are null, as they are missing in the configs of earlier versions.
+    model = {key: value for key, value in model.items() if key not in LATER or value is not None}
     return {
         "task": config.get("task"),
         "model": _without(FREE, {**model, "net": net}),

@@ -176,6 +176,13 @@ class ImageData(LightningDataModule):
             return Epochs(self._from, -(-len(self.train[1]) // self.batch_size), self._position)
         return cut(self._from(self._position()), self.stretch, self.trainer.max_steps if self.trainer else -1)
 
+    def following(self, position: int) -> Stream:
+        """The training batches from number `position` on, without end, also those beyond the last iteration of a run.
+
+        The stream of batches before ends.
+        """
+        return self._from(position)
+
     def _position(self) -> int:
         """The batch to go on with: that of the Trainer's step, or the first where every epoch is to have the same."""
         trainer = self.trainer

@@ -120,11 +120,19 @@ class OwnModule(LightningDataModule):
     def train_dataloader(self) -> Stretches | Iterator[Batch]:
         """Batches on the run's device, from the trainer's step to its last, in stretches."""
         self.teardown("fit")
-        position = self._position()
-        loader = self._made().train_dataloader
-        ready = partial(self._ready, device=self._device())
-        self._stream = LoaderStream(loader, ready, self.batch_size, self.seed, self._epoch, position)
+        self._stream = self._from(self._epoch, self._position())
         return cut(self._stream, self.stretch, self.trainer.max_steps if self.trainer else -1)
+
+    def following(self, position: int) -> LoaderStream:
+        """The training batches from number `position` on, without end, also those beyond the last iteration of a run.
+
+        It begins in the present epoch, or the one before, and reads it again up to there.
+        """
+        return self._from(self._stream.epoch(position) if self._stream else self._epoch, position)
+
+    def _from(self, epoch: Epoch, position: int) -> LoaderStream:
+        ready = partial(self._ready, device=self._device())
+        return LoaderStream(self._made().train_dataloader, ready, self.batch_size, self.seed, epoch, position)
 
     def val_dataloader(self) -> list["LoaderBatches"]:
         """The test images, and those of `val_dataloader` where that is not the same."""

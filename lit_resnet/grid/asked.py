@@ -7,10 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lit_resnet.grid.cells import Cell
-from lit_resnet.grid.grid import Grid, load
+from lit_resnet.grid.grid import ROOT, Grid, load
 from lit_resnet.runfolder.folder import RunFolder
-
-ROOT = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Asked:
         Raises:
             InputError: No such file, or something in it, in a setting or in a seed is wrong.
         """
-        return load(self.name, self.settings, self.seeds)
+        return load(self.name, self.settings, self.seeds, self.root)
 
     @property
     def home(self) -> Path:

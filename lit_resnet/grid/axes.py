@@ -14,6 +14,7 @@ from typing import Any
 from lit_resnet.errors import InputError
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.grid import Grid
+from lit_resnet.grid.start import StartCell
 from lit_resnet.nested import value_at
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.sameness import FREE
@@ -150,6 +151,8 @@ def _short(value: Any, arguments: bool) -> Plain:
     """A value as a number or a word; of what is neither, the first letters. Classes have their arguments, or not."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, StartCell):
+        return str(value)
     words = _words(value, arguments)
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lit_resnet.errors import InputError, did_you_mean, shown
 
-SEED = "seed_everything"
+SEED, START = "seed_everything", "model.start"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+=,-]{0,199}"  # of a folder or file, which may have 255 letters in all
 MOST_SEED = 2**32 - 1  # of numpy's generators
 MOST_CELLS = 100_000
@@ -89,13 +89,19 @@ def mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def check_value(where: str, key: str, value: Any) -> None:
-    """Refuse a mapping, which would replace all that the base has below that key; one with a class is a value.
+    """Refuse a mapping, which would replace all that the base has below that key.
+
+    One with a class is a value, and one that names a cell to start from.
 
     Raises:
         InputError: With what to write instead.
     """
-    if isinstance(value, dict) and "class_path" not in value:
+    if isinstance(value, dict) and not _is_value(key, value):
         raise InputError(f"{where} is a mapping: write {key}.{shown(next(iter(value), 'x'))} and so on")
+
+
+def _is_value(key: str, mapping: dict[str, Any]) -> bool:
+    return key == START or "class_path" in mapping
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@
       - {model.net.shortcut: plain, model.net.depth: 56}  # all cells that match
     include:                            # more cells: a name, and what differs from the base; seeds of its own, or not
       residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.rate.lr: 0.01, seeds: [0]}
+      tuned: {model.net.depth: 20, model.start: {grid: table6, cell: ResNet-20}}  # from weights of another grid's run
     report:
       figures: [fig1, fig6, fig7]
       tables: [table3, table5]                          # of ImageNet nets, in the paper's shape
@@ -38,12 +39,15 @@ from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.evaluation import Testing
 from lit_resnet.files import parse_yaml, read_yaml
 from lit_resnet.grid import cells, cluster, exhibits
-from lit_resnet.grid.cells import NAME, SEED, Cell, short_names
+from lit_resnet.grid.cells import NAME, SEED, START, Cell, short_names
 from lit_resnet.grid.cluster import Cluster
+from lit_resnet.grid.start import StartCell
+from lit_resnet.nested import value_at
 from lit_resnet.task import Task
 
 KEYS = ("title", "base", "seeds", "matrix", "sample", "include", "exclude", "report", "cluster")
 REPORT = ("figures", "tables", "ensembles")
+ROOT = Path("runs")  # of run folders
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Grid:
         ensembles: Its ensembles; the first is set beside the paper's own.
         settings: Config keys that `--set` gives a value, for all cells.
         cluster: What a Slurm cluster is asked for.
+        root: The folder of the run folders of other grids, from which cells may start.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Grid:
     ensembles: tuple[Ensemble, ...]
     settings: dict[str, Any]
     cluster: Cluster
+    root: Path = ROOT
 
     @cached_property
     def axes(self) -> dict[str, str]:
@@ -136,6 +142,29 @@ class Grid:
         """
         return task.of({**self.base, **self.settings})
 
+    def said(self, cell: Cell) -> dict[str, Any]:
+        """The config keys that the cell and the settings give a value; a cell to start from as its run folder."""
+        said = {**cell.overrides, **self.settings, SEED: cell.seed}
+        if isinstance(start := said.get(START), StartCell):
+            said[START] = str(start.folder(self.root, cell.seed))
+        return said
+
+    def start(self, cell: Cell) -> StartCell | str | None:
+        """What the cell, a setting or the base says under `model.start`; None for fresh weights."""
+        said = {**cell.overrides, **self.settings}
+        start = said[START] if START in said else value_at(self.base, START)
+        return start if isinstance(start, StartCell) or start is None else str(start)
+
+    def start_path(self, cell: Cell) -> str | None:
+        """Where the weights are, or will be, that the cell starts from; None for fresh weights."""
+        start = self.start(cell)
+        return str(start.folder(self.root, cell.seed)) if isinstance(start, StartCell) else start
+
+    def start_name(self, cell: Cell) -> str | None:
+        """Them in words: `table3/ResNet-101-seed0`, or a path; None for fresh weights."""
+        start = self.start(cell)
+        return "/".join(start.folder(self.root, cell.seed).parts[-2:]) if isinstance(start, StartCell) else start
+
     def config(self, cell: Cell) -> dict[str, Any]:
         """The cell's config: the base with its overrides and the settings, as nested mappings.
 
@@ -143,7 +172,7 @@ class Grid:
             InputError: The base has a plain value where a key of the cell needs a mapping.
         """
         config = copy.deepcopy(self.base)
-        for key, value in {**cell.overrides, **self.settings, SEED: cell.seed}.items():
+        for key, value in self.said(cell).items():
             *parents, leaf = key.split(".")
             place = config
             for depth, parent in enumerate(parents, start=1):
@@ -187,13 +216,21 @@ def is_grid(name: str) -> bool:
     return os.path.isfile(name) or (shipped() / f"{name}.yaml").is_file()
 
 
-def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> Grid:
-    """Read a grid by its path or shipped name.
+def load(
+    name: str,
+    settings: Iterable[str] = (),
+    seeds: Sequence[int] = (),
+    root: Path = ROOT,
+    within: tuple[Path, ...] = (),
+) -> Grid:
+    """Read a grid by its path or shipped name, and the grids that its cells start from.
 
     Args:
         name: The path or name.
         settings: `KEY=VALUE`, for all its cells, such as the place of the data or fewer iterations.
         seeds: Seeds of every cell, in place of the file's; empty for the file's.
+        root: The folder of the run folders of all grids.
+        within: The files of the grids whose cells start from cells of this one.
 
     Raises:
         InputError: No such file, or something in it is wrong; the message names the file, the key, and what to write
@@ -217,6 +254,16 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
     title = content.get("title", path.stem)
     if isinstance(title, dict | list):
         raise InputError(f"{path}: title is {shown(title)}: write a line of text")
+    given = _settings(settings, found)
+    starts = _Starts(path, within)
+    if isinstance(given.get(START), dict):
+        given[START] = starts.read(f"--set {START}", given[START])
+    found = tuple(
+        replace(cell, overrides=cell.overrides | {START: starts.read(f"{path}: cell {cell.name}", start)})
+        if isinstance(start := cell.overrides.get(START), dict)
+        else cell
+        for cell in found
+    )
     figures, tables, ensembles = _report(path, content.get("report"), list(dict.fromkeys(cell.name for cell in found)))
     return Grid(
         name=path.stem,
@@ -226,9 +273,56 @@ def load(name: str, settings: Iterable[str] = (), seeds: Sequence[int] = ()) -> 
         figures=figures,
         tables=tables,
         ensembles=ensembles,
-        settings=_settings(settings, found),
+        settings=given,
         cluster=_cluster(path, content.get("cluster")),
+        root=root,
     )
+
+
+class _Starts:
+    """Reads what the cells of a grid file say under `model.start`, and each of the other grids once.
+
+    Args:
+        path: The file.
+        within: The files of the grids whose cells start from cells of this one.
+    """
+
+    def __init__(self, path: Path, within: tuple[Path, ...]) -> None:
+        self.path, self.within = path, within
+        self.known: dict[str, tuple[str, Grid]] = {}  # by what the file says: what a command line says, and the grid
+
+    def read(self, where: str, said: dict[str, Any]) -> StartCell:
+        """The cell of another grid that a mapping names.
+
+        Raises:
+            InputError: There is no such grid or cell, or grids start from each other.
+        """
+        if set(said) != {"grid", "cell"} or not all(isinstance(value, str) for value in said.values()):
+            example = "{grid: table3, cell: ResNet-101}"
+            raise InputError(f"{where}: {START} is {shown(said)}: write {example}, a path, or null")
+        try:
+            name, grid = self._other(said["grid"])
+        except InputError as error:
+            raise InputError(f"{where}: {START}: {error}") from None
+        seeds = tuple(cell.seed for cell in grid.cells if cell.name == said["cell"])
+        if not seeds:
+            near = did_you_mean(said["cell"], [cell.name for cell in grid.cells])
+            raise InputError(f"{where}: {START}: {shown(said['cell'])} is no cell of {grid.name}{near}")
+        return StartCell(name, said["cell"], seeds)
+
+    def _other(self, name: str) -> tuple[str, Grid]:
+        if name not in self.known:
+            beside = [
+                place for place in (self.path.parent / name, self.path.parent / f"{name}.yaml") if place.is_file()
+            ]
+            file = beside[0] if beside else find(name, shipped(), "grid")
+            chain = tuple(map(Path.resolve, (*self.within, self.path)))
+            if file.stem == self.path.stem or file.resolve() in chain:
+                whose = "its own cells" if file.stem == self.path.stem else f"{file.stem}, which starts from it"
+                raise InputError(f"a grid cannot start from {whose}: put those cells into a grid of their own")
+            said = file.stem if file.parent == shipped() else str(file)
+            self.known[name] = said, load(said, within=chain)
+        return self.known[name]
 
 
 def _cluster(path: Path, content: Any) -> Cluster:

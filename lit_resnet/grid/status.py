@@ -18,6 +18,7 @@ from lit_resnet.listing import Columns, Row, duration, table
 from lit_resnet.metrics import Metric, listed
 from lit_resnet.moved import check_keys
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.start import absent, started_otherwise
 from lit_resnet.runfolder.status import Status
 from lit_resnet.sameness import digest, otherwise, same_run
 from lit_resnet.task import TASKS, Task
@@ -63,11 +64,24 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
             f"{run.path}: was run with another {key} than {grid.name} says now; move it away, give another --root, or "
             "write the grid as it was"
         )
-    if found := run.summary():
+    found = run.summary()
+    started, path = (found or run.status()).start, grid.start_path(cell)
+    if started and path and (words := started_otherwise(started, path)):
+        raise InputError(f"{run.path}: {words}; put those weights back, move the run away, or give another --root")
+    if found:
         of_status = run.status().max_steps
         other = f"steps {found.steps}, not {of_status:.0f}" if of_status not in (0, found.steps) else ""
         if other := found.contradiction(grid.config(cell)) or other:
             raise run.wrong_summary(f"is of another run ({other})")
+
+
+def lacks_start(grid: Grid, cell: Cell) -> str:
+    """Why a cell cannot start from the weights that it names; empty where it can, or starts from fresh ones."""
+    path = grid.start_path(cell)
+    try:
+        return "" if path is None else absent(path)
+    except InputError as error:
+        return f"damaged ({error})"
 
 
 def differs(grid: Grid, cell: Cell, run: RunFolder) -> str:
@@ -166,6 +180,8 @@ def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({
     now, varied, found = clock(root), axes.read(grid, root), []
     for cell in grid.cells:
         run = row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder), grid.task)
+        if run["state"] == "queued" and not run["note"] and (why := lacks_start(grid, cell)):
+            run["note"] = f"starts from {grid.start_name(cell)}: {why}"
         values = {name: axis.plain[cell.name] for name, axis in axes.columns(varied, run).items()}
         found.append({"cell": run.pop("cell"), "seed": run.pop("seed"), **values, **run})
     return found

@@ -6,11 +6,12 @@ from pathlib import Path
 from lit_resnet.errors import InputError
 from lit_resnet.grid import status
 from lit_resnet.grid.grid import Grid
+from lit_resnet.launch import starts
 from lit_resnet.runfolder.records import metrics
 
 
 def check_folders(grid: Grid, root: Path) -> None:
-    """Refuse damaged files and runs with another config, before anything starts.
+    """Refuse damaged files, runs with another config, and weights to start from that are missing, before any training.
 
     Raises:
         InputError: The first one.
@@ -24,6 +25,7 @@ def check_folders(grid: Grid, root: Path) -> None:
         else:
             record.grown(folder.path)
         status.check_config(grid, cell, folder)
+    starts.check(grid, root)
 
 
 def begin(grid: Grid, root: Path) -> None:

@@ -112,7 +112,8 @@ class Configs:
         return self.cli
 
     def _compose(self, base: "Namespace", cell: Cell) -> None:
-        values = {key: self._value(key, value) for key, value in cell.overrides.items()} | {SEED: cell.seed}
+        said = self.grid.said(cell)
+        values = {key: self._value(key, said[key]) for key in cell.overrides} | {SEED: cell.seed}
         for key in self.own - values.keys():
             self.config[key] = base[key]
         for key, value in values.items():
@@ -166,8 +167,10 @@ def rows(grid: Grid, root: Path) -> list[Row]:
             "training_macs": p.training_macs,
             "memory": memory,
             "seconds": round(summary.wall_seconds if summary else seconds(p) * p.max_steps, 1),
+            "start": grid.start_name(p.cell),
+            "start_lacks": None if run.begun() else status.lacks_start(grid, p.cell) or None,
         }
-        for p, row, memory, summary in zip(planned, found, status.known_memory(found), took, strict=True)
+        for p, run, row, memory, summary in zip(planned, runs, found, status.known_memory(found), took, strict=True)
     ]
 
 

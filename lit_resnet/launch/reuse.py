@@ -10,6 +10,8 @@ from lit_resnet.grid import status
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.grid import Grid
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.start import weights_digest
+from lit_resnet.runfolder.summary import Summary
 
 
 def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[str, RunFolder]:
@@ -30,12 +32,27 @@ def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[st
                 continue
             with suppress(InputError):  # a damaged folder is reported where its own grid is launched
                 status.check_config(grid, wanted[name], run)
-                if (summary := run.summary()) and tested.setdefault(summary.data, summary.test_images) in (
-                    None,
-                    summary.test_images,
+                if (
+                    (summary := run.summary())
+                    and _same_start(grid, wanted[name], summary)
+                    and tested.setdefault(summary.data, summary.test_images)
+                    in (
+                        None,
+                        summary.test_images,
+                    )
                 ):
                     found[name] = run
     return found
+
+
+def _same_start(grid: Grid, cell: Cell, summary: Summary) -> bool:
+    """Whether a run started from the very weights that the cell names now; they may have been trained again since.
+
+    Raises:
+        InputError: There are none now.
+    """
+    path = grid.start_path(cell)
+    return path is None or (summary.start is not None and weights_digest(path) == summary.start.digest)
 
 
 def _tested(runs: Iterable[RunFolder]) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid import exhibits
-from lit_resnet.grid.cells import SEED, Cell
+from lit_resnet.grid.cells import SEED, START, Cell
 from lit_resnet.grid.grid import Grid
 from lit_resnet.report.runs import GridRuns
 
@@ -68,6 +68,8 @@ def _config(runs: GridRuns, cell: Cell) -> dict[str, Any]:
     of_cell = (run for run in runs.finished if run.cell == cell.name)
     complete = next((run.summary.config for run in of_cell if run.summary.config), {})
     found = said | _flat(complete)
+    if (start := runs.grid.start(cell)) is not None:
+        found[START] = str(start)  # not its folder, in which the seed is
     return {key: value for key, value in found.items() if key not in (SEED, "data.root")}
 
 

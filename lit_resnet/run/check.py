@@ -10,6 +10,7 @@ from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk
 from lit_resnet.training.recorder import MetricsFile, Recorder
+from lit_resnet.training.start import start_weights
 from lit_resnet.training.stop import StopRequest
 
 STEPS, BATCHES = 2, 2  # iterations, and batches of the evaluation
@@ -39,6 +40,8 @@ def check(cli: RunCLI) -> str:
             plugins=[recorder.files],
             limit_val_batches=BATCHES,
         )
+        if cli.start is not None:
+            cli.model.begin_from(start_weights(cli.start))
         assert isinstance(cli.datamodule, LightningDataModule)  # as every task's data are
         cli.trainer.fit(cli.model, cli.datamodule)
         return ", ".join(

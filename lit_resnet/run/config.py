@@ -224,6 +224,11 @@ class RunCLI(LightningCLI):
         self.model_class.check(self.config, values, data.batch_size // devices)
         return data, values
 
+    @property
+    def start(self) -> str | None:
+        """Where the weights are that the run starts from; None for fresh weights, and in a task without them."""
+        return self.config.model.get("start")
+
     def devices(self) -> tuple[int, int]:
         """Devices of each node, and nodes. `auto` counts as one: a launched run sees no others.
 

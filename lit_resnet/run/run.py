@@ -41,6 +41,7 @@ from lit_resnet.run.models import untrained
 from lit_resnet.runfolder import predictions, provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
+from lit_resnet.runfolder.start import started_otherwise
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
@@ -49,6 +50,7 @@ from lit_resnet.training.clock import CheckpointClock
 from lit_resnet.training.disk import Disk, say
 from lit_resnet.training.progress import ProgressBar
 from lit_resnet.training.recorder import MetricsFile, Recorder
+from lit_resnet.training.start import start_weights
 from lit_resnet.training.stop import Stopped, StopRequest
 from lit_resnet.training.weights import load_weights
 
@@ -101,6 +103,7 @@ def train(
         recorder.write_status()
         try:
             newest = newest_checkpoint(folder, RESUMED)
+            _start_from(cli, folder, status, fresh=newest is None)
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=newest, weights_only=True)
             _finish(cli, folder, recorder)
             status.state = "done"
@@ -175,6 +178,24 @@ def _note_origin(status: Status, folder: RunFolder, disk: Disk) -> None:
     for path, text in texts.items():
         if text or path.exists():
             disk.insist(str(path), partial(writing.replace, path, text))
+
+
+def _start_from(cli: RunCLI, folder: RunFolder, status: Status, fresh: bool) -> None:
+    """Give a fresh run the weights that `model.start` names; of one that goes on see that they are the same as then.
+
+    A run that goes on does not need them, and so they may be gone.
+
+    Raises:
+        InputError: There are no such weights, they are of another net, or they are others than those of the beginning.
+    """
+    if (path := cli.start) is None:
+        return
+    if fresh:
+        start = start_weights(path)
+        cli.model.begin_from(start)
+        status.start = start.started
+    elif status.start and (key := started_otherwise(status.start, path)):
+        raise InputError(f"{folder.path}: {key}; put those weights back, or give another folder")
 
 
 def keep_freed_memory() -> None:
@@ -270,6 +291,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         own_git_commit=status.own_git_commit,
         own_git_dirty=status.own_git_dirty,
         code=status.code,
+        start=status.start,
     )
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 

@@ -1,7 +1,6 @@
 """What a run folder keeps of the weights that its run started from (`model.start`)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from lit_resnet.errors import shown
@@ -22,14 +21,15 @@ class Started:
     path: str
 
 
-def parse(content: Mapping[str, Any]) -> Started:
-    """What a file holds of it.
+def parse(content: Any) -> Started | None:
+    """What a file holds under `start`.
 
     Raises:
         ValueError: What is wrong with it.
     """
-    values = [content.get(name) for name in ("digest", "net", "path")]
-    if not all(isinstance(value, str) for value in values):
-        raise ValueError(f"damaged (start is {shown(dict(content))})")
-    digest, net, path = map(str, values)
-    return Started(digest, net, path)
+    if content is None:
+        return None
+    names = [field.name for field in fields(Started)]
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), str) for name in names):
+        raise ValueError(f"damaged (start is {shown(content)})")
+    return Started(**{name: content[name] for name in names})

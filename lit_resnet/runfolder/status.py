@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from lit_resnet.errors import shown
+from lit_resnet.runfolder import started
+from lit_resnet.runfolder.started import Started
 from lit_resnet.task import CLASSIFICATION, TASKS
 
 State = Literal["queued", "running", "done", "failed"]
@@ -20,7 +22,7 @@ class Status:
     `started` is when the first attempt began; `job` is Slurm's; `digest` is of what the grid said (`sameness.digest`).
     `code` is of the package's modules, when the run was queued or when its newest attempt began (`provenance.code`);
     `machine` has facts about where that attempt runs; `own_git_...` are of the user's checkout that it is run from, if
-    that is not the package's.
+    that is not the package's. `start` has the weights that the run began with, if they were not fresh.
     """
 
     state: State = "queued"
@@ -48,6 +50,7 @@ class Status:
     own_git_dirty: bool | None = None
     code: str | None = None
     machine: dict[str, str | int] = field(default_factory=dict)
+    start: Started | None = None
 
     def died(self, reason: str) -> None:
         """Count a death: the run is to go on from its checkpoint, or has failed if it never gets any further."""
@@ -77,7 +80,9 @@ def parse(content: dict[str, Any]) -> Status:
         ValueError: What is wrong with it.
     """
     names = {f.name for f in fields(Status)}
-    status = Status(**{name: value for name, value in content.items() if name in names})
+    values: dict[str, Any] = {name: value for name, value in content.items() if name in names}
+    values["start"] = started.parse(values.get("start"))
+    status = Status(**values)
     for kind, named in STATUS_KINDS.items():
         for name in named:
             value = getattr(status, name)

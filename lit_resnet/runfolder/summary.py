@@ -9,6 +9,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from lit_resnet.errors import shown
 from lit_resnet.metrics import FLOAT32, Metric
 from lit_resnet.nested import mapping_at, value_at
+from lit_resnet.runfolder import started
+from lit_resnet.runfolder.started import Started
 from lit_resnet.task import TASKS, Task, of
 
 MOST = 10**18  # of a whole number
@@ -31,6 +33,7 @@ SAID = {
     "batch_size": "data.batch_size",
     "warmup_lr": "model.rate.warmup_lr",
 }
+PARSED = ("metrics", "start")  # fields that `parse` makes of more than one value
 FROM_1 = {"low": 1}  # of a field of numbers; the others begin at 0
 
 
@@ -74,6 +77,7 @@ class Summary:
         own_git_commit: Commit of the user's checkout that the run was made in, where that is another one.
         own_git_dirty: Whether its Python files differed from that; own-diff.patch has the difference.
         code: Digest of the package's modules (`provenance.code`).
+        start: The weights that it started from; None where they were fresh.
     """
 
     net: str
@@ -108,6 +112,7 @@ class Summary:
     own_git_commit: str | None = None
     own_git_dirty: bool | None = None
     code: str | None = None
+    start: Started | None = None
 
     @property
     def kind(self) -> Task:
@@ -188,6 +193,7 @@ def parse(content: dict[str, Any]) -> Summary:
     for key, value in values["net_config"].items():
         if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not low <= value <= MOST)):
             raise ValueError(f"damaged (net_config.{key} is {shown(value)})")
+    values["start"] = started.parse(content.get("start"))
     diverged = values.get("diverged", False)
     metrics = {
         metric.name: _metric(metric, content.get(metric.name), diverged) for metric in TASKS[values["task"]].final
@@ -211,9 +217,9 @@ def _needed() -> tuple[str, ...]:
 
 @cache
 def _kinds() -> dict[str, tuple[Any, float]]:
-    """The type of each field, and the least number in it; not of the metrics, whose names depend on the task."""
+    """The type of each field that holds a value of JSON, and the least number in it."""
     hints = get_type_hints(Summary)
-    return {f.name: (hints[f.name], f.metadata.get("low", 0)) for f in fields(Summary) if f.name != "metrics"}
+    return {f.name: (hints[f.name], f.metadata.get("low", 0)) for f in fields(Summary) if f.name not in PARSED}
 
 
 def _as(kind: Any, name: str, value: Any) -> Any:

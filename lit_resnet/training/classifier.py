@@ -1,22 +1,30 @@
 """Classification: any net of the paper, trained as Sec. 3.4 and 4.2 say."""
 
+from contextlib import closing
 from dataclasses import asdict
+from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jsonargparse import Namespace
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from lit_resnet.errors import InputError
-from lit_resnet.nets import NetConfig, ResNet, build
+from lit_resnet.data.module import MOST_IMAGES
+from lit_resnet.errors import InputError, check_range
+from lit_resnet.nets import Net, NetConfig, ResNet, build
 from lit_resnet.nets.config import OWN
 from lit_resnet.nets.normalization import group_batch_norm
+from lit_resnet.training.disk import say
 from lit_resnet.training.iterations import Iterations, Speed, as_dataclass
 from lit_resnet.training.schedule import Rate
 from lit_resnet.training.sgd import Sgd
+from lit_resnet.training.start import Start
+from lit_resnet.training.statistics import Following, batch_norms, take_statistics
 from lit_resnet.training.window import Counts
 
 Batch = tuple[Tensor, Tensor]  # images [N, C, H, W] and labels [N]
@@ -37,6 +45,11 @@ class LitResNet(Iterations):
             are those of 32-bit floats.
         signals_every: Measure the variance of each layer's response and the norm of its gradient (Sec. 4.1) at every so
             many iterations; none for never.
+        start: Weights that the run begins from: the folder of a finished run of the same net, or a file of weights as
+            torchvision publishes them; none for fresh weights. A last layer of another number of classes is fresh.
+        bn_images: Training images over which BN's running statistics are taken anew, as true averages, after the last
+            iteration and before the last evaluation (Appendix A), in whole batches: those that training would go on
+            with. None for moving averages.
 
     Raises:
         ValueError: A value is out of range; the message says what to write instead.
@@ -53,6 +66,8 @@ class LitResNet(Iterations):
         bn_group: int | None = None,
         tf32: bool = False,
         signals_every: int | None = None,
+        start: str | None = None,
+        bn_images: int | None = None,
     ) -> None:
         # Lightning makes the module of a checkpoint with these, as mappings.
         net, rate, sgd, speed = (
@@ -63,13 +78,18 @@ class LitResNet(Iterations):
             built.recompute = speed.recompute
         if bn_group is not None:
             group_batch_norm(built, bn_group)
+        if bn_images is not None:
+            check_range("bn_images", bn_images, 1, MOST_IMAGES)
+            if not batch_norms(built):
+                raise ValueError(f"bn_images is {bn_images}: this net has no BN; leave it out")
         super().__init__(built, rate, sgd, speed, tf32, signals_every)
         groups = {"net": net, "rate": rate, "sgd": sgd, "speed": speed}
         self.save_hyperparameters(
             {name: asdict(group) for name, group in groups.items()}
             | {"bn_group": bn_group, "tf32": tf32, "signals_every": signals_every}
+            | {"start": start, "bn_images": bn_images}
         )
-        self.bn_group, self.num_classes = bn_group, net.num_classes
+        self.bn_group, self.bn_images, self.num_classes = bn_group, bn_images, net.num_classes
         self.eval_metrics = nn.ModuleDict({split: _new_metrics(net.num_classes) for split in SPLITS})
 
     @classmethod
@@ -80,7 +100,7 @@ class LitResNet(Iterations):
             InputError: With what to write instead.
         """
         super().check(config, values, images)
-        for name in ("speed.recompute", "bn_group", "signals_every"):
+        for name in ("speed.recompute", "bn_group", "signals_every", "bn_images"):
             if values["net"].family == "vgg" and config.model[name]:
                 raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")
         if values["net"].family == OWN and config.model["speed.recompute"]:
@@ -88,23 +108,67 @@ class LitResNet(Iterations):
         if values["net"].family == OWN and "multi-scale" in (config.get("evaluate") or []):
             raise InputError("evaluate: multi-scale needs a fully-convolutional net of the paper; leave it out")
         _check_group(values["bn_group"], images, config.data.batch_size)
+        if values["bn_images"] is not None and not 1 <= values["bn_images"] <= MOST_IMAGES:
+            raise InputError(f"model.bn_images is {values['bn_images']}: write training images, from 1, or null")
 
-    def setup(self, stage: str) -> None:
-        """Check `bn_group` once more, now that Lightning knows the number of devices.
+    def begin_from(self, start: Start) -> None:
+        """Take the weights of a trained net, all but a last layer of another number of classes; says so then.
 
         Raises:
-            InputError: It does not divide a device's images.
+            InputError: They are of another net.
+        """
+        assert isinstance(self.net, Net)
+        weights = start.of(self.net)
+        self.net.load_state_dict(weights, strict=False)
+        if len(weights) < len(start.weights):
+            rank_zero_only(say)(
+                f"model.start: the last layer is fresh: {start.path} has {start.net.num_classes} classes, and this run "
+                f"{self.num_classes}"
+            )
+
+    def setup(self, stage: str) -> None:
+        """Check `bn_group` and `bn_images`, now that Lightning knows the devices and the data.
+
+        Raises:
+            InputError: `bn_group` does not divide a device's images; or `bn_images` is for other data or trainers.
         """
         super().setup(stage)
         if stage == "fit" and self.task_data:
             batch_size = self.task_data.batch_size
             _check_group(self.bn_group, batch_size // self.trainer.world_size, batch_size)
+        following = isinstance(getattr(self.trainer, "datamodule", None), Following) and self.trainer.max_steps > 0
+        if stage == "fit" and self.bn_images is not None and not following:
+            raise InputError(
+                "model.bn_images: needs data of lit_resnet, and a Trainer with max_steps; leave it out, and call "
+                "lit_resnet.training.statistics.take_statistics yourself"
+            )
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Train as any task does; the last step also takes BN's statistics, before any evaluation or checkpoint."""
+        super().training_step(batch, batch_idx)
+        if self.bn_images is not None and self.global_step == self.trainer.max_steps:
+            self._take_statistics(self.bn_images)
+
+    def _take_statistics(self, images: int) -> None:
+        """BN's statistics over so many images, rounded up to batches: those after the last iteration of the run."""
+        data = self.trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        position = self.global_step
+
+        def run(batch: Batch) -> None:
+            self.net.forward(self._laid_out(batch[0]))  # a compiled net would be compiled anew
+            self._tell("on_statistics_batch")
+
+        # In 32 bits, as the net is evaluated.
+        with torch.autocast(self.device.type, enabled=False), closing(data.following(position)) as batches:
+            wanted = islice(batches, -(-images // data.batch_size))
+            take_statistics(self.net, wanted, run, partial(self.trainer.strategy.reduce, reduce_op="mean"))
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, C, H, W] float images -> [N, num_classes] logits."""
-        if self.speed.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return self.net(images)
+        return self.net(self._laid_out(images))
+
+    def _laid_out(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=torch.channels_last) if self.speed.channels_last else images
 
     def loss(self, batch: Batch) -> tuple[Tensor, Counts]:
         """Mean cross-entropy of a batch; of each image its loss, and 100 % where its class is wrong."""

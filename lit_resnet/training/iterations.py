@@ -20,6 +20,7 @@ from lit_resnet.nets import OwnNet
 from lit_resnet.probes.signals import Layered, Listening
 from lit_resnet.training.schedule import LearningRate, Rate
 from lit_resnet.training.sgd import Sgd
+from lit_resnet.training.start import Start
 from lit_resnet.training.weights import net_weights
 from lit_resnet.training.window import Counts, Window
 
@@ -106,9 +107,10 @@ class Iterations(LightningModule):
     waits for the device only at the end of a window, that of the log (`trainer.log_every_n_steps`) or of the warm-up,
     at a checkpoint, and after an iteration whose signals are measured.
 
-    Callbacks may have two hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after each
-    iteration but the last of a stretch, which Lightning's own hooks follow. `on_signals(trainer, module, step,
-    signals)` is called with the signals of an iteration in which they are measured.
+    Callbacks may have three hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after
+    each iteration but the last of a stretch, which Lightning's own hooks follow. `on_signals(trainer, module, step,
+    signals)` is called with the signals of an iteration in which they are measured. `on_statistics_batch(trainer,
+    module)` is called after each batch over which BN's statistics are taken, when no iteration follows.
 
     Args:
         net: What is trained. Its attribute `config` is a frozen dataclass that describes it; `str(config)` is its name.
@@ -167,6 +169,14 @@ class Iterations(LightningModule):
         """A batch of random images of [C, H, W] on the module's device, for `plan` to time an iteration with."""
         raise NotImplementedError
 
+    def begin_from(self, start: Start) -> None:
+        """Take trained weights in place of the fresh ones, before the first iteration; of a task with `model.start`.
+
+        Raises:
+            InputError: They are of another net.
+        """
+        raise NotImplementedError
+
     def evaluation(self) -> dict[str, float]:
         """The results of the evaluation that has just ended, by metric; also resets them for the next one."""
         raise NotImplementedError
@@ -215,7 +225,7 @@ class Iterations(LightningModule):
         return self.sgd.optimizer(self.net, self.rate.rule.lr)
 
     def on_train_start(self) -> None:
-        """Begin the windows, those of a checkpoint where it left them, and look for callbacks with the two hooks."""
+        """Begin the windows, those of a checkpoint where it left them, and look for callbacks with the three hooks."""
         self._measured = None
         self._seed = torch.initial_seed()
         self._windows = {name: Window(self.device) for name in ("log", "warmup")}
@@ -225,7 +235,7 @@ class Iterations(LightningModule):
         callbacks = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(callback, hook) for callback in callbacks if hasattr(callback, hook)]
-            for hook in ("on_iteration_end", "on_signals")
+            for hook in ("on_iteration_end", "on_signals", "on_statistics_batch")
         }
 
     def training_step(self, batch: Any, batch_idx: int) -> None:

@@ -206,8 +206,14 @@ class Recorder(Checkpoint):
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Stop if it is time, on one device alone: several have no common moment before the end of an evaluation."""
-        if trainer.state.fn != "fit":
-            return
+        if trainer.state.fn == "fit":
+            self._stop_without_saving_if_due(trainer)
+
+    def on_statistics_batch(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop if it is time, as in an evaluation: a checkpoint now would have statistics that are not whole."""
+        self._stop_without_saving_if_due(trainer)
+
+    def _stop_without_saving_if_due(self, trainer: Trainer) -> None:
         self._heartbeat_if_due(trainer)
         if self.stop.made and trainer.world_size == 1:
             self._stop_seen = self._stop_seen or time.monotonic()

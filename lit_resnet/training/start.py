@@ -11,7 +11,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.nets import Net, NetConfig, build
 from lit_resnet.own_code import check_named
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.start import weights_file
+from lit_resnet.runfolder.start import expanded, weights_file
 from lit_resnet.runfolder.started import Started
 from lit_resnet.training.published import read_published
 from lit_resnet.training.weights import net_weights, read_weights
@@ -84,11 +84,8 @@ def start_weights(path: str) -> Start:
             tensors and plain values.
     """
     try:
-        place = Path(path).expanduser()
-        file = weights_file(place)
+        file, place = weights_file(path), expanded(path)
         return _of_run(path, RunFolder(place), file) if place.is_dir() else _of_file(path, file)
-    except RuntimeError:
-        raise InputError(f"model.start is {path}: there is no such user; write a path") from None
     except InputError as error:
         raise InputError(f"model.start: {error}") from None
 

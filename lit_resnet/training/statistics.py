@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lit_resnet.data.stream import Stream
+
 B = TypeVar("B")
 
 
@@ -15,7 +17,9 @@ B = TypeVar("B")
 class Following(Protocol):
     """Data that can give more batches than a run trains on."""
 
-    def following(self, position: int) -> Iterator[tuple[Tensor, Tensor]]:
+    batch_size: int  # images, of all devices together
+
+    def following(self, position: int) -> Stream:
         """The training batches from number `position` on, without end: this device's part of each, as for training."""
         ...
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         print("".join(f"{command}\n" for command in commands), end="")
         return 0
     with spinner("loading torch and lightning, checking every cell, timing two nets"):
-        from lit_resnet.launch import plan
+        from lit_resnet.launch import plan, starts
         from lit_resnet.report.claims import power
 
         rows, decided = plan.rows(grid, asked.root), power.needed(grid)
@@ -44,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
         f"about {duration(sum(row['seconds'] for row in missing))} of one GPU here, or of one core where there is none",
         file=sys.stderr,
     )
+    lacking = {(row["cell"], row["seed"]) for row in rows if row["start_lacks"]}
+    if words := starts.missing(grid, (cell for cell in grid.cells if (cell.name, cell.seed) in lacking)):
+        print(words, file=sys.stderr)
     for needed in decided:
         print(needed, file=sys.stderr)
     return 0

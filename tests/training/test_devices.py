@@ -15,6 +15,7 @@ from lit_resnet.nets import build
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.training.statistics import batch_norms
 from lit_resnet.training.weights import load_weights
 
 STEPS = 12
@@ -23,7 +24,8 @@ STEPS = 12
 def config(batch_size: int, **model) -> dict:
     return {
         "seed_everything": 1,
-        "model": {"net": {"depth": 8}, "rate": {"warmup_lr": 0.02, "warmup_window": 3, "warmup_error": 88}, **model},
+        "model": {"net": {"depth": 8}, "rate": {"warmup_lr": 0.02, "warmup_window": 3, "warmup_error": 88}, **model}
+        | {"bn_images": 300},
         # 499 images are held out: in batches of 83, one process has four of them and the other one three.
         "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": batch_size, "val_size": 499},
         "trainer": {"max_steps": STEPS, "val_check_interval": 6, "log_every_n_steps": 4, "accelerator": "cpu"},
@@ -113,6 +115,10 @@ def test_two_processes_train_like_one_whose_bn_takes_groups(two: RunFolder, tmp_
         nets[0].named_parameters(), *(n.parameters() for n in nets[1:]), strict=True
     ):
         assert (weight - grouped).norm() < 0.05 * (weight - whole).norm(), name
+    # BN's statistics, which are taken at the end, are averages over the groups of one or the devices of the other.
+    for layers in zip(*map(batch_norms, nets[:2]), strict=True):
+        of_two, of_one = (layer.running_var for layer in layers)
+        torch.testing.assert_close(of_two, of_one, rtol=1e-3, atol=1e-4)
 
 
 def test_errors_of_two_processes_are_those_of_their_checkpoint(two: RunFolder):

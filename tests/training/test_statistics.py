@@ -1,12 +1,23 @@
 """BN's statistics as true averages over batches: `take_statistics`, and `model.bn_images` of a run."""
 
+from itertools import islice
+from pathlib import Path
+
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch import nn
 
+from lit_resnet.data.module import ImageData
+from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, build
 from lit_resnet.nets.normalization import group_batch_norm
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import train
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.training.classifier import LitResNet
 from lit_resnet.training.statistics import batch_norms, take_statistics
+from lit_resnet.training.weights import load_weights
 
 
 def images(*sizes: int) -> list[torch.Tensor]:
@@ -61,3 +72,49 @@ def test_what_has_no_statistics():
         take_statistics(net, [], net)
     assert net.training
     assert net.momentum == 0.1
+
+
+def test_a_run_takes_them_over_the_batches_after_its_last(tmp_path: Path, one_thread: None):
+    cli = RunCLI(
+        {
+            "model": {"net": {"depth": 8}, "rate": {"lr": 0.05}, "bn_images": 70},
+            "data": {"source": "digits", "pad": 1, "batch_size": 32},
+            "trainer": {"max_steps": 4, "val_check_interval": 4, "accelerator": "cpu", "precision": "bf16-mixed"},
+        }
+    )
+    run = RunFolder(tmp_path / "run")
+    assert train(cli, run)
+    data, config = cli.check()
+    data.setup("fit")
+    data.seed = 0
+    net = build(config)
+    load_weights(net, run.checkpoints / "last.ckpt")
+    kept = [layer.running_var.clone() for layer in batch_norms(net)]
+    net.to(memory_format=torch.channels_last)
+    following = (images.contiguous(memory_format=torch.channels_last) for images, _ in data.following(4))
+    take_statistics(net, islice(following, 3), net)
+    assert all(torch.equal(layer.running_var, before) for layer, before in zip(batch_norms(net), kept, strict=True))
+    # The last evaluation is of the net with these statistics.
+    with torch.inference_mode():
+        wrong = sum((net.eval()(images).argmax(1) != labels).sum() for images, labels in data.test_dataloader())
+    assert run.summary().metrics["test_error"] == pytest.approx(100 * wrong.item() / 500, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"net": {"family": "vgg", "depth": 16, "shortcut": "none"}, "bn_images": 9}, "model.bn_images: a vgg net"),
+        ({"bn_images": 0}, "model.bn_images is 0: write training images, from 1, or null"),
+    ],
+)
+def test_what_a_run_cannot_take_them_over(model: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        RunCLI({"model": model, "data": {"source": "digits"}}).check()
+
+
+def test_a_trainer_of_ones_own_knows_no_last_iteration(tmp_path: Path):
+    own = Trainer(default_root_dir=tmp_path, max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False)
+    with pytest.raises(InputError, match=r"model.bn_images: needs data of lit_resnet, and a Trainer with max_steps"):
+        own.fit(LitResNet(NetConfig(depth=8, in_channels=1), bn_images=64), ImageData("digits"))
+    with pytest.raises(ValueError, match="bn_images is 64: this net has no BN"):
+        LitResNet(NetConfig(own="torch.nn.Flatten"), bn_images=64)

@@ -39,7 +39,7 @@ def test_a_finished_run(tmp_path: Path):
     run = finished(tmp_path / "run")
     start = start_weights(str(run.path))
     assert (start.net, start.data, start.mean.flatten().tolist()) == (SMALL, "toys", [120.0] * 3)
-    assert start.digest == weights_digest(run.path)
+    assert start.digest == weights_digest(str(run.path))
     assert asdict(start.started) == {"digest": start.digest, "net": "ResNet-8", "path": str(run.path)}
     kept = torch.load(run.checkpoints / "last.ckpt")["state_dict"]
     assert all(torch.equal(kept[f"net.{name}"], weight) for name, weight in start.weights.items())
@@ -56,7 +56,7 @@ def test_a_file_of_torchvision_gives_its_features(tmp_path: Path):
     torch.save(early, path)
     start = start_weights(str(path))
     assert (str(start.net), start.net.num_classes, start.data, start.config) == ("ResNet-18 B", 3, "imagenet", {})
-    assert start.digest == weights_digest(path)
+    assert start.digest == weights_digest(str(path))
     net = build(start.net).eval()
     net.load_state_dict(start.of(net))
     levels = torch.randint(0, 256, (2, 3, 64, 64)).float()
@@ -112,10 +112,10 @@ def test_what_are_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Path("text.pth").write_text("hello")
     torch.save({"fc.weight": torch.zeros(2, 3)}, "other.pth")
     for path, message in {
-        "nothing": "nothing: there is no such folder or file; write the folder of a finished run, or a file of weights",
-        "empty": "empty: no run here; write the folder",
-        "begun": r"begun: not finished \(iteration 1,500 of 64,000\): .* continue that run first",
-        "gone": "gone/checkpoints/last.ckpt: is missing, so that there are no weights",
+        "nothing": "nothing: missing; write the folder of a finished run, or a file of weights",
+        "empty": r"empty: no run \(config.yaml is missing\); write the folder",
+        "begun": r"begun: not finished \(iteration 1,500 of 64,000\); write the folder",
+        "gone": r"gone: without its weights \(last.ckpt is missing\)",
         "diverged": "diverged: has diverged",
         "other": "other/checkpoints/last.ckpt: the checkpoint is of ResNet-8, not of ResNet-14",
         "code": "code/checkpoints/last.ckpt: not weights that can be read",
@@ -123,8 +123,8 @@ def test_what_are_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         "code.pth": "code.pth: not weights that can be read",
         "text.pth": "text.pth: not weights that can be read",
         "other.pth": "other.pth: not a state dict of torchvision's",
-        "~nobody-at-all/x": "model.start is ~nobody-at-all/x: there is no such user",
+        "~nobody-at-all/x": "~nobody-at-all/x: missing",
     }.items():
-        with pytest.raises(InputError, match=f"^model.start(: | is ){message.removeprefix('model.start is ')}"):
+        with pytest.raises(InputError, match=f"^model.start: {message}"):
             start_weights(path)
     assert not Path("ran-code").exists()
