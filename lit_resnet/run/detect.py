@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +227,12 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     assert isinstance(net, Detector)
     checkpoint, digest = read_weights(models.newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
-    summary = folder.summary()
-    if root and data.test_digest() != (summary and summary.test_images):  # not those that its tables are about
-        folder = RunFolder(folder.path / "elsewhere" / data.test_digest()[:12])
-        folder.path.mkdir(parents=True, exist_ok=True)
-    return Searched(folder, net, data, digest)
+    one, summary = Searched(folder, net, data, digest), folder.summary()
+    images = one.data.test_digest()
+    if root and images != (summary and summary.test_images):  # not those that its tables are about
+        one = replace(one, folder=RunFolder(folder.path / "elsewhere" / images[:12]))
+        one.folder.path.mkdir(parents=True, exist_ok=True)
+    return one
 
 
 def _found(one: Searched, search: Search, device: torch.device) -> list[Found]:

@@ -19,6 +19,7 @@ from lit_resnet.nets.detector import Detector, DetectorConfig, check_net
 from lit_resnet.training.iterations import Iterations, Speed, as_dataclass
 from lit_resnet.training.schedule import Rate
 from lit_resnet.training.sgd import Sgd
+from lit_resnet.training.start import Start
 from lit_resnet.training.statistics import take_statistics
 from lit_resnet.training.window import Counts
 
@@ -69,7 +70,7 @@ class LitDetector(Iterations):
         self.save_hyperparameters(
             {name: asdict(group) for name, group in groups.items()} | {"start": start, "bn": bn, "tf32": tf32}
         )
-        self.start, self.bn = start, bn
+        self.bn = bn
         self._found: dict[int, Found] = {}
         # What the last evaluation found in all test images, by their numbers, and after which iteration.
         self.found: tuple[int, list[Found]] | None = None
@@ -101,17 +102,15 @@ class LitDetector(Iterations):
         if values["speed"].compile:
             raise InputError("model.speed.compile: a detector's images have many sizes; leave it out")
 
-    def begin_from(self, net: NetConfig, weights: dict[str, Tensor], mean: Tensor) -> None:
-        """Take over the weights of a classification net, all but those of its last layer, and its mean.
+    def begin_from(self, start: Start) -> None:
+        """Take the weights of a classification net, all but those of its last layer, and the mean of its images.
 
-        Args:
-            net: The net that they are of.
-            weights: By the names of the net.
-            mean: In levels: [3, 1, 1], or [3, H, W], of which the mean over the pixels is taken.
+        Raises:
+            InputError: They are of another net.
         """
-        own = self.detector.backbone.state_dict()
-        self.detector.backbone.load_state_dict({name: weights[name] for name in own})
-        self.detector.mean.copy_(mean.mean((1, 2), keepdim=True))
+        self.detector.backbone.load_state_dict(start.of(self.detector.backbone))
+        if start.mean is not None:  # a mean image has one value for each pixel of a crop
+            self.detector.mean.copy_(start.mean.mean((1, 2), keepdim=True))
 
     def on_train_start(self) -> None:
         """Also take BN's statistics for a net that starts from no weights."""
@@ -120,7 +119,8 @@ class LitDetector(Iterations):
             data = self._data
             stream = data.stream(0)
             batches = (next(stream) for _ in range(-(-TAKEN_IMAGES // data.batch_size)))
-            take_statistics(self.detector.backbone, batches, self._pass)
+            devices = self.trainer.world_size
+            take_statistics(self.detector.backbone, batches, self._pass, lambda total: self._total(total) / devices)
             stream.close()
 
     def _pass(self, batch: BoxBatch) -> None:

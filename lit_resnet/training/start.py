@@ -47,18 +47,20 @@ class Start:
         return Started(self.digest, str(self.net), self.path)
 
     def of(self, net: Net) -> dict[str, Tensor]:
-        """The weights for a net of the same kind; without those of its last layer if it has another number of classes.
+        """The weights for a net of the same kind; without those of its last layer if that has other shapes, or none.
 
         Raises:
             InputError: They are of another net; with both names, or the first weight that differs.
         """
         wanted = {name: tuple(weight.shape) for name, weight in net.state_dict().items()}
         there = {name: tuple(weight.shape) for name, weight in self.weights.items()}
-        if net.LAST_LAYER and net.config.num_classes != self.net.num_classes:
-            wanted, there = (
-                {name: shape for name, shape in shapes.items() if not name.startswith(f"{net.LAST_LAYER}.")}
-                for shapes in (wanted, there)
-            )
+        last = [
+            {name: shape for name, shape in shapes.items() if name.startswith(f"{net.LAST_LAYER}.")}
+            for shapes in (wanted, there)
+        ]
+        if net.LAST_LAYER and last[0] != last[1]:
+            wanted = {name: shape for name, shape in wanted.items() if name not in last[0]}
+            there = {name: shape for name, shape in there.items() if name not in last[1]}
         same = str(net.config) == str(replace(self.net, num_classes=net.config.num_classes))
         differing = next((name for name in wanted | there if wanted.get(name) != there.get(name)), None)
         if same and differing is None:

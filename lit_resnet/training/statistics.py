@@ -81,7 +81,7 @@ def _averaging(net: nn.Module, layers: list[_BatchNorm]) -> Iterator[None]:
     momenta = [layer.momentum for layer in layers]
     net.eval()
     for layer in layers:
-        layer.train()
+        layer.training = True  # `train` would leave one that is fixed as it is
         layer.momentum = None  # a cumulative average
     try:
         yield
