@@ -80,8 +80,8 @@ def test_what_is_missing_is_said_and_refused(tmp_path: Path, capsys: pytest.Capt
     both = load(write(tmp_path, "second", include=FROM, seeds=[0, 1]), root=root)
     with pytest.raises(InputError, match=rf"start-seed1: missing; first: lit-resnet launch {first} start --root"):
         check_folders(both, root)
-    of_file = load(grid, ["data.flip=false"], root=root).part(["fresh"])
-    object.__setattr__(of_file, "settings", {"model.start": "gone.pth"})
+    write(tmp_path, "of-file", include={"x": {"model.start": "gone.pth"}})
+    of_file = load(str(tmp_path / "of-file.yaml"), root=root)
     with pytest.raises(InputError, match="starts from gone.pth: missing; first: write another path for model.start"):
         check_folders(of_file, root)
 
