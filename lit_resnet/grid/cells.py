@@ -96,12 +96,13 @@ def check_value(where: str, key: str, value: Any) -> None:
     Raises:
         InputError: With what to write instead.
     """
-    if isinstance(value, dict) and not _is_value(key, value):
+    if _of_several(key, value):
         raise InputError(f"{where} is a mapping: write {key}.{shown(next(iter(value), 'x'))} and so on")
 
 
-def _is_value(key: str, mapping: dict[str, Any]) -> bool:
-    return key == START or "class_path" in mapping
+def _of_several(key: str, value: Any) -> bool:
+    """Whether a value is a mapping of config keys to values, and not one value of the key."""
+    return isinstance(value, dict) and key != START and "class_path" not in value
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
@@ -134,7 +135,13 @@ def _overrides(path: Path, content: dict[str, Any]) -> dict[str, dict[str, Any]]
     taken: set[str] = set()
     for point in _points(path, axes, content.get("sample"), excluded):
         name = _joined([name for name, _ in point.values()])
-        _add(path, cells, taken, name, {key: value for key, (_, value) in point.items()})
+        overrides: dict[str, Any] = {}
+        for key, (_, value) in point.items():
+            said = value if _of_several(key, value) else {key: value}
+            if twice := next((one for one in said if one in overrides), None):
+                raise InputError(f"{path}: matrix {key}: {shown(twice)} is on another axis, too")
+            overrides |= said
+        _add(path, cells, taken, name, overrides)
     for name, overrides in mapping(content.get("include"), f"{path}: include").items():
         _add(path, cells, taken, str(name), mapping(overrides, f"{path}: include {shown(name)}"))
     return cells
@@ -189,6 +196,8 @@ def _axis(path: Path, key: str, short: str, values: Any) -> Axis:
     """The values of an axis by their names, or a range."""
     if isinstance(values, dict) and len(values) == 1 and (draw := next(iter(values))) in DRAWS:
         return _range(path, key, draw, values[draw])
+    if key == START and isinstance(values, dict) and set(values) <= {"grid", "cell"}:
+        raise InputError(f"{path}: matrix {key} is {shown(values)}: give the value a name: {{started: {{grid: …}}}}")
     if isinstance(values, dict) and values:
         named = [(str(name), value) for name, value in values.items()]
     elif isinstance(values, list) and values:

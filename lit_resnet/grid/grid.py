@@ -7,12 +7,14 @@
       model.net.shortcut: {plain: none, residual: A}      # a value's name: the value
       model.net.depth: [20, 56]                           # a value that is its own name
       model.rate.lr: {log-uniform: [0.01, 1]}             # or a range, for sample
+      weights:                                            # any name, where a value has several keys
+        fresh: {model.start: null}
+        tuned: {model.start: {grid: table6, cell: ResNet-20}, model.rate.warmup_lr: 0.01}  # another grid's weights
     sample: 20                          # so many cells of the matrix, drawn at random, always the same ones
     exclude:
       - {model.net.shortcut: plain, model.net.depth: 56}  # all cells that match
     include:                            # more cells: a name, and what differs from the base; seeds of its own, or not
       residual-110-lr0.01: {model.net.shortcut: A, model.net.depth: 110, model.rate.lr: 0.01, seeds: [0]}
-      tuned: {model.net.depth: 20, model.start: {grid: table6, cell: ResNet-20}}  # from weights of another grid's run
     report:
       figures: [fig1, fig6, fig7]
       tables: [table3, table5]                          # of ImageNet nets, in the paper's shape

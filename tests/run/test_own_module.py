@@ -212,6 +212,20 @@ def test_a_killed_run_ends_like_the_undisturbed_one(tmp_path: Path, data: dict, 
     assert (summary.metrics["val_error"] is None) == (data.get("module") == "mymodule.Plain")
 
 
+def test_statistics_of_bn_are_taken_over_the_batches_that_would_follow(tmp_path: Path):
+    said = config() | {"model": {"net": {"depth": 8}, "rate": {"lr": 0.05}, "bn_images": 50}}  # over three epochs
+    whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    assert train(RunCLI(said), whole)
+    for killed in (4, 9):
+        with pytest.raises(Killed):
+            train(RunCLI(said), stopped, clock=Saves(killed, killed=killed))
+    assert train(RunCLI(said), stopped)
+    (a, rows), (b, others) = numbers(whole), numbers(stopped)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert a["net.bn1.num_batches_tracked"] == 7
+    assert rows == others
+
+
 def test_epochs_differ_and_have_every_image_once():
     data = RunCLI(config({"args": {"noise": 0.0}})).data()
     data.setup("fit")

@@ -103,9 +103,11 @@ class Group:
 
     @property
     def times_the_papers_length(self) -> float:
-        """Its iterations over those of the paper; 0 if it was trained on other data."""
+        """Its iterations over those of the paper; 0 if it was trained on other data, or started from trained weights."""
+        if not self.on_the_papers_data or (self._summary and self._summary.start):
+            return 0.0
         table = {"cifar": "table6", "imagenet": "table2"}[self.family]
-        return self.steps / paper.load()[table]["training"]["steps"] if self.on_the_papers_data else 0.0
+        return self.steps / paper.load()[table]["training"]["steps"]
 
     @property
     def as_in_the_paper(self) -> bool:

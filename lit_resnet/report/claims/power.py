@@ -116,7 +116,9 @@ def power(
 
 
 def _as_in_the_paper(config: dict[str, Any]) -> bool:
-    """Whether a cell is trained on the paper's data, for as many iterations as there."""
+    """Whether a cell is trained on the paper's data, from fresh weights, for as many iterations as there."""
+    if value_at(config, "model.start") is not None:
+        return False
     asked = {"data": value_at(config, "data.source"), "steps": value_at(config, "trainer.max_steps")}
     tables = (paper.load()[table] for _, _, table, *_ in PRINTED.values())
     return asked in [{"data": table["data"], "steps": table["training"]["steps"]} for table in tables]
