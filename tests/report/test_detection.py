@@ -142,3 +142,5 @@ def test_the_table_of_all_nets_has_what_detectors_measure(lab: Lab, voc: str):
     assert made.header[:6] == ("cell", "net", "mAP@.5 %", "region error %", "mAP@[.5, .95] %", "n")
     assert made.rows[0][2:5] == ("60.00±0.00", "5.00±0.00", "30.00±0.00")
     assert "paper" not in " ".join(made.header)
+    assert "Region error: sampled regions" in made.note
+    assert "mAP@.5: of the last model" in made.note

@@ -60,7 +60,8 @@ def curves(cells: Sequence[FinishedCell]) -> Drawn:
         if _is_error(metric):
             label_ends(ax, scale, names=False)
     _legend(figure, axes[-1])
-    caption = f"{' and '.join(metric.label for metric in panels).capitalize()} over the iterations"
+    first, *others = panels
+    caption = f"{' and '.join([first.first, *(metric.label for metric in others)])} over the iterations"
     if len(drawn) < len(logged):
         caption += f", of the {len(drawn)} cells of the best {headline.label} among {len(logged)}, the best one first"
     if any(len(cell.runs) > 1 for cell in drawn):
