@@ -21,6 +21,8 @@ class Task:
             `training.iterations.TaskData`.
         metrics: Its numbers while it trains: the columns of metrics.csv after `step`, in this order.
         headline: The final metric that runs are compared by: in `status`, on the page, in W&B, and by `odd`.
+        judging: What judges its runs, as `package.module`: it has `judge_last` for the end of a run, and for the verb
+            `evaluate` the function `rows`, the columns `COLUMNS`, the heading `TITLE` and the note `NOTE`.
         protocols: Ways to judge the last model, which a config may ask for under `evaluate`.
         judged: The numbers that each of these ways gives: an entry of evaluation.json has all but the optional ones.
         probes: Measurements of the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
@@ -32,6 +34,7 @@ class Task:
     data: str
     metrics: tuple[Metric, ...]
     headline: Metric
+    judging: str
     protocols: tuple[str, ...] = ()
     judged: tuple[Metric, ...] = ()
     probes: tuple[str, ...] = ()
@@ -61,6 +64,7 @@ CLASSIFICATION = Task(
         metrics.VAL_ERROR,
     ),
     headline=metrics.TEST_ERROR,
+    judging="lit_resnet.run.evaluate",
     protocols=("center", "ten-crop", "multi-scale"),
     judged=(metrics.TOP1_ERROR, metrics.TOP5_ERROR),
     probes=("responses", "predictions"),
@@ -91,8 +95,9 @@ DETECTION = Task(
         metrics.MAP,
     ),
     headline=metrics.MAP50,
+    judging="lit_resnet.run.detect",
     protocols=("voc07", "voc10", "coco"),
-    judged=(metrics.MAP50, replace(metrics.MAP, optional=True)),  # PASCAL VOC's have no mean over IoUs
+    judged=(replace(metrics.MAP50, optional=False), metrics.MAP),  # PASCAL VOC's have no mean over IoUs
     probes=("detections",),
 )
 TASKS = {task.name: task for task in (CLASSIFICATION, OWN_DATA, DETECTION)}

@@ -1,6 +1,7 @@
 """A net of one's own: any torch module, named by its dotted path in a config (`model.net.own`)."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -19,6 +20,8 @@ class OwnNet(nn.Module):
     Raises:
         InputError: The class cannot be imported, or cannot be made with these arguments.
     """
+
+    LAST_LAYER: ClassVar[None] = None  # which of its layers it is, nobody says
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()

@@ -27,6 +27,7 @@ class ResNet(nn.Module):
             conv5_1, so that conv5_x has maps of 7x7 as in classification).
     """
 
+    LAST_LAYER: ClassVar[str] = "fc"
     region: ClassVar[int] = 14
 
     def __init__(self, config: NetConfig) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class VGG(nn.Module):
         region: Side of the map of a region, from which a detector takes its features.
     """
 
+    LAST_LAYER: ClassVar[str] = "classifier.6"
     channels = WIDTHS[-1], HIDDEN
     region = MAP
 

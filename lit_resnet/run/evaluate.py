@@ -1,12 +1,11 @@
 """`lit-resnet evaluate`: errors of runs and of published weights, alone and as an ensemble."""
 
+import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
+from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
@@ -15,12 +14,29 @@ from lit_resnet.listing import Columns, Row, count, percent
 from lit_resnet.nets import Net
 from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.run import models
+from lit_resnet.run.last import Last
 from lit_resnet.runfolder.folder import RunFolder
 
 TITLE = "Error on the test images (%)"
 NOTE = """\
 center: the crop in the middle. ten-crop: it, the corners, and their mirror images. multi-scale: the fully-convolutional
 form and mirror images at several sizes. Averaged are the scores after softmax; a tie counts against the net."""
+
+
+def rows(args: argparse.Namespace) -> list[Row]:
+    """As `evaluate`, with the arguments of `lit-resnet evaluate`."""
+    if args.refine or args.submission:
+        raise InputError("--refine, --submission: they are for detectors; leave them out")
+    return evaluate(
+        args.models,
+        args.protocol or ["center"],
+        scales=args.scales,
+        ensemble=args.ensemble,
+        weights=args.weights,
+        root=args.data,
+        batch_size=args.batch_size,
+        workers=args.workers,
+    )
 
 
 def evaluate(
@@ -61,24 +77,16 @@ def evaluate(
     ]
 
 
-def judge_run(
-    folder: RunFolder,
-    net: Net,
-    mean: Tensor,
-    images: TestImages,
-    protocols: Sequence[Testing],
-    device: torch.device,
-) -> dict[Testing, Errors]:
-    """Judge a run that has just been trained and write its evaluation.json; `net` has its newest checkpoint's weights.
-
-    Returns:
-        By protocol: top1_error, top5_error (percent, or None) and images.
+def judge_last(last: Last, protocols: Sequence[Testing]) -> None:
+    """Judge the last model of a run by the protocols that its config asks for, into its evaluation.json.
 
     Raises:
         InputError: As `judge`.
     """
-    judged = Judged(folder, net, mean, models.checkpoint_digest(folder), images)
-    return {protocol: entries[0] for protocol, entries in judge([judged], protocols, device).items()}
+    assert isinstance(last.net, Net)  # protocols are for the paper's nets and for image data
+    assert isinstance(last.data, ImageData)
+    checkpoint = models.checkpoint_digest(last.folder)
+    judge([Judged(last.folder, last.net, last.data.mean, checkpoint, TestImages(last.data))], protocols, last.device)
 
 
 def ensemble_of(folders: Sequence[RunFolder], protocol: Testing) -> Errors:

@@ -1,33 +1,29 @@
 """Nets to judge: the newest checkpoint of a run folder, or a file of the weights that torchvision publishes."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_resnet import task
 from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
-from lit_resnet.files import open_file
 from lit_resnet.moved import check_keys
 from lit_resnet.nested import value_at
-from lit_resnet.nets import Net, NetConfig, build
-from lit_resnet.nets.config import IMAGENET_BLOCKS, VGG_CONVOLUTIONS
+from lit_resnet.nets import Net, build
 from lit_resnet.own_code import check_named
 from lit_resnet.run.config import RunCLI
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.iterations import TaskData
-from lit_resnet.training.weights import net_weights, read_torch, reason
+from lit_resnet.training.published import read_published
+from lit_resnet.training.weights import net_weights, read_weights
 
-# What torchvision subtracts from RGB images in [0, 1], and divides by.
-TORCHVISION_MEAN = (0.485, 0.456, 0.406)
-TORCHVISION_STD = (0.229, 0.224, 0.225)
+NET_KEYS = ("net", "detector")  # of a config's `model`: all that says what the net is
 
 
 def model(path: Path, root: Path | None = None) -> Judged:
@@ -54,7 +50,8 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(data, ImageData):
         command = f"lit-resnet test --config {folder.config_file} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
         raise InputError(f"{folder.path}: its images are prepared by code of your own; judge it by {command}")
-    checkpoint, digest = read(newest(folder))
+    checkpoint, digest = read_weights(newest(folder))
+    assert isinstance(net, Net)  # as those of the tasks with such data are
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")
     if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
@@ -70,7 +67,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     return Judged(folder, net, mean, digest, images)
 
 
-def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, Net]:
+def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, nn.Module]:
     """The data of a run, not loaded, and its net with fresh weights.
 
     Args:
@@ -85,38 +82,32 @@ def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[T
     if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
         raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
     # Only these: the rest of a config can name any class to import, and the folder may come from elsewhere.
-    used = {"model": {"net": config["model"].get("net")}, "data": config["data"] | (other or {})}
+    model = {key: value for key, value in config["model"].items() if key in NET_KEYS}
+    used = {"model": model, "data": config["data"] | (other or {})}
     used |= {"task": config["task"]} if "task" in config else {}
     for key in task.of(used).own_code:
         check_named(value_at(used, key), str(folder.config_file))
     cli = RunCLI(used)
-    data = cli.data()
-    return data, build(cli.net(data))
+    return cli.data(), cli.module().net
 
 
 def published(path: Path, root: Path | None) -> Judged:
     """A net in a file that torchvision publishes, such as `resnet50-0676ba61.pth`; judged on ImageNet.
 
-    The names and shapes of the weights tell which net it is. It may have other classes than ImageNet's, as many as the
-    images have. Torchvision divides images by a standard deviation; here the weights of the first layer are divided by
-    it instead, which gives the same outputs.
+    It may have other classes than ImageNet's, as many as the images have.
 
     Raises:
         InputError: It is not a state dict of such a net, `root` is not given, or its images are not for that net.
     """
     if root is None:
         raise InputError(f"{path}: weights alone do not say what images they are for; give the folder with --data")
-    weights, digest = read(path)
-    config = recognised(path, weights)
+    found = read_published(path)
     data = ImageData(source="imagenet", root=str(root))
-    if data.num_classes != config.num_classes:
-        raise InputError(f"{path}: is for {config.num_classes} classes, but {root} has {data.num_classes}")
-    net = build(config)
-    first = "features.0.weight" if config.family == "vgg" else "conv1.weight"
-    weights[first] = weights[first] / torch.tensor(TORCHVISION_STD)[:, None, None]
-    net.load_state_dict(weights, strict=False)  # early files lack BN's counts of batches, which nothing needs
-    mean = 255 * torch.tensor(TORCHVISION_MEAN)[:, None, None]
-    return Judged(RunFolder(f"{path}.evaluation"), net, mean, digest, TestImages(data))
+    if data.num_classes != found.net.num_classes:
+        raise InputError(f"{path}: is for {found.net.num_classes} classes, but {root} has {data.num_classes}")
+    net = build(found.net)
+    net.load_state_dict(found.weights)
+    return Judged(RunFolder(f"{path}.evaluation"), net, found.mean, found.digest, TestImages(data))
 
 
 def checkpoint_digest(folder: RunFolder) -> str:
@@ -129,43 +120,6 @@ def checkpoint_digest(folder: RunFolder) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(path: Path) -> tuple[dict[str, Any], str]:
-    """The mapping in a file of torch's, and the file's SHA-256.
-
-    Raises:
-        InputError: It is not such a file, or it holds more than tensors and plain values.
-    """
-    try:
-        with open_file(path) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            return read_torch(file), digest
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: not weights that can be read ({reason(error)}): write a run folder, or a state dict as "
-            "torchvision publishes them"
-        ) from None
-
-
-def recognised(path: Path, weights: dict[str, Any]) -> NetConfig:
-    """The net of torchvision's whose names and shapes a state dict has.
-
-    Raises:
-        InputError: There is none.
-    """
-    given = _shapes(weights)
-    last = given.get("fc.weight") or given.get("classifier.6.weight") or ()
-    for config in _candidates(last[0]) if last else ():
-        with torch.device("meta"):
-            wanted = _shapes(build(config).state_dict())
-        if given == wanted:
-            return config
-    raise InputError(
-        f"{path}: not a state dict of torchvision's resnet18, 34, 50, 101, 152, vgg16 or vgg19 (without BN); "
-        "write such a file, or a run folder"
-    )
-
-
 def newest(folder: RunFolder) -> Path:
     """The newest whole checkpoint of a run.
 
@@ -176,18 +130,3 @@ def newest(folder: RunFolder) -> Path:
     if path is None:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; only trained nets can be judged")
     return path
-
-
-def _candidates(num_classes: int) -> Iterator[NetConfig]:
-    for depth in IMAGENET_BLOCKS:
-        yield NetConfig("imagenet", depth, "B", stride_on="3x3", num_classes=num_classes)
-    for depth in VGG_CONVOLUTIONS:
-        yield NetConfig("vgg", depth, "none", num_classes=num_classes)
-
-
-def _shapes(weights: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {
-        name: tuple(weight.shape)
-        for name, weight in weights.items()
-        if isinstance(weight, Tensor) and not name.endswith("num_batches_tracked")
-    }

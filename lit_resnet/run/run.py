@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, is_dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,14 +22,9 @@ import torch
 import yaml
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
-from torch import nn
 
-from lit_resnet.data.boxes.module import BoxData
-from lit_resnet.data.module import ImageData
 from lit_resnet.data.stream import Batch
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation import Testing
-from lit_resnet.evaluation.images import TestImages
 from lit_resnet.files import FOR_A_WHILE, parse_yaml
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
@@ -40,7 +36,7 @@ from lit_resnet.run import detect
 from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
-from lit_resnet.run.evaluate import judge_run
+from lit_resnet.run.last import Last
 from lit_resnet.run.models import untrained
 from lit_resnet.runfolder import predictions, provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
@@ -50,9 +46,7 @@ from lit_resnet.runfolder.summary import Summary, trained_with
 from lit_resnet.sameness import digest, may_resume, setting
 from lit_resnet.training.checkpoints import RESUMED, newest_checkpoint
 from lit_resnet.training.clock import CheckpointClock
-from lit_resnet.training.detector import LitDetector
 from lit_resnet.training.disk import Disk, say
-from lit_resnet.training.iterations import Iterations, TaskData
 from lit_resnet.training.progress import ProgressBar
 from lit_resnet.training.recorder import MetricsFile, Recorder
 from lit_resnet.training.stop import Stopped, StopRequest
@@ -227,7 +221,7 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         PROBES[probe](last)
     test_images = data.test_digest()
     if protocols := cli.config.get("evaluate"):
-        _judge(cli, folder, net, protocols, device)
+        import_module(cli.task.judging).judge_last(last, protocols)
     recorder.note_memory(device)
     if model.rate.warming_up:
         print(
@@ -235,6 +229,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             f"{model.rate.rule.warmup_error:g} % or more",
             file=sys.stderr,
         )
+    for words in data.degenerate_boxes:
+        print(f"left out: {words}", file=sys.stderr)
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
     speeds = [row[IMAGES_PER_SECOND.name] for row in rows]
@@ -278,13 +274,6 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     recorder.disk.insist(str(folder.summary_file), lambda: folder.write_summary(summary))
 
 
-def _judge(cli: RunCLI, folder: RunFolder, net: nn.Module, protocols: list[Testing], device: torch.device) -> None:
-    """Judge the last model by the protocols that the config asks for."""
-    assert isinstance(net, Net)  # protocols are for the paper's nets and for image data
-    assert isinstance(cli.datamodule, ImageData)
-    judge_run(folder, net, cli.datamodule.mean, TestImages(cli.datamodule), protocols, device)
-
-
 def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> None:
     """Replace responses.csv by (name, std) of each layer, in their order."""
     rows = [{"layer": layer, "name": name, "std": std} for layer, (name, std) in enumerate(measured, start=1)]
@@ -302,27 +291,6 @@ class Tested(Protocol):
     def test_batches(self, device: torch.device) -> Iterable[Batch]:
         """Batches of all test images on a device."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Last:
-    """The last model of a run, for the measurements that its task names.
-
-    Args:
-        module: The module that was trained.
-        net: A copy of its net, not compiled, on the device.
-        data: What it was trained and tested on.
-        device: Where it is measured.
-        folder: The run's folder.
-        disk: Writes there, and waits where the disk is full.
-    """
-
-    module: Iterations
-    net: nn.Module
-    data: TaskData
-    device: torch.device
-    folder: RunFolder
-    disk: Disk
 
 
 def _measure_responses(last: Last) -> None:
@@ -348,18 +316,11 @@ def _predict(last: Last) -> None:
     last.disk.insist(str(path / predictions.NAME), lambda: predictions.keep(path, *found))
 
 
-def _detect(last: Last) -> None:
-    """What is found in each test image, into detections/; and from it what figures show."""
-    assert isinstance(last.module, LitDetector)
-    assert isinstance(last.data, BoxData)
-    detect.keep_last(last.module, last.data, last.device, last.folder, last.disk.insist)
-
-
 # The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.
 PROBES: dict[str, Callable[[Last], None]] = {
     "responses": _measure_responses,
     "predictions": _predict,
-    "detections": _detect,
+    "detections": detect.keep_last,
 }
 
 
@@ -420,7 +381,8 @@ def responses_of(run: str) -> list[tuple[str, float]]:
         raise InputError(f"{folder.checkpoints}: no whole checkpoint here; responses need trained weights")
     load_weights(net, checkpoint)
     device = gpu_or_cpu()
-    assert isinstance(data, Tested)  # as the data are of all tasks that have responses
+    if not (isinstance(data, Tested) and isinstance(net, Net)):
+        raise InputError(f"{folder.path}: its {net} has no layer responses")
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))

@@ -16,10 +16,10 @@ from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net, NetConfig, build
 from lit_resnet.own_code import check_named
-from lit_resnet.run.models import newest, read
+from lit_resnet.run.models import newest
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
-from lit_resnet.training.weights import net_weights
+from lit_resnet.training.weights import net_weights, read_weights
 
 BATCH_SIZE = 64  # images of a forward pass
 
@@ -128,7 +128,7 @@ def load_run(folder: str | Path) -> TrainedNet:
     except (TypeError, ValueError) as error:
         raise InputError(f"{run.summary_file}: not the net of a classification run ({error})") from None
     path = newest(run)
-    checkpoint, _ = read(path)
+    checkpoint, _ = read_weights(path)
     net.load_state_dict(net_weights(net, checkpoint))
     return TrainedNet(net, *_images(path, net.config, checkpoint.get("data")), summary)
 

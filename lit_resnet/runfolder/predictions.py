@@ -1,15 +1,14 @@
 """predictions.npy: what the last model took each test image for, so that nets can be compared image by image."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import read_file
-from lit_resnet.runfolder import writing
+from lit_resnet.runfolder import arrays, writing
 
-NAME = "predictions.npy"
+NAME, DTYPE = "predictions.npy", "<u2"
 MOST_BYTES = 2**28  # of the file: 67 million images
 # By how much the error of these predictions may differ from the logged one, in percent of the images, or by two images:
 # a net in another memory layout, or not compiled, gives other last bits, and another class where two are nearly equal.
@@ -22,8 +21,7 @@ def keep(folder: Path, labels: np.ndarray, classes: np.ndarray) -> None:
     Raises:
         OSError: As `writing.replace`.
     """
-    pairs = np.stack([labels, classes], 1).astype("<u2")
-    writing.replace(folder / NAME, _header(len(pairs)) + pairs.tobytes())
+    writing.replace(folder / NAME, arrays.content(np.stack([labels, classes], 1), DTYPE))
 
 
 def read(folder: Path, test_error: float | None) -> np.ndarray | None:
@@ -39,7 +37,7 @@ def read(folder: Path, test_error: float | None) -> np.ndarray | None:
     try:
         if (folder / NAME).stat().st_size > MOST_BYTES:
             raise ValueError("too large")
-        found = _pairs(read_file(folder / NAME))
+        found = arrays.parsed(read_file(folder / NAME), DTYPE, 2)
         wrong = 100 * float(np.mean(found[:, 0] != found[:, 1]))
         if test_error is not None and abs(wrong - test_error) > max(APART, 200 / len(found)):
             raise ValueError(f"{wrong:.2f} % are wrong, and {test_error:.2f} % in summary.json")
@@ -49,25 +47,3 @@ def read(folder: Path, test_error: float | None) -> np.ndarray | None:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder / NAME}: damaged ({reason}); remove it, and nets are compared without it") from None
-
-
-def _pairs(content: bytes) -> np.ndarray:
-    """The array in a file as `keep` writes it.
-
-    NumPy's own reader takes what the header says for a Python expression, and makes room for what it promises. Here the
-    length of the file says how many rows there are, and the header has to be the one of so many.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    start = len(_header(1))
-    rows = (len(content) - start) // 4
-    if rows < 1 or content[:start] != _header(rows) or len(content) != start + 4 * rows:
-        raise ValueError("no pairs of classes")
-    return np.frombuffer(content, "<u2", offset=start).reshape(rows, 2)
-
-
-def _header(rows: int) -> bytes:
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"descr": "<u2", "fortran_order": False, "shape": (rows, 2)})
-    return stream.getvalue()

@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from lit_resnet import metrics
-from lit_resnet.data.boxes import Annotations, Found
+from lit_resnet.data.boxes import Found
 from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.boxes.stream import BoxBatch, TestImage
 from lit_resnet.errors import InputError
@@ -91,8 +91,8 @@ class LitDetector(Iterations):
         check_net(values["net"])
         if values["bn"] == "fixed" and values["start"] is None and values["net"].family != "vgg":
             raise InputError(
-                "model.bn is fixed, to the statistics of fresh weights, which are none: write model.start, a run folder "
-                "or a file of torchvision's; or model.bn taken"
+                "model.bn is fixed, to the statistics of fresh weights, which are none: write model.start, a run "
+                "folder or a file of torchvision's; or model.bn taken"
             )
         if values["bn"] == "taken" and values["start"] is not None:
             raise InputError("model.bn is taken, and model.start has statistics of its own: write model.bn fixed")

@@ -65,10 +65,14 @@ class TaskData(Protocol):
     batch_size: int
 
     @property
-    def damaged_files(self) -> list[str]: ...
+    def damaged_files(self) -> list[str]:
+        """See above."""
+        ...
 
     @property
-    def degenerate_boxes(self) -> list[str]: ...
+    def degenerate_boxes(self) -> list[str]:
+        """See above."""
+        ...
 
     def check(self, config: Namespace) -> None:
         """Refuse a run's config that asks of these data what they cannot give.

@@ -1,5 +1,6 @@
 """Weights of a net, from a checkpoint, which may come from strangers."""
 
+import hashlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,24 @@ def load_weights(net: nn.Module, path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint that can be read ({reason(error)})") from None
     net.load_state_dict(net_weights(net, checkpoint))
+
+
+def read_weights(path: Path) -> tuple[dict[str, Any], str]:
+    """The mapping in a file of torch's, and the file's SHA-256.
+
+    Raises:
+        InputError: It is not such a file, or it holds more than tensors and plain values.
+    """
+    try:
+        with open_file(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            return read_torch(file), digest
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not weights that can be read ({reason(error)}): write a run folder, or a state dict as "
+            "torchvision publishes them"
+        ) from None
 
 
 def read_torch(file: IO[bytes] | Path, mmap: bool = False) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from lit_resnet.nets import NetConfig, build
 from lit_resnet.run import evaluate as verb
 from lit_resnet.run import models
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.training import published
 
 CLASSES = 6
 Run = Callable[..., RunFolder]
@@ -128,7 +129,7 @@ def test_weights_of_torchvision_give_its_own_scores(large: Path, tmp_path: Path,
 def test_nets_are_recognised_by_their_shapes(make: Callable, name: str):
     with torch.device("meta"):
         weights = make(num_classes=CLASSES).state_dict()
-    assert str(models.recognised(Path("x.pth"), weights)) == name
+    assert str(published.recognised(Path("x.pth"), weights)) == name
 
 
 def test_what_is_no_such_net(tmp_path: Path, large: Path):
@@ -138,7 +139,7 @@ def test_what_is_no_such_net(tmp_path: Path, large: Path):
         others = [make() for make in (torchvision.models.resnext50_32x4d, torchvision.models.vgg16_bn)]
     for weights in (*(other.state_dict() for other in others), {}, {"fc.weight": 3}, {"fc.weight": torch.zeros(())}):
         with pytest.raises(InputError, match=message):
-            models.recognised(path, weights)
+            published.recognised(path, weights)
     torch.save([1, 2], path)
     with pytest.raises(InputError, match="x.pth: not weights .*: write a run folder, or a state dict"):
         verb.evaluate([path], ["center"], root=large)

@@ -132,21 +132,25 @@ def check_sets(train: Sequence[str], test: Sequence[str]) -> None:
 
 
 def check_images(train: Annotations, test: Annotations) -> None:
-    """Refuse images that are trained on and tested on, as where a set holds another; and nothing to train on.
+    """Refuse images that are trained on and tested on, as where a set holds another; and those without any object.
 
     Raises:
         InputError: With the image, or what is missing.
     """
     if not train.truth:
-        raise InputError(f"{train.images[0].file}: an image to train on, without annotations: name other sets")
-    if all(image.ignored.all() for image in train.images):
-        raise InputError(f"{train.images[0].file}, the first image to train on, and all others have no object to learn")
+        raise InputError(
+            f"{train.images[0].file}: an image to train on, without annotations: add them, or name other sets"
+        )
+    for annotations, use, purpose in ((train, "train on", "learn"), (test, "test on", "find")):
+        if annotations.truth and all(image.ignored.all() for image in annotations.images):
+            first = annotations.images[0].file
+            raise InputError(f"{first}, the first image to {use}, and all others have no object to {purpose}: add them")
     tested = {image.file for image in test.images}
     both = [image.file for image in train.images if image.file in tested]
     if both:
+        others = f" (and {len(both) - 1} others are)" if len(both) > 1 else ""
         raise InputError(
-            f"{both[0]}: is in a set of data.train and in one of data.test (and {len(both) - 1} others are): "
-            "name sets that share no image"
+            f"{both[0]}: is in a set of data.train and in one of data.test{others}: name sets that share no image"
         )
 
 

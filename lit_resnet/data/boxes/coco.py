@@ -259,7 +259,7 @@ def _objects(
     order = np.flatnonzero(solid)
     order = order[np.argsort(owners[order], kind="stable")]
     found, starts = np.unique(owners[order], return_index=True)
-    parts = [np.split(values[order], starts[1:]) for values in (boxes, kinds, crowds, areas)]
+    parts = [np.split(values[order], starts)[1:] for values in (boxes, kinds, crowds, areas)]
     return {int(owner): part for owner, *part in zip(found, *parts, strict=True)}, degenerate
 
 

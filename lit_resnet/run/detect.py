@@ -1,0 +1,273 @@
+"""Runs of detection: what their last model finds, and how it is judged (Tables 7 to 9)."""
+
+import argparse
+import io
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lit_resnet.data.boxes import Annotations, Found
+from lit_resnet.data.boxes.module import BoxData
+from lit_resnet.data.boxes.stream import Sizes
+from lit_resnet.data.photographs import read_photograph, resize
+from lit_resnet.errors import InputError
+from lit_resnet.evaluation.detection import JUDGES, PROTOCOLS, Judgement, kept, submission
+from lit_resnet.evaluation.detection.search import found_in
+from lit_resnet.evaluation.progress import progress
+from lit_resnet.listing import Columns, Row, count
+from lit_resnet.metrics import MAP, MAP50
+from lit_resnet.nets.detector import Detector
+from lit_resnet.probes.device import gpu_or_cpu
+from lit_resnet.run import models
+from lit_resnet.run.last import Last
+from lit_resnet.runfolder import examples, precision, writing
+from lit_resnet.runfolder.examples import Detection, Example, Truth
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.task import DETECTION
+from lit_resnet.training.detector import LitDetector
+from lit_resnet.training.weights import net_weights, read_weights
+
+SCALES = (200, 400, 600, 800, 1000)  # shorter sides of the paper's multi-scale testing (Appendix B)
+EXAMPLES, EXAMPLE_SIZES = 6, Sizes(240, 400)  # images that figures show, and how large
+LEAST_SCORE, JPEG_QUALITY = 0.5, 85  # of a box that figures show
+
+TITLE = "mAP on the test images (%)"
+NOTE = """\
+voc07: PASCAL VOC 2007's AP at 11 points; voc10: the area under the curve, as since 2010; both at an IoU of 0.5. coco:
+COCO's, also over IoUs from 0.5 to 0.95. refined: boxes are pooled again and vote. multi-scale: features of several
+sizes of the image (both Appendix B)."""
+COLUMNS: Columns = {
+    "net": lambda r: r["net"],
+    "run": lambda r: r["run"],
+    "protocol": lambda r: r["protocol"],
+    MAP50.label: lambda r: MAP50.text(r[MAP50.name]),
+    MAP.label: lambda r: MAP.text(r[MAP.name]),
+    "images": lambda r: count(r["images"]),
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a detector looks for objects in an image.
+
+    Args:
+        refine: Whether boxes are refined.
+        scales: Shorter sides of multi-scale testing; empty for the size of the training alone.
+    """
+
+    refine: bool = False
+    scales: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return "+".join(self.names) or "single"
+
+    @property
+    def names(self) -> list[str]:
+        """What it does beyond a plain test."""
+        return ["refined"] * self.refine + ["multi-scale"] * bool(self.scales)
+
+    def protocol(self, protocol: str) -> str:
+        """A protocol's name with what is done beyond a plain test: `coco+refined`."""
+        return "+".join([protocol, *self.names])
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """A detector, its test images, and the folder in which what it finds is kept."""
+
+    folder: RunFolder
+    net: Detector
+    data: BoxData
+    checkpoint: str
+
+    def origin(self, search: Search) -> dict[str, Any]:
+        """What its detections depend on."""
+        return {"checkpoint": self.checkpoint, "images": self.data.test_digest(), "search": asdict(search)} | {
+            "sizes": asdict(self.data.sizes)
+        }
+
+    def kept(self, search: Search) -> list[Found] | None:
+        """What it found when it was asked so before; None if it was not."""
+        images, classes = len(self.data.test_set.images), self.data.num_classes
+        return kept.read(self.folder.path, str(search), _plain(self.origin(search)), images, classes)
+
+    def find(self, search: Search, device: torch.device) -> list[Found]:
+        """What it finds in each test image."""
+        net, images = self.net.to(device).eval(), self.data.test_set.images
+        torch.backends.cudnn.allow_tf32 = False  # reported numbers are those of 32-bit floats
+        torch.set_float32_matmul_precision("highest")
+        found = []
+        with progress(f"{self.net.config}: {search}", len(images), 0) as advance:
+            for image in self.data.test_images(device, search.scales):
+                found.append(found_in(net, image, images[image.number], search.refine))
+                advance(1)
+        return found
+
+    def keep(self, search: Search, found: Sequence[Found]) -> None:
+        """Write down what it found.
+
+        Raises:
+            OSError: The disk is full or away, or the folder cannot be written.
+        """
+        kept.keep(self.folder.path, str(search), _plain(self.origin(search)), found)
+
+
+# -- at the end of a run
+
+
+def keep_last(last: Last) -> None:
+    """Keep what the last model of a run finds in the test images, and of it what figures show."""
+    assert isinstance(last.module, LitDetector)
+    assert isinstance(last.net, Detector)
+    assert isinstance(last.data, BoxData)
+    one = Searched(last.folder, last.net, last.data, models.checkpoint_digest(last.folder))
+    search, path, insist = Search(), last.folder.path, last.disk.insist
+    known, step = last.module.found, last.module.global_step
+    found = known[1] if known and known[0] == step else one.find(search, last.device)
+    insist(str(path / kept.FOLDER), lambda: one.keep(search, found))
+    truth = one.data.test_set
+    insist(str(path / examples.NAME), lambda: examples.keep(path, list(_examples(truth, found))))
+    if truth.truth:
+        judged = JUDGES[one.data.source.judged](truth, found)
+        curves = {name: (curve / 100).tolist() for name, curve in judged.precision.items() if curve is not None}
+        insist(str(path / "precision.csv"), lambda: precision.keep(path, curves))
+
+
+def judge_last(last: Last, protocols: Sequence[str]) -> None:
+    """Judge the last model of a run by the protocols that its config asks for, into its evaluation.json."""
+    assert isinstance(last.net, Detector)
+    assert isinstance(last.data, BoxData)
+    one = Searched(last.folder, last.net, last.data, models.checkpoint_digest(last.folder))
+    for protocol in protocols:
+        _judge(one, protocol, Search(), last.device)
+
+
+def _examples(truth: Annotations, found: Sequence[Found]) -> Iterable[Example]:
+    """Some test images, spread over all of them, small, with their boxes."""
+    chosen = np.linspace(0, len(truth.images) - 1, min(EXAMPLES, len(truth.images))).round().astype(int)
+    for number in chosen.tolist():
+        annotated, here = truth.images[number], found[number]
+        image = read_photograph(annotated.file)
+        image = resize(image, EXAMPLE_SIZES.of(*image.shape[1:]))
+        height, width = image.shape[1:]
+        content = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(content, "JPEG", quality=JPEG_QUALITY)
+        scale = np.array([width / annotated.width, height / annotated.height] * 2)
+        true = zip(annotated.labels, annotated.boxes * scale, annotated.ignored, strict=True)
+        shown = here.scores >= LEAST_SCORE
+        surest = zip(here.labels[shown], here.boxes[shown] * scale, here.scores[shown], strict=True)
+        yield Example(
+            annotated.name,
+            content.getvalue(),
+            height,
+            width,
+            tuple(Truth(truth.classes[label], tuple(box.tolist()), bool(ignored)) for label, box, ignored in true),
+            tuple(Detection(truth.classes[label], tuple(box.tolist()), float(score)) for label, box, score in surest),
+        )
+
+
+# -- `lit-resnet evaluate`
+
+
+def rows(args: argparse.Namespace) -> list[Row]:
+    """A row for each run and protocol.
+
+    Args:
+        args: Those of `lit-resnet evaluate`.
+
+    Raises:
+        InputError: The arguments do not fit each other or the runs, or a file is missing or damaged.
+    """
+    if args.ensemble or args.weights:
+        raise InputError("--ensemble: there are none of detectors here; leave it out")
+    if args.submission and len(args.models) > 1:
+        raise InputError("--submission: one folder is for one run; write one")
+    search, found = Search(args.refine, _checked(tuple(args.scales or ()))), []
+    for path in args.models:
+        one = _of_run(RunFolder(path), args.data, args.workers)
+        if args.submission:
+            here = _found(one, search, gpu_or_cpu())
+            written = submission(one.data.test_set, here, args.submission, one.data.source.protocols[0])
+            print(f"{args.submission}: {len(written)} files for the server", file=sys.stderr)
+            continue
+        for protocol in args.protocol or one.data.source.protocols[:1]:
+            one.data.check_protocol(protocol, "--protocol")
+            judged = _judge(one, protocol, search, gpu_or_cpu())
+            name = {"run": str(path), "net": str(one.net.config), "protocol": search.protocol(protocol)}
+            found.append(name | {key: judged[key] for key in (MAP50.name, MAP.name, "images")})
+    return found
+
+
+def _checked(scales: tuple[int, ...]) -> tuple[int, ...]:
+    if len(scales) == 1 or list(scales) != sorted(set(scales)) or any(side < 1 for side in scales):
+        raise InputError(
+            f"--scales: {' '.join(map(str, scales))}: write two shorter sides or more, in growing order; the paper's "
+            f"are {' '.join(map(str, SCALES))}"
+        )
+    return scales
+
+
+def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Searched:
+    """The detector of a run's newest checkpoint.
+
+    Raises:
+        InputError: No run, no whole checkpoint, weights of another net, or images that are missing or damaged.
+    """
+    other = {key: value for key, value in (("root", root and str(root)), ("workers", workers)) if value is not None}
+    data, net = models.untrained(folder, other)
+    assert isinstance(data, BoxData)  # as the runs of this task have
+    assert isinstance(net, Detector)
+    checkpoint, digest = read_weights(models.newest(folder))
+    net.load_state_dict(net_weights(net, checkpoint))
+    summary = folder.summary()
+    if root and data.test_digest() != (summary and summary.test_images):  # not those that its tables are about
+        folder = RunFolder(folder.path / "elsewhere" / data.test_digest()[:12])
+        folder.path.mkdir(parents=True, exist_ok=True)
+    return Searched(folder, net, data, digest)
+
+
+def _found(one: Searched, search: Search, device: torch.device) -> list[Found]:
+    """What a detector finds: what is kept of it, or what it finds now, which then is kept.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    if (known := one.kept(search)) is not None:
+        return known
+    found = one.find(search, device)
+    try:
+        one.keep(search, found)
+    except OSError as error:
+        raise InputError(f"{one.folder.path}: cannot be written ({error.strerror})") from None
+    return found
+
+
+def _judge(one: Searched, protocol: str, search: Search, device: torch.device) -> dict[str, Any]:
+    """Judge a detector by a protocol, and keep that in its evaluation.json beside what is there."""
+    judged: Judgement = PROTOCOLS[protocol](one.data.test_set, _found(one, search, device))
+    entry = {
+        MAP50.name: judged.map50,
+        MAP.name: judged.map,
+        "ap": dict(judged.ap),
+        "images": len(one.data.test_set.images),
+        "views": [str(search)],
+        "data": one.data.name,
+        "checkpoint": one.checkpoint,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    merged = one.folder.evaluations(DETECTION) | {search.protocol(protocol): entry}
+    writing.replace(one.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
+    return entry
+
+
+def _plain(origin: dict[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(origin))
