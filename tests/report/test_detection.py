@@ -237,9 +237,17 @@ def test_of_many_classes_each_box_says_which(lab: Lab):
     assert not drawing.figure.legends
 
 
+def huge() -> bytes:
+    """A JPEG whose head says 65,535 pixels in each direction."""
+    content = jpeg(30, 30)
+    size = content.index(b"\xff\xc0") + 5
+    return content[:size] + b"\xff\xff\xff\xff" + content[size + 4 :]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        (huge(), "Image size"),
         (b"\xff\xd8 nothing", "cannot identify"),
         (jpeg(30, 30), "30x30 pixels, and not 400x300"),
         (b"", "cannot identify"),
