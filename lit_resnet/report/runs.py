@@ -327,11 +327,13 @@ class GridRuns:
 
     @cached_property
     def final(self) -> tuple[Metric, ...]:
-        """The final metrics that its runs have, with the labels of tables and pages.
+        """The final metrics that its runs have, and in any case the headline; with the labels of tables and pages.
 
         ImageNet's test labels are not public: its nets are tested on the validation images, and the label says so.
         """
-        found = listed(self.grid.task.final, [run.summary.metrics for run in self.finished])
+        task = self.grid.task
+        known = listed(task.final, [run.summary.metrics for run in self.finished])
+        found = [metric for metric in task.final if metric in known or metric == task.headline]
         validation = replace(TEST_ERROR, label="validation error", about="of the last model, centre crop")
         return tuple(validation if metric == TEST_ERROR and self.photographs else metric for metric in found)
 

@@ -110,6 +110,15 @@ def test_other_data_have_the_shape_without_the_papers_numbers(lab: Lab):
     assert not any(key.startswith("paper_ap") for key in first)
 
 
+def test_without_a_public_truth_there_is_a_report_all_the_same(lab: Lab):
+    lab.detector("resnet", data="VOC 07++12", final=None, **RESNET)
+    made = write(Asked(lab.detector_grid(["resnet"], report={"tables": ["table7"]}), root=lab.root))
+    assert made.tables["table7"].rows[1] == ("ResNet-101", "–", "76.4", "–", "73.8", "1")
+    assert made.table.header[:4] == ("net", "mAP@.5 %", "region error %", "n")
+    assert made.table.rows[0][1] == "–"
+    assert "--submission DIR" in made.page.read_text()
+
+
 def coco(lab: Lab, cell: str, net: dict[str, Any], *views: str, seeds: int = 1) -> None:
     for seed in range(seeds):
         judged = {"+".join(["coco", *filter(None, [view])]): (45.0 + i, 25.0 + i) for i, view in enumerate(views)}
@@ -277,6 +286,7 @@ def test_they_are_on_the_page_and_w_and_b_has_them_of_each_run(lab: Lab):
     made = write(Asked(lab.detector_grid(["one"]), root=lab.root))
     page = made.page.read_text()
     assert made.not_drawn == ()
+    assert "Region error, mAP@.5 and mAP@[.5, .95] over the iterations" in page
     assert all(title in page for title in ("Precision over recall", "What the detectors find", "Curves of all cells"))
     assert "voc07+refined mAP@.5 %" in page
     assert 'aria-label="mAP@.5 over iterations' in page
