@@ -41,6 +41,11 @@ class Metric:
         """Its label and unit, for the head of a column or an axis: `test error %`."""
         return f"{self.label} {self.unit}".rstrip()
 
+    @property
+    def first(self) -> str:
+        """Its label as the first words of a sentence: `Test error`, and `mAP@.5` as it is."""
+        return self.label.capitalize() if self.label.islower() else self.label
+
     def possible(self, value: float | None) -> bool:
         """Whether a file may hold this value, or none; a folder may come from strangers."""
         unbounded = isinstance(value, float) and not math.isfinite(value)

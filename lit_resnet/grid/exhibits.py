@@ -97,24 +97,40 @@ FIGURES = {
         FigureEntry(
             name="curves",
             title="Curves of all cells",
-            about="training and test error of each cell over the iterations; of many cells, the best ones",
+            about="errors of each cell over the iterations, of detectors mAP, too; of many cells, the best ones",
             draw="sweep:curves",
             nets=(*get_args(Kind), None),
             panels="curves",
         ),
         FigureEntry(
             name="sweep",
-            title="Error over what the grid varies",
-            about="final test error over each axis of at least three numbers",
+            title="Results over what the grid varies",
+            about="final test error, or mAP, over each axis of at least three numbers",
             draw="sweep:over_axes",
             nets=(*get_args(Kind), None),
             panels="axes",
+        ),
+        FigureEntry(
+            name="precision-recall",
+            title="Precision over recall",
+            about="of detectors: precision over recall of each class; of many classes their mean, and all of each net",
+            draw="detection:precision_recall",
+            nets=(*get_args(Kind), None),
+            panels="images",
+        ),
+        FigureEntry(
+            name="detections",
+            title="What the detectors find",
+            about="test images with their true boxes, and those that the first run of each net has found",
+            draw="detection:detections",
+            nets=(*get_args(Kind), None),
+            panels="images",
         ),
     )
 }
 
 # The figures of a grid whose file names none; those without anything to draw are left out.
-DEFAULT = ("curves", "sweep")
+DEFAULT = ("curves", "sweep", "precision-recall", "detections")
 
 TABLES = {
     entry.name: entry

@@ -94,6 +94,25 @@ def of(net: Mapping[str, Any], data: str | None = None) -> Printed:
     return Printed(error, tested.get("params"), sized.get("gflops"))
 
 
+def detected(net: Mapping[str, Any], data: str) -> dict[str, dict[str, float]]:
+    """What the paper printed of a detector on exactly this net: by protocol `map50`, and `map` where it has one.
+
+    Args:
+        net: The config of the net under the detector, as in `of`.
+        data: The data set that the detector was trained and tested on.
+    """
+    found = {}
+    for key, column in load()["table7"]["columns"].items():
+        for row in load()["table7"]["rows"] if column["data"] == data else ():
+            if is_row(net, "table7", row):
+                found[column["protocol"]] = {"map50": row[key]}
+    coco = load()["table8"]
+    for row in coco["rows"] if coco["data"] == data else ():
+        if is_row(net, "table8", row):
+            found[coco["protocol"]] = {key: row[key] for key in ("map50", "map")}
+    return found
+
+
 def is_row(net: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> bool:
     """Whether a row of a table is of exactly this net; `net` as in `of`.
 

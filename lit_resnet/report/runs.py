@@ -23,7 +23,8 @@ from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
 from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import Look, Looks, is_plain, of_cells
-from lit_resnet.runfolder import predictions, records
+from lit_resnet.runfolder import examples, precision, predictions, records
+from lit_resnet.runfolder.examples import Example
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.task import Task
@@ -128,6 +129,24 @@ class FinishedRun(Run):
             InputError: The file is damaged.
         """
         return predictions.read(self.folder.path, self.summary.metrics.get(TEST_ERROR.name))
+
+    @cached_property
+    def precision(self) -> dict[str, list[float]]:
+        """Of a detector the precision of each class over recall, see `precision.py`; empty where it was not kept.
+
+        Raises:
+            InputError: Its precision.csv is damaged.
+        """
+        return precision.read(self.folder.path)
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        """Of a detector some test images with what is in them and what it found; none where they were not kept.
+
+        Raises:
+            InputError: A file of them is damaged.
+        """
+        return examples.read(self.folder.path)
 
     @cached_property
     def test_count(self) -> int | None:
@@ -308,11 +327,13 @@ class GridRuns:
 
     @cached_property
     def final(self) -> tuple[Metric, ...]:
-        """The final metrics that its runs have, with the labels of tables and pages.
+        """The final metrics that its runs have, and in any case the headline; with the labels of tables and pages.
 
         ImageNet's test labels are not public: its nets are tested on the validation images, and the label says so.
         """
-        found = listed(self.grid.task.final, [run.summary.metrics for run in self.finished])
+        task = self.grid.task
+        known = listed(task.final, [run.summary.metrics for run in self.finished])
+        found = [metric for metric in task.final if metric in known or metric == task.headline]
         validation = replace(TEST_ERROR, label="validation error", about="of the last model, centre crop")
         return tuple(validation if metric == TEST_ERROR and self.photographs else metric for metric in found)
 

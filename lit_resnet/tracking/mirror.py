@@ -13,7 +13,7 @@ from lit_resnet.grid import ensembles
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.cells import Cell
 from lit_resnet.grid.grid import Ensemble
-from lit_resnet.metrics import listed
+from lit_resnet.metrics import TEST_ERROR, listed
 from lit_resnet.report.runs import FinishedRun, Run
 from lit_resnet.runfolder.lock import InUse, Lock
 from lit_resnet.runfolder.records import ANALYSES, Row, metrics
@@ -224,7 +224,13 @@ def tell_ensemble(asked: Asked, ensemble: Ensemble, session: Session, known: Con
 
 
 def paper_numbers(summary: Summary) -> dict[str, float]:
-    """What the paper printed of exactly that net: test_error (best, and mean of several), params (10^6), gflops."""
+    """What the paper printed of exactly that net: test_error (best, and mean of several), params (10^6), gflops.
+
+    Of a detector on it, mAP by protocol: `voc07/map50`.
+    """
+    if TEST_ERROR not in summary.kind.final:
+        detected = paper.detected(summary.net_config, summary.data)
+        return {f"{protocol}/{name}": value for protocol, row in detected.items() for name, value in row.items()}
     printed = paper.of(summary.net_config, summary.data)
     found = {
         "test_error": printed.error and printed.error.best,

@@ -210,7 +210,7 @@ class _Blocks:
         """`Test error in percent, ours (the paper's): residual-20 8.71 (8.75), ...`."""
         headline = self.found.headline
         errors = [f"{cell.name} {spread(cell.over_seeds(headline))} ({printed_error(cell) or NONE})" for cell in cells]
-        words = f"{headline.label.capitalize()} in percent, ours (the paper's, of a single view as ours): "
+        words = f"{headline.first} in percent, ours (the paper's, of a single view as ours): "
         return f"{words}{', '.join(errors)}."
 
     def _run_set(self, name: str, cells: Sequence[FinishedCell] = (), done: bool = False, **shown: Any) -> "wr.Runset":

@@ -1,4 +1,4 @@
-"""Tables 7 and 8 of made-up detectors: beside the paper's numbers, on other data, and where there is no truth."""
+"""Tables and figures of made-up detectors: beside the paper's numbers, on other data, and where there is no truth."""
 
 import csv
 import io
@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 from lab import Lab
+from PIL import Image
 
 from lit_resnet import paper
+from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
-from lit_resnet.report import runs, tables
+from lit_resnet.report import figures, runs, tables, write
+from lit_resnet.report.figures.drawing import Drawing, render
 from lit_resnet.report.tables.table import Table
+from lit_resnet.runfolder import examples, precision
+from lit_resnet.runfolder.examples import Detection, Example, Truth
+from lit_resnet.runfolder.folder import RunFolder
 
 VGG = {"family": "vgg", "depth": 16, "shortcut": "none", "start": "runs/table3/VGG-16-seed0"}
 RESNET = {"depth": 101, "shortcut": "B", "start": "runs/table3/ResNet-101-seed0"}
@@ -104,6 +110,15 @@ def test_other_data_have_the_shape_without_the_papers_numbers(lab: Lab):
     assert not any(key.startswith("paper_ap") for key in first)
 
 
+def test_without_a_public_truth_there_is_a_report_all_the_same(lab: Lab):
+    lab.detector("resnet", data="VOC 07++12", final=None, **RESNET)
+    made = write(Asked(lab.detector_grid(["resnet"], report={"tables": ["table7"]}), root=lab.root))
+    assert made.tables["table7"].rows[1] == ("ResNet-101", "–", "76.4", "–", "73.8", "1")
+    assert made.table.header[:4] == ("net", "mAP@.5 %", "region error %", "n")
+    assert made.table.rows[0][1] == "–"
+    assert "--submission DIR" in made.page.read_text()
+
+
 def coco(lab: Lab, cell: str, net: dict[str, Any], *views: str, seeds: int = 1) -> None:
     for seed in range(seeds):
         judged = {"+".join(["coco", *filter(None, [view])]): (45.0 + i, 25.0 + i) for i, view in enumerate(views)}
@@ -142,3 +157,153 @@ def test_the_table_of_all_nets_has_what_detectors_measure(lab: Lab, voc: str):
     assert made.header[:6] == ("cell", "net", "mAP@.5 %", "region error %", "mAP@[.5, .95] %", "n")
     assert made.rows[0][2:5] == ("60.00±0.00", "5.00±0.00", "30.00±0.00")
     assert "paper" not in " ".join(made.header)
+    assert "Region error: sampled regions" in made.note
+    assert "mAP@.5: of the last model" in made.note
+
+
+def jpeg(width: int, height: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (width, height), (90, 120, 60)).save(content, "JPEG")
+    return content.getvalue()
+
+
+def keep(run: RunFolder, classes: list[str], images: list[str], score: float = 0.9) -> None:
+    """Curves of some classes, and images of two sizes, with an object of each class that is found, and one more."""
+    precision.keep(run.path, {name: [1 - i / 200] * 51 + [0.0] * 50 for i, name in enumerate(classes)})
+    kept = []
+    for i, name in enumerate(images):
+        width, height = ((400, 300), (150, 300))[i % 2]
+        boxes = [(label, (10.0 + j, 10.0 + j, 60.0 + j, 90.0)) for j, label in enumerate(classes)]
+        found = tuple(Detection(label, box, score) for label, box in boxes)
+        truth = (*(Truth(*one) for one in boxes), Truth(classes[0], (100.0, 100.0, 140.0, 140.0), ignored=True))
+        kept.append(Example(name, jpeg(width, height), height, width, truth, found))
+    examples.keep(run.path, kept)
+
+
+def drawn(lab: Lab, cells: list[str], name: str, **content: Any) -> Drawing:
+    grid = lab.detector_grid(cells, **content)
+    return {one.name: one for one in figures.draw(runs.read(Asked(grid, root=lab.root)))}[name]
+
+
+def titles(drawing: Drawing) -> list[str]:
+    assert drawing.figure
+    return [ax.get_title() for ax in drawing.figure.axes if ax.get_title()]
+
+
+def words(drawing: Drawing) -> list[str]:
+    assert drawing.figure
+    return [text.get_text() for ax in drawing.figure.axes for text in ax.texts]
+
+
+def test_precision_over_recall_has_a_panel_for_each_class(lab: Lab):
+    keep(lab.detector("one", 0), ["RBC", "$WBC$"], [])
+    keep(lab.detector("one", 1), ["RBC"], [])
+    keep(lab.detector("two", final=(50, 20)), ["RBC", "$WBC$"], [])
+    drawing = drawn(lab, ["one", "two"], "precision-recall", seeds=[0, 1])
+    assert titles(drawing) == ["RBC", "$WBC$"]
+    rbc, wbc = drawing.figure.axes[:2]
+    assert [line.get_ydata()[0] for line in rbc.get_lines()] == [1.0, 1.0]
+    assert [line.get_ydata()[0] for line in wbc.get_lines()] == [0.995, 0.995], "a mean over the seeds that have it"
+    assert words(drawing)[:2] == ["50.5", "50.5"]
+    assert "means over the seeds" in drawing.caption
+
+
+def test_of_many_classes_there_is_the_mean_and_all_of_each_net(lab: Lab):
+    for cell in ("one", "two"):
+        keep(lab.detector(cell, depth=18 if cell == "one" else 34), CLASSES, [])
+    drawing = drawn(lab, ["one", "two"], "precision-recall")
+    assert titles(drawing) == ["mean over the classes", "ResNet-18", "ResNet-34"]
+    mean, one, _ = drawing.figure.axes
+    assert [round(float(line.get_ydata()[0]), 4) for line in mean.get_lines()] == [0.9525, 0.9525]
+    assert [text.get_text() for text in one.get_legend().get_texts()] == [
+        "aeroplane 50.5",
+        "tvmonitor 45.7",
+        "mean 48.1",
+    ]
+
+
+def test_detections_are_shown_beside_the_truth(lab: Lab):
+    keep(lab.detector("one", depth=18), ["RBC", "WBC"], ["a", "b", "c"])
+    keep(lab.detector("two", depth=34, final=(50, 20)), ["RBC", "WBC"], ["b", "c", "d"], score=0.45)
+    drawing = drawn(lab, ["one", "two"], "detections")
+    assert titles(drawing) == ["b", "c", "a", "d"], "first those that both nets have"
+    assert words(drawing).count("RBC 90") == 3
+    assert words(drawing).count("WBC 90") == 3
+    assert not any("45" in text for text in words(drawing)), "below the score that is drawn"
+    assert [text for text in words(drawing) if text in ("truth", "ResNet-18", "ResNet-34", "not kept")] == [
+        *("truth", "ResNet-18", "not kept", "ResNet-34", "not kept")
+    ]
+    truth = drawing.figure.axes[0].patches
+    assert len(truth) == 6  # a halo and the box
+    assert "score of 50 % or more" in drawing.caption
+    assert render(drawing, "svg") == render(drawn(lab, ["one", "two"], "detections"), "svg")
+
+
+def test_of_many_classes_each_box_says_which(lab: Lab):
+    keep(lab.detector("one"), CLASSES, ["a"])
+    drawing = drawn(lab, ["one"], "detections")
+    assert {"diningtable", "diningtable 90"} <= set(words(drawing))
+    assert not drawing.figure.legends
+
+
+def huge() -> bytes:
+    """A JPEG whose head says 65,535 pixels in each direction."""
+    content = jpeg(30, 30)
+    size = content.index(b"\xff\xc0") + 5
+    return content[:size] + b"\xff\xff\xff\xff" + content[size + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (huge(), "Image size"),
+        (b"\xff\xd8 nothing", "cannot identify"),
+        (jpeg(30, 30), "30x30 pixels, and not 400x300"),
+        (b"", "cannot identify"),
+    ],
+)
+def test_a_strangers_image_is_decoded_with_care(lab: Lab, content: bytes, reason: str):
+    run = lab.detector("one")
+    keep(run, ["RBC"], ["a"])
+    (run.path / "examples" / "1.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=rf"examples\.json: the image of a is damaged \({reason}.*; remove the folder"):
+        drawn(lab, ["one"], "detections")
+
+
+def test_other_runs_have_no_such_figures(lab: Lab):
+    lab.detector("one")
+    lab.finish("classified", grid="others")
+    asked = {"report": {"figures": ["precision-recall", "detections"]}}
+    for name in asked["report"]["figures"]:
+        assert drawn(lab, ["one"], name, **asked).figure is None
+    grid = lab.grid(["classified"], name="others")
+    assert [one.name for one in figures.draw(runs.read(Asked(grid, root=lab.root)))] == ["curves"]
+
+
+def test_they_are_on_the_page_and_w_and_b_has_them_of_each_run(lab: Lab):
+    run = lab.detector("one", data="VOC 07+12", judged={"voc07": (70.0, None), "voc07+refined": (71.0, None)}, **RESNET)
+    keep(run, ["RBC", "WBC"], ["a", "b"])
+    made = write(Asked(lab.detector_grid(["one"]), root=lab.root))
+    page = made.page.read_text()
+    assert made.not_drawn == ()
+    assert "Region error, mAP@.5 and mAP@[.5, .95] over the iterations" in page
+    assert all(title in page for title in ("Precision over recall", "What the detectors find", "Curves of all cells"))
+    assert "voc07+refined mAP@.5 %" in page
+    assert 'aria-label="mAP@.5 over iterations' in page
+    finished = runs.read(Asked(lab.detector_grid(["one"]), root=lab.root)).finished[0]
+    assert [one.name for one in figures.of_run(finished)] == ["precision-recall", "detections"]
+
+
+def test_w_and_b_has_the_papers_numbers_of_the_same_detector(lab: Lab):
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    from lit_resnet.tracking.mirror import paper_numbers
+
+    on_voc = lab.detector("one", data="VOC 07+12", **RESNET).summary()
+    on_coco = lab.detector("two", data="COCO 2014", **VGG).summary()
+    other = lab.detector("three", **RESNET).summary()
+    assert on_voc
+    assert on_coco
+    assert other
+    assert paper_numbers(on_voc) == {"voc07/map50": 76.4}
+    assert paper_numbers(on_coco) == {"coco/map50": 41.5, "coco/map": 21.2}
+    assert paper_numbers(other) == {}

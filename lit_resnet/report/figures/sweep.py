@@ -60,7 +60,8 @@ def curves(cells: Sequence[FinishedCell]) -> Drawn:
         if _is_error(metric):
             label_ends(ax, scale, names=False)
     _legend(figure, axes[-1])
-    caption = f"{' and '.join(metric.label for metric in panels).capitalize()} over the iterations"
+    *before, last = (metric.label if i else metric.first for i, metric in enumerate(panels))
+    caption = f"{' and '.join(filter(None, [', '.join(before), last]))} over the iterations"
     if len(drawn) < len(logged):
         caption += f", of the {len(drawn)} cells of the best {headline.label} among {len(logged)}, the best one first"
     if any(len(cell.runs) > 1 for cell in drawn):
@@ -78,9 +79,10 @@ def foremost(cells: Sequence[FinishedCell]) -> list[FinishedCell]:
 
 
 def lines_of(cells: Sequence[FinishedCell]) -> dict[Metric, list[tuple[FinishedCell, Curve]]]:
-    """The curves of some cells by metric, a panel of the figure each; without metrics of which there is no curve."""
-    found = {metric: [(cell, line) for cell in cells if (line := curve(cell, metric))] for metric in _metrics(cells[0])}
-    return {metric: lines for metric, lines in found.items() if lines}
+    """The curves of some cells by metric, a panel of the figure each; of optional metrics those that all cells have."""
+    final = cells[0].runs[0].task.final
+    found = {metric: [(cell, line) for cell in cells if (line := curve(cell, metric))] for metric in final}
+    return {m: lines for m, lines in found.items() if lines and (len(lines) == len(cells) or not m.optional)}
 
 
 def over_axes(cells: Sequence[FinishedCell]) -> Drawn:
@@ -179,11 +181,6 @@ def _logged(cells: Sequence[FinishedCell]) -> list[FinishedCell]:
 def _is_error(metric: Metric) -> bool:
     """Whether it is drawn on the scale of errors that its figure has."""
     return metric.unit == "%" and metric.better == "lower"
-
-
-def _metrics(cell: FinishedCell) -> list[Metric]:
-    """The results of its task that every run has."""
-    return [metric for metric in cell.runs[0].task.final if not metric.optional]
 
 
 def _result(cell: FinishedCell) -> Over | None:

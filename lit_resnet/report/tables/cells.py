@@ -190,7 +190,7 @@ def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
         runs.progress(),
         *more,
         *images(runs),
-        *(f"{metric.label.capitalize()}: {metric.about}" for metric in runs.final if metric.about),
+        *(f"{metric.first}: {metric.about}" for metric in runs.final if metric.about),
         f"{unit}: multiply-adds of the convolutions and the fully-connected layer for one image",
     ]
     sentences += origins(runs)

@@ -272,7 +272,9 @@ def _starts(runs: GridRuns) -> str:
     for run in runs.finished:
         said = value_at(run.summary.config, "model.start")
         known = starts.setdefault(run.summary.net, [])
-        if (words := "fresh weights" if said is None else str(said)) not in known:
+        taken = value_at(run.summary.config, "model.bn") == "taken"
+        words = ("fresh weights" if said is None else str(said)) + (" (BN taken from training images)" if taken else "")
+        if words not in known:
             known.append(words)
     words = "; ".join(f"{net} from {', '.join(found)}" for net, found in starts.items())
     return f"Start weights: {words}"
