@@ -103,7 +103,7 @@ class Group:
 
     @property
     def times_the_papers_length(self) -> float:
-        """Its iterations over those of the paper; 0 if it was trained on other data, or started from trained weights."""
+        """Its iterations over those of the paper; 0 if trained on other data, or started from trained weights."""
         if not self.on_the_papers_data or (self._summary and self._summary.start):
             return 0.0
         table = {"cifar": "table6", "imagenet": "table2"}[self.family]
