@@ -214,7 +214,8 @@ def _records(lines: list[Line], columns: list[Column]) -> Iterator[dict[str, Any
                 record[f"paper_{key}"] = column.printed(line.config, line.view)
             theirs = {} if line.view else here[0].classes(line.config)
             found.append((record, _ap(cell, here[0].named(line.view)) if cell else {}, theirs))
-    classes = dict.fromkeys(name for _, ours, theirs in found for name in (*theirs, *ours))
+    printed = dict.fromkeys(name for _, _, theirs in found for name in theirs)
+    classes = (*printed, *sorted({name for _, ours, _ in found for name in ours} - printed.keys()))
     for record, ours, theirs in found:
         for name in classes:
             over = ours.get(name)
