@@ -38,6 +38,7 @@ class Record:
         remedy: What to do about a damaged file, `{folder}` being the run's: nothing that costs more than it must.
         digits: Significant digits of a value in the file; None for every bit, so that writing a file again changes
             nothing in it.
+        mirrored: Its name in W&B, where a summary has something else by that of its file.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Record:
     remedy: str
     words: tuple[str, ...] = ()
     digits: int | None = None
+    mirrored: str = ""
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -209,6 +211,7 @@ PRECISION = Record(
     words=("name",),
     values={"recall": _share, "precision": _share},
     digits=9,
+    mirrored="precision_over_recall",
     remedy="remove it: the run is whole without it",
 )
 # What probes leave in a run folder, besides its metrics.

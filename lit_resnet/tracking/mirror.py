@@ -187,7 +187,7 @@ class Mirror:
         for record in ANALYSES:
             if rows := record.read(self.folder.path):
                 data: list[Iterable[Any]] = [[row[column] for column in record.columns] for row in rows]
-                media[record.name] = wandb.Table(columns=list(record.columns), data=data)
+                media[record.mirrored or record.name] = wandb.Table(columns=list(record.columns), data=data)
         return media
 
     def _close(self, run: "wandb.Run", code: int) -> None:

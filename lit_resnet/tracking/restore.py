@@ -95,7 +95,7 @@ def _make(run: "Run | None", folder: RunFolder, task: Task) -> None:
     if evaluations:
         write_whole(folder.evaluation_file, json.dumps(evaluations))
     for analysis in ANALYSES:
-        if rows := _table(run, summary.get(analysis.name)):
+        if rows := _table(run, summary.get(analysis.mirrored or analysis.name)):
             analysis.replace(folder.path, rows)
     state = summary.get("state")
     folder.write_status(

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from lit_resnet import paper
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
+from lit_resnet.grid.grid import load
 from lit_resnet.report import claims, runs
 from lit_resnet.report.claims import alike, sentences
 from lit_resnet.runfolder import predictions
@@ -421,6 +423,14 @@ def test_detectors_of_other_sets_or_nets_are_in_no_sentence(lab):
     finish(lab, "d", **ON_VGG, **VOC, judged={"voc07": (60, None)})
     finish(lab, "e", **ON_RESNET, **VOC, batch_size=8, setting="others", judged={"voc07": (70, None)})
     assert checked(lab, lab.detector_grid(["a", "b", "c", "d", "e"])) == {}
+
+
+@pytest.mark.parametrize(("grid", "pairs"), [("table7", 2), ("table8", 1)])
+def test_the_shipped_grids_of_detectors_are_about_the_paper(grid, pairs):
+    found = runs.GridRuns(load(grid), Path(), ())
+    assert alike.about_the_paper(found)
+    nets = [[(net.family, net.depth) for net in group.nets] for group in alike.groups(found)]
+    assert nets == [[("vgg", 16), ("imagenet", 101)]] * pairs
 
 
 def test_a_detector_that_was_not_judged_so_is_said(lab):

@@ -65,7 +65,7 @@ def test_table_7_has_our_numbers_beside_the_papers(lab: Lab, voc: str):
     for words in (
         "600 iterations of 2 images",
         "trained jointly, in one go (approximate joint training); the paper's in 4 steps, which alternate",
-        "VGG-16 from runs/table3/VGG-16-seed0; ResNet-101 from runs/table3/ResNet-101-seed0",
+        "Start weights: VGG-16 from table3/VGG-16; ResNet-101 from table3/ResNet-101; ResNet-18 from",
         "mean of the precision at 11 recalls (PASCAL VOC 2007); area under",
         "The truth of the test images of VOC 07++12 is not public (–): lit-resnet evaluate ",
         "resnet-0712+-seed1 --submission DIR writes what its server takes",
@@ -101,7 +101,10 @@ def test_other_data_have_the_shape_without_the_papers_numbers(lab: Lab):
         ("ResNet-18 (fresh)", "50.00", "1"),
         ("plain-18", "–", "1"),
     )
-    assert "ResNet-18 from runs/pretrained/net-seed0, fresh weights; plain-18 from fresh weights" in made.note
+    starts = (
+        "ResNet-18 from pretrained/net, fresh weights (BN taken); plain-18 from fresh weights (BN taken). BN taken: its"
+    )
+    assert starts in made.note
     assert "Not judged so yet (–): lit-resnet evaluate " in made.note
     assert "plain-seed0 --protocol voc07" in made.note
     assert made.note.endswith("The paper has no numbers of voc:bccd.")

@@ -15,6 +15,7 @@ from lit_resnet.metrics import LR, Metric
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import RESPONSES, SIGNALS
+from lit_resnet.runfolder.started import Started
 from lit_resnet.runfolder.status import Status
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import setting
@@ -273,7 +274,8 @@ class Lab:
             "wall_seconds": 300.0,
             "task": DETECTION.name,
             "seed": seed,
-            "config": config | {"model": {**config["model"], "start": start}},
+            "config": config | {"model": {**config["model"], "start": start, "bn": "fixed" if start else "taken"}},
+            "start": Started("0" * 64, name, start) if start else None,
             "device": "cpu: AMD EPYC, 1 thread",
             "finished": "2026-11-28T10:20:30",
         }

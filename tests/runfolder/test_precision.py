@@ -1,14 +1,17 @@
 """precision.csv: what is kept is read, and what cannot be such a file is refused in one line."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from lit_resnet.errors import InputError
+from lit_resnet.grid import exhibits
 from lit_resnet.runfolder import precision
 from lit_resnet.runfolder.precision import POINTS
-from lit_resnet.runfolder.records import PRECISION
+from lit_resnet.runfolder.records import ANALYSES, PRECISION
+from lit_resnet.runfolder.summary import Summary
 
 FALLING = [round(1 - point / 200, 3) for point in range(POINTS)]
 
@@ -42,3 +45,8 @@ def test_what_is_damaged_is_one_line(tmp_path: Path, change: Callable[[str], str
     file.write_text(change(file.read_text()))
     with pytest.raises(InputError, match=rf"precision\.csv.*damaged \(.*{words}.*\); remove it"):
         precision.read(tmp_path)
+
+
+def test_in_w_and_b_nothing_else_has_the_name_of_a_table():
+    names = [record.mirrored or record.name for record in ANALYSES]
+    assert not {*names} & {*(field.name for field in fields(Summary)), *exhibits.FIGURES}

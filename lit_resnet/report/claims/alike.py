@@ -16,9 +16,9 @@ from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import setting
 
 KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
-# Keys that the paper varies beside the net: the length of the training; of detectors the sets, and the weights that
-# each net starts from.
-PAPERS = ("trainer.max_steps", "model.rate.milestones", "data.train", "data.test", "model.start")
+# Keys that the paper varies beside the net: the length of the training; of detectors the sets, how these are judged,
+# and the weights that each net starts from.
+PAPERS = ("trainer.max_steps", "model.rate.milestones", "data.train", "data.test", "evaluate", "model.start")
 VGG = "vgg"  # the family of the nets that detectors are compared with
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
@@ -103,7 +103,7 @@ class Group:
 
     @property
     def times_the_papers_length(self) -> float:
-        """Its iterations over those of the paper; 0 if trained on other data, or started from trained weights."""
+        """Its iterations over those of the paper; 0 if it was trained on other data, or started from weights."""
         if not self.on_the_papers_data or (self._summary and self._summary.start):
             return 0.0
         table = {"cifar": "table6", "imagenet": "table2"}[self.family]
@@ -129,10 +129,9 @@ def about_the_paper(runs: GridRuns) -> bool:
 def groups(runs: GridRuns) -> list[Group]:
     """The grid's plain and residual nets in groups, in its order, with VGG nets that were trained like them.
 
-    An unfinished net is in every group it may belong to.
-
-    The net and the setting of a finished cell are those that its runs recorded. For an unfinished cell they are read
-    from the grid: it may belong to the groups of all finished cells whose config there differs in the net's kind alone.
+    An unfinished net is in every group it may belong to. The net and the setting of a finished cell are those that its
+    runs recorded. For an unfinished cell they are read from the grid: it may belong to the groups of all finished cells
+    whose config there differs in the net's kind alone.
 
     Raises:
         InputError: The grid gives a net a depth that is no whole number.

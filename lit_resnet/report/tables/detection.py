@@ -1,8 +1,10 @@
 """Tables 7 and 8 in the paper's shape: mean average precision of our detectors, beside the paper's."""
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lit_resnet import paper
@@ -214,7 +216,8 @@ def _records(lines: list[Line], columns: list[Column]) -> Iterator[dict[str, Any
                 record[f"paper_{key}"] = column.printed(line.config, line.view)
             theirs = {} if line.view else here[0].classes(line.config)
             found.append((record, _ap(cell, here[0].named(line.view)) if cell else {}, theirs))
-    classes = dict.fromkeys(name for _, ours, theirs in found for name in (*theirs, *ours))
+    printed = dict.fromkeys(name for _, _, theirs in found for name in theirs)
+    classes = (*printed, *sorted({name for _, ours, _ in found for name in ours} - printed.keys()))
     for record, ours, theirs in found:
         for name in classes:
             over = ours.get(name)
@@ -270,14 +273,20 @@ def _starts(runs: GridRuns) -> str:
     """Which weights the nets start from, and what BN has."""
     starts: dict[str, list[str]] = {}
     for run in runs.finished:
-        said = value_at(run.summary.config, "model.start")
+        start = run.summary.start
         known = starts.setdefault(run.summary.net, [])
         taken = value_at(run.summary.config, "model.bn") == "taken"
-        words = ("fresh weights" if said is None else str(said)) + (" (BN taken from training images)" if taken else "")
+        words = ("/".join(Path(start.path).parts[-2:]) if start else "fresh weights") + (" (BN taken)" if taken else "")
+        words = re.sub(r"-seed\d+$", "", words)
         if words not in known:
             known.append(words)
     words = "; ".join(f"{net} from {', '.join(found)}" for net, found in starts.items())
-    return f"Start weights: {words}"
+    taken = (
+        ". BN taken: its statistics are those of some training images, in the fresh net"
+        if "(BN taken)" in words
+        else ""
+    )
+    return f"Start weights: {words}{taken}"
 
 
 def _waiting(runs: GridRuns, columns: list[Column]) -> Iterator[str]:
