@@ -116,17 +116,17 @@ class LitDetector(Iterations):
         """Also take BN's statistics for a net that starts from no weights."""
         super().on_train_start()
         if self.bn == "taken" and self.global_step == 0:
-            data = self._data
-            stream = data.stream(0)
-            batches = (next(stream) for _ in range(-(-TAKEN_IMAGES // data.batch_size)))
-            devices = self.trainer.world_size
-            take_statistics(self.detector.backbone, batches, self._pass, lambda total: self._total(total) / devices)
+            stream, devices = self._data.stream(0), self.trainer.world_size
+            batches = (next(stream) for _ in range(-(-TAKEN_IMAGES // self._data.batch_size)))
+            # One by one, so that they are the same however many devices share a batch.
+            images = (image for batch in batches for image in batch.images)
+            take_statistics(self.detector.backbone, images, self._pass, lambda total: self._total(total) / devices)
             stream.close()
 
-    def _pass(self, batch: BoxBatch) -> None:
-        """Bring a batch through all layers of the net that have BN, as classification does: conv5_x sees whole maps."""
+    def _pass(self, image: Tensor) -> None:
+        """Bring an image through all layers of the net that have BN, as classification does: conv5_x sees a whole map."""
         backbone = self.detector.backbone
-        maps = backbone.trunk(self.detector.prepare(batch.images).tensors)
+        maps = backbone.trunk(self.detector.prepare([image]).tensors)
         if isinstance(backbone, ResNet):
             backbone.head(maps)
 

@@ -108,7 +108,7 @@ def test_a_step_with_weight_decay_changes_what_trains_and_nothing_else():
 
 
 def test_the_loss_of_a_batch_is_the_mean_over_its_images():
-    """So two devices of one image each give the gradient of one with both. An image without objects has no box losses."""
+    """So two devices of an image each give the gradient of one with both. Without objects there are no box losses."""
     net = small().train()
     images, boxes, labels = [picture(48, 64), picture(48, 64, 1)], [BOX, NO_BOX], [LABEL, NO_LABEL]
     both = net.losses(images, boxes, labels, [3, 4])

@@ -1,0 +1,273 @@
+"""Runs of detection from their config to what is judged of them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from clocks import Killed, Saves
+from PIL import Image
+
+from lit_resnet import task
+from lit_resnet.cli import main
+from lit_resnet.errors import InputError
+from lit_resnet.nets.detector import Detector
+from lit_resnet.run.config import RunCLI
+from lit_resnet.run.run import train
+from lit_resnet.runfolder import examples, precision, records
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.training.detector import LitDetector
+from lit_resnet.training.start import start_weights
+
+METRICS = records.metrics(task.DETECTION)
+OBJECT = (
+    "<object><name>{}</name><difficult>{}</difficult>"
+    "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+)
+
+
+def write_voc(folder: Path, *, images: int = 4, size: tuple[int, int] = (64, 48)) -> None:
+    """A data set of squares of two colours in VOC's layout; the first image of each set has none."""
+    width, height = size
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        names = [f"{split}{i}" for i in range(images)]
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
+        for i, name in enumerate(names):
+            pixels, objects = rng.integers(0, 60, (height, width, 3), np.uint8), ""
+            for label in range(2 * (i > 0)):
+                x, y = (int(rng.integers(0, side - 20)) for side in size)
+                pixels[y : y + 20, x : x + 20, label] = 250
+                kind, difficult = ("red", "green")[label], int(i == 2 and label)
+                objects += OBJECT.format(kind, difficult, x + 1, y + 1, x + 20, y + 20)
+            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
+            sides = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+            (folder / "Annotations" / f"{name}.xml").write_text(f"<annotation>{sides}{objects}</annotation>")
+
+
+def config(folder: Path, **changes: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "task": "detection",
+        "seed_everything": 0,
+        "model": {
+            "net": {"family": "imagenet", "depth": 18, "shortcut": "A"},
+            "bn": "taken",
+            "detector": {
+                "anchors": [8, 16, 32],
+                "untrained": 0,
+                "regions": 8,
+                "proposals": [40, 8],
+                "least_side": 2,
+                "background": 0.0,
+            },
+            "rate": {"lr": 0.002, "milestones": [20]},
+        },
+        "data": {
+            "source": "voc",
+            "root": str(folder),
+            "train": ["train"],
+            "test": ["test"],
+            "short_side": 48,
+            "long_side": 64,
+            "workers": 0,
+        },
+        "trainer": {"max_steps": 6, "val_check_interval": 3, "log_every_n_steps": 2, "accelerator": "cpu"},
+        "evaluate": ["voc07", "voc10"],
+    }
+    for key, value in changes.items():
+        *parents, leaf = key.split("__")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[leaf] = value
+    return content
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "squares"
+    write_voc(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(voc: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "grid" / "ResNet-seed0")
+    assert train(RunCLI(config(voc)), run)
+    return run
+
+
+def test_a_finished_run_says_what_was_found(finished: RunFolder, voc: Path):
+    summary = finished.summary()
+    assert summary
+    assert (summary.task, summary.net, summary.data, summary.steps) == ("detection", "ResNet-18 A", "voc:squares", 6)
+    assert summary.net_config["num_classes"] == 2
+    assert summary.test_images
+    assert 0 <= summary.metrics["map"] <= summary.metrics["map50"] <= 100
+    rows = METRICS.read(finished.path)
+    losses = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss")
+    assert [row["step"] for row in rows if row["train_loss"] is not None] == [2, 4, 6]
+    for row in rows:
+        if row["train_loss"] is not None:
+            assert row["train_loss"] == pytest.approx(sum(row[name] for name in losses), rel=1e-5)
+    entries = finished.evaluations(task.DETECTION)
+    assert set(entries) == {"voc07", "voc10"}
+    assert entries["voc10"]["map50"] == pytest.approx(summary.metrics["map50"])
+    assert set(entries["voc10"]["ap"]) == {"green", "red"}
+    assert set(precision.read(finished.path)) == {"green", "red"}
+    shown = examples.read(finished.path)
+    assert [example.name for example in shown] == ["test0", "test1", "test2", "test3"]
+    assert [len(example.truth) for example in shown] == [0, 2, 2, 2]
+    assert [true.ignored for true in shown[2].truth] == [False, True]
+
+
+def test_a_killed_run_ends_like_the_undisturbed_one(finished: RunFolder, voc: Path, tmp_path: Path):
+    stopped = RunFolder(tmp_path / "stopped")
+    with pytest.raises(Killed):
+        train(RunCLI(config(voc)), stopped, clock=Saves(4, killed=4))
+    torch.rand(3)  # another process has drawn other numbers
+    assert train(RunCLI(config(voc)), stopped)
+    a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (finished, stopped))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    rows = [[row | {"images_per_second": None} for row in METRICS.read(run.path)] for run in (finished, stopped)]
+    assert rows[0] == rows[1]
+    for name in ("detections/single.npy", "precision.csv", "examples/examples.json"):
+        assert (finished.path / name).read_bytes() == (stopped.path / name).read_bytes()
+
+
+def test_the_block_of_iterations_changes_nothing(finished: RunFolder, voc: Path, tmp_path: Path):
+    """With a stock callback an iteration is a training step of its own."""
+    single = RunFolder(tmp_path / "single")
+    assert train(RunCLI(config(voc, trainer__callbacks=[{"class_path": "Timer"}])), single)
+    a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (finished, single))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_runs_are_judged_again_from_what_they_found(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    run = str(finished.path)
+    assert main(["evaluate", run, "--protocol", "voc10", "--refine", "--scales", "48", "96", "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["protocol"] == "voc10+refined+multi-scale"
+    assert {"voc07", "voc10", "voc10+refined+multi-scale"} == set(finished.evaluations(task.DETECTION))
+    monkeypatch.setattr(Detector, "detect", None)  # from here on nothing is searched again
+    assert main(["evaluate", run, "--protocol", "voc07", "--refine", "--scales", "48", "96"]) == 0
+    assert main(["evaluate", run, "--submission", str(tmp_path / "sent")]) == 0
+    assert sorted(path.name for path in (tmp_path / "sent").iterdir()) == [
+        "comp4_det_test_green.txt",
+        "comp4_det_test_red.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--protocol", "coco"], "--protocol is coco: is not for annotations of this kind; write one of voc07, voc10"),
+        (["--protocol", "center"], "--protocol is center: is not for"),
+        (["--scales", "300"], "--scales: 300: write two shorter sides or more"),
+        (["--ensemble"], "there are none of detectors"),
+    ],
+)
+def test_what_detectors_cannot_be_judged_by(
+    finished: RunFolder, args: list[str], words: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["evaluate", str(finished.path), *args]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["responses", "export", "predict"])
+def test_verbs_that_are_for_classification(finished: RunFolder, verb: str, capsys: pytest.CaptureFixture[str]):
+    more = {"predict": ["x.png"], "export": ["--to", "x.pt"]}.get(verb, [])
+    assert main([verb, str(finished.path), *more]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model__bn": "fixed"}, "model.bn is fixed, to the statistics of fresh weights"),
+        ({"model__start": "nowhere"}, "model.bn is taken, and model.start has statistics of its own"),
+        ({"model__net": {"family": "cifar", "depth": 20, "shortcut": "A"}}, "model.net.family is cifar"),
+        ({"model__rate": {"plateau_patience": 2}}, "model.rate.plateau_patience: detection has no error"),
+        ({"model__speed": {"compile": True}}, "model.speed.compile: a detector's images have many sizes"),
+        ({"model__detector": {"anchors": []}}, "anchors is []"),
+        ({"data__test": ["train"]}, "train is in data.train and in data.test"),
+        ({"data__train": ["trian"]}, "trian"),
+        ({"data__train": []}, "data.train is empty"),
+        ({"data__root": "/nowhere"}, "/nowhere"),
+        ({"data__source": "vok"}, "data.source is vok: write voc or coco"),
+        ({"data__long_side": 10}, "long_side is 10: write short_side (48) or more"),
+        ({"data__batch_size": 0}, "batch_size is 0"),
+        ({"evaluate": ["coco"]}, "evaluate is coco: is not for annotations of this kind"),
+    ],
+)
+def test_configs_that_are_refused_in_one_line(voc: Path, changes: dict[str, Any], words: str):
+    with pytest.raises(InputError) as error:
+        RunCLI(config(voc, **changes)).check()
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_detector_starts_from_published_weights(voc: Path, tmp_path: Path):
+    """The features of torchvision's ResNet-50, to rounding; it is v1.5, and another net's weights are refused."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet50(weights=None).eval()
+    torch.save(theirs.state_dict(), tmp_path / "resnet50.pth")
+    net = {"family": "imagenet", "depth": 50, "shortcut": "B", "stride_on": "3x3"}
+    changes = {"model__start": str(tmp_path / "resnet50.pth"), "model__bn": "fixed"}
+    cli = RunCLI(config(voc, model__net=net, **changes))
+    cli.check()
+    module = cli.module()
+    assert isinstance(module, LitDetector)
+    module.begin_from(start_weights(changes["model__start"]))
+    image = torch.randint(256, (3, 64, 96), dtype=torch.uint8)
+    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    features = torch.nn.Sequential(*list(theirs.children())[:-3])((image / 255 - mean)[None] / std)
+    backbone = module.detector.eval().backbone
+    torch.testing.assert_close(backbone.trunk(module.detector.prepare([image]).tensors), features, rtol=1e-3, atol=1e-3)
+    other = RunCLI(config(voc, **changes))
+    with pytest.raises(InputError, match="has the weights of ResNet-50 v1.5, not of ResNet-18 A"):
+        train(other, RunFolder(tmp_path / "run"))
+
+
+def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_path: Path):
+    """The page has the table, the curves and the pictures."""
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(config(voc)))
+    grid = {"base": "base.yaml", "include": {"ResNet": {}}}
+    grid["report"] = {"tables": ["table7"], "figures": ["curves", "precision-recall", "detections"]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
+    assert main(["plan", str(tmp_path / "grid.yaml"), "--root", str(finished.path.parent.parent)]) == 0
+    assert main(["report", str(tmp_path / "grid.yaml"), "--root", str(finished.path.parent.parent)]) == 0
+    written = {path.name for path in (finished.path.parent / "report").iterdir()}
+    assert {"table7.md", "curves.svg", "precision-recall.svg", "detections.png", "index.html"} <= written
+
+
+def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path):
+    """DDP over gloo: the same weights but for rounding, and each test image counted once."""
+    one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    said = config(voc, data__batch_size=2)
+    assert train(RunCLI(said), one)
+    said["trainer"] |= {"devices": 2, "strategy": "ddp"}
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(said))
+    command = [sys.executable, "-m", "lit_resnet", "fit", "--config", str(tmp_path / "two.yaml")]
+    done = subprocess.run([*command, "--trainer.default_root_dir", str(two.path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (one, two))
+    fresh = RunCLI(said).module().state_dict()
+    for name in a:
+        if a[name].is_floating_point() and not torch.equal(a[name], fresh[name]):
+            torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: name + text)
+    rows = [[row["train_loss"] for row in METRICS.read(run.path) if row["train_loss"]] for run in (one, two)]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+    assert one.summary() is not None
+    assert two.summary() is not None
