@@ -124,7 +124,7 @@ class LitDetector(Iterations):
             stream.close()
 
     def _pass(self, image: Tensor) -> None:
-        """Bring an image through all layers of the net that have BN, as classification does: conv5_x sees a whole map."""
+        """Bring an image through all layers of the net that have BN, as in classification: conv5_x sees a whole map."""
         backbone = self.detector.backbone
         maps = backbone.trunk(self.detector.prepare([image]).tensors)
         if isinstance(backbone, ResNet):
