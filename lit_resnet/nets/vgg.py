@@ -26,8 +26,7 @@ class VGG(nn.Module):
     """
 
     LAST_LAYER: ClassVar[str] = "classifier.6"
-    channels = WIDTHS[-1], HIDDEN
-    region = MAP
+    region: ClassVar[int] = MAP
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -40,6 +39,7 @@ class VGG(nn.Module):
             layers.append(nn.MaxPool2d(2, stride=2))
             channels.append(width)
         self.features = nn.Sequential(*layers)
+        self.channels = channels[-1], HIDDEN
         self.avgpool = nn.AdaptiveAvgPool2d(MAP)  # does nothing at 224x224
         self.classifier = nn.Sequential(
             *(nn.Linear(channels[-1] * MAP**2, HIDDEN), nn.ReLU(inplace=True), nn.Dropout()),

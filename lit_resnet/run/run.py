@@ -250,8 +250,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             f"{model.rate.rule.warmup_error:g} % or more",
             file=sys.stderr,
         )
-    for words in data.degenerate_boxes:
-        print(f"left out: {words}", file=sys.stderr)
+    if boxes := data.degenerate_boxes:
+        print(f"warning: {len(boxes)} boxes without width or height were left out: {', '.join(boxes)}", file=sys.stderr)
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
     speeds = [row[IMAGES_PER_SECOND.name] for row in rows]
@@ -404,7 +404,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     load_weights(net, checkpoint)
     device = gpu_or_cpu()
     if not (isinstance(data, Tested) and isinstance(net, Net)):
-        raise InputError(f"{folder.path}: its {net} has no layer responses")
+        raise InputError(f"{folder.path}: layer responses are of classification, and this run is of another task")
     data.setup("test")
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))

@@ -121,6 +121,8 @@ def load_run(folder: str | Path) -> TrainedNet:
     summary = run.summary()
     if summary is None:
         raise InputError(_unfinished(run))
+    if "predictions" not in summary.kind.probes:
+        raise InputError(f"{run.path}: a run of {summary.task}, and this is for nets that classify whole images")
     try:
         config = NetConfig(**summary.net_config)
         check_named(config.own, str(run.summary_file))

@@ -95,6 +95,8 @@ class LitDetector(Iterations):
                 "model.bn is fixed, to the statistics of fresh weights, which are none: write model.start, a run "
                 "folder or a file of torchvision's; or model.bn taken"
             )
+        if values["bn"] == "taken" and values["net"].family == "vgg":
+            raise InputError("model.bn is taken, and a vgg net has no BN: leave it out")
         if values["bn"] == "taken" and values["start"] is not None:
             raise InputError("model.bn is taken, and model.start has statistics of its own: write model.bn fixed")
         if values["rate"].plateau_patience is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from scenes import write_coco, write_voc
 
 from lit_resnet import report
 from lit_resnet.cli import main
@@ -33,6 +34,10 @@ RECIPES = {
     "imagenet-90-epochs": "ResNet-50",
     "imagenette": "ResNet-18 A",
     "imagenette-short": "ResNet-18 A",
+    "imagenette-start": "ResNet-18 A",
+    "voc": "ResNet-101",
+    "coco": "ResNet-101",
+    "bccd": "ResNet-18 A",
 }
 GRIDS = sorted(path.stem for path in shipped().glob("*.yaml"))
 SMALL = {"source": "folder", "image_size": 8, "pad": 1, "batch_size": 4}
@@ -41,6 +46,8 @@ PHOTOGRAPHS = {
     "batch_size": 4,
     "photographs": {"short_side": [36, 40], "crop": 32, "test_short_side": 36, "workers": 0},
 }
+BOXES = {"short_side": 48, "long_side": 64, "batch_size": 1, "workers": 0}
+DETECTOR = {"anchors": [8, 16], "regions": 4, "proposals": [20, 4], "least_side": 2, "background": 0.0}
 TINY = {
     "trainer": {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
 }
@@ -66,6 +73,24 @@ def photographs(tmp_path_factory) -> str:
     return str(root)
 
 
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory) -> str:
+    """Images with boxes, in one folder: VOC's two years, the same layout without years, and COCO."""
+    root = tmp_path_factory.mktemp("boxes")
+    write_voc(root / "VOC2007", ["trainval", "test"])
+    write_voc(root / "VOC2012", ["trainval", "test?"])
+    write_voc(root, ["trainval", "test"])
+    write_coco(root, ["train2014", "val2014"])
+    return str(root)
+
+
+def tiny(said: dict, photographs: str, boxes: str) -> dict:
+    """The data of a recipe on tiny images."""
+    if said["source"] in ("voc", "coco"):
+        return {**said, **BOXES, "root": boxes}
+    return (PHOTOGRAPHS if said["source"] == "imagenet" else SMALL) | {"root": photographs}
+
+
 @pytest.fixture
 def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every net has 2 weights and 10 multiply-adds: nets are counted in tests/probes."""
@@ -84,7 +109,14 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_cell_trains_and_the_grid_reports(
-    name: str, tmp_path: Path, trained: dict[str, RunFolder], photographs: str, uncounted, narrow, monkeypatch
+    name: str,
+    tmp_path: Path,
+    trained: dict[str, RunFolder],
+    photographs: str,
+    boxes: str,
+    uncounted,
+    narrow,
+    monkeypatch,
 ):
     # Figures are drawn; tests/report looks at their files, in both formats.
     monkeypatch.setattr("lit_resnet.report.figures.drawing.render", lambda drawing, format: b"<svg></svg>")
@@ -97,10 +129,13 @@ def test_every_cell_trains_and_the_grid_reports(
         overrides = {key: value for key, value in cell.overrides.items() if key != "trainer.max_steps"}
         if "model.signals_every" in overrides:
             overrides["model.signals_every"] = 1
+        if overrides.pop("model.start", None) and overrides.get("model.net.family") != "vgg":
+            overrides["model.bn"] = "taken"
         cells.append(replace(cell, overrides=overrides))
-    data = PHOTOGRAPHS if grid.base["data"]["source"] == "imagenet" else SMALL
-    base = {**grid.base, **TINY, "data": data | {"root": photographs}}
+    base = {**grid.base, **TINY, "data": tiny(grid.base["data"], photographs, boxes)}
     base["model"] = {key: 1 if key == "signals_every" else value for key, value in grid.base["model"].items()}
+    if "detector" in base["model"]:
+        base["model"]["detector"] = DETECTOR
     names = {cell.name for cell in cells}
     together = tuple(replace(one, cells=tuple(c for c in one.cells if c in names)) for one in grid.ensembles)
     grid = replace(grid, base=base, cells=tuple(cells), ensembles=together)
@@ -114,7 +149,7 @@ def test_every_cell_trains_and_the_grid_reports(
             assert train(RunCLI(grid.config(cell)), run)
             trained[key] = run
         assert run.summary().steps == 2
-        assert set(run.evaluations()) == set(base.get("evaluate", []))
+        assert set(run.evaluations(grid.task)) == set(grid.config(cell).get("evaluate", []))
     for ensemble in ensembles.ready(grid, tmp_path):
         ensembles.keep(
             grid, ensemble, tmp_path, ensemble_of(ensembles.members(grid, ensemble, tmp_path), ensemble.protocol)
@@ -124,8 +159,8 @@ def test_every_cell_trains_and_the_grid_reports(
     assert not written.not_drawn
     assert len(written.table.rows) == len(cells)
     for name in grid.tables:
-        ours = [record.get("top1_error_mean", record.get("top1_error")) for record in written.tables[name].records]
-        assert any(error is not None for error in ours)
+        columns = ("top1_error_mean", "top1_error", "map50_mean")
+        assert any(record.get(column) is not None for record in written.tables[name].records for column in columns)
 
 
 def _report(grid, root: Path) -> report.Report:
@@ -152,10 +187,15 @@ def test_each_recipe_is_known():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_alone_trains_the_net_of_its_name(name: str, tmp_path: Path, photographs: str, uncounted, narrow):
-    of_photographs = read_yaml(shipped() / "recipes" / f"{name}.yaml")["data"]["source"] == "imagenet"
-    data = (PHOTOGRAPHS if of_photographs else SMALL) | {"root": photographs}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "data": data}))
+def test_a_recipe_alone_trains_the_net_of_its_name(
+    name: str, tmp_path: Path, photographs: str, boxes: str, uncounted, narrow
+):
+    recipe = read_yaml(shipped() / "recipes" / f"{name}.yaml")
+    content: dict = {**TINY, "data": tiny(recipe["data"], photographs, boxes)}
+    if "detector" in recipe["model"]:  # without weights to start from
+        content["model"] = {"bn": "taken", "detector": DETECTOR}
+        content["trainer"] = TINY["trainer"] | {"devices": 1, "strategy": "auto"}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
     run = RunFolder(tmp_path / "run")
     configs = ["--config", name, "--config", str(tmp_path / "tiny.yaml")]
     assert main(["fit", *configs, "--trainer.default_root_dir", str(run.path)]) == 0
@@ -173,9 +213,9 @@ def test_the_nets_of_18_and_34_layers(name: str):
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_it_is_right_as_it_ships(name: str, photographs: str, uncounted):
-    of_photographs = load(name).base["data"]["source"] == "imagenet"
-    grid = load(name, [f"data.root={photographs}"] if of_photographs else [])
+def test_it_is_right_as_it_ships(name: str, photographs: str, boxes: str, uncounted):
+    root = {"imagenet": photographs, "voc": boxes, "coco": boxes}.get(load(name).base["data"]["source"])
+    grid = load(name, [f"data.root={root}"] if root else [])
     assert len(check(grid)) == len(grid.cells)
 
 

@@ -1,5 +1,6 @@
 """Made-up images with boxes around their objects, and what a made-up detector finds in them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from PIL import Image
 from lit_resnet.data.boxes import Annotated, Annotations, Found
 
 Box = tuple[float, float, float, float]
+OBJECT = (
+    "<object><name>{}</name><difficult>{}</difficult>"
+    "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+)
 
 
 def image(
@@ -75,3 +80,46 @@ def scene(seed: int, images: int = 30, ignored: float = 0.3) -> tuple[Annotation
         order = np.argsort(-scores, kind="stable")
         guessed.append(found(both[order].tolist(), scores[order].tolist(), kinds[order].tolist()))
     return annotations(*true), guessed
+
+
+def write_voc(
+    folder: Path, sets: Sequence[str] = ("train", "test"), images: int = 4, size: tuple[int, int] = (64, 48)
+) -> None:
+    """Write sets of squares of two colours in VOC's layout; the first image has none, the third a difficult one.
+
+    There are no annotations of a set whose name ends in `?`.
+    """
+    width, height = size
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for said in sets:
+        split = said.removesuffix("?")
+        names = [f"{split}{i}" for i in range(images)]
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
+        for i, name in enumerate(names):
+            pixels, objects = rng.integers(0, 60, (height, width, 3), np.uint8), ""
+            for label in range(2 * (i > 0)):
+                x, y = (int(rng.integers(0, side - 20)) for side in size)
+                pixels[y : y + 20, x : x + 20, label] = 250
+                kind, difficult = ("red", "green")[label], int(i == 2 and label)
+                objects += OBJECT.format(kind, difficult, x + 1, y + 1, x + 20, y + 20)
+            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
+            sides = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+            if said == split:
+                (folder / "Annotations" / f"{name}.xml").write_text(f"<annotation>{sides}{objects}</annotation>")
+
+
+def write_coco(folder: Path, sets: Sequence[str]) -> None:
+    """Write sets of two black images in COCO's layout, with one object each."""
+    (folder / "annotations").mkdir(parents=True)
+    for split in sets:
+        images = [{"id": i, "file_name": f"{split}{i}.jpg", "width": 64, "height": 48} for i in (1, 2)]
+        objects = [
+            {"id": i, "image_id": i, "category_id": 3, "bbox": [4, 4, 30, 20], "area": 500, "iscrowd": 0}
+            for i in (1, 2)
+        ]
+        content = {"images": images, "annotations": objects, "categories": [{"id": 3, "name": "square"}]}
+        (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+        for one in images:
+            write_image(folder / split / str(one["file_name"]), (64, 48))

@@ -74,7 +74,10 @@ def test_its_keys_are_its_own():
         ({**CONFIG, "evaluate": ["center"]}, "unknown key evaluate"),
         ({**CONFIG, "data": {"source": "digits"}}, "unknown key data.source"),
         ({**CONFIG, "data": {"batch_size": 101}}, "data.batch_size: write 100 or less"),
-        ({**CONFIG, "task": "toys"}, r"task is 'toys': write one of classification, own-data, toy; did you mean toy\?"),
+        (
+            {**CONFIG, "task": "toys"},
+            r"task is 'toys': write one of classification, own-data, detection, toy; did you mean toy\?",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             RunCLI(wrong).check()

@@ -107,7 +107,7 @@ class BoxData(LightningDataModule):
         """
         if protocol not in self.source.protocols:
             raise InputError(
-                f"{where} is {protocol}: is not for annotations of this kind; write one of "
+                f"{where} is {protocol}, which is not for annotations of this kind: write one of "
                 f"{', '.join(self.source.protocols)}"
             )
         if not self.test_set.truth:
