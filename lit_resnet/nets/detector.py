@@ -287,7 +287,7 @@ class Detector(nn.Module):
                     found = self._features(level.maps, [regions[here] * level.scale])
                     features[here] = features[here].maximum(found)
         scores = self.classes(features).float().softmax(1)
-        codes = self.boxes(features).float().view(len(regions), -1, 4)[:, 1:]
+        codes = self.boxes(features).float().view(*scores.shape, 4)[:, 1:]
         boxes = self.coder.decode_single(codes.flatten(1), regions).view_as(codes)
         return scores, clip_boxes_to_image(boxes, size)
 
@@ -342,7 +342,8 @@ class Detector(nn.Module):
     def _judge(self, maps: Tensor, regions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Scores before softmax [r, classes + 1] and box codes [r, classes + 1, 4] of all regions of a batch."""
         features = self._features(maps, regions)
-        return self.classes(features).float(), self.boxes(features).float().unflatten(1, (-1, 4))
+        scores = self.classes(features).float()
+        return scores, self.boxes(features).float().view(*scores.shape, 4)
 
     def _features(self, maps: Tensor, regions: Sequence[Tensor]) -> Tensor:
         """Features [r, c] of the regions of a batch."""

@@ -83,11 +83,15 @@ def scene(seed: int, images: int = 30, ignored: float = 0.3) -> tuple[Annotation
 
 
 def write_voc(
-    folder: Path, sets: Sequence[str] = ("train", "test"), images: int = 4, size: tuple[int, int] = (64, 48)
+    folder: Path,
+    sets: Sequence[str] = ("train", "test"),
+    images: int = 4,
+    size: tuple[int, int] = (64, 48),
+    prefix: str = "",
 ) -> None:
     """Write sets of squares of two colours in VOC's layout; the first image has none, the third a difficult one.
 
-    There are no annotations of a set whose name ends in `?`.
+    There are no annotations of a set whose name ends in `?`. The names of the images begin with `prefix`.
     """
     width, height = size
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
@@ -95,7 +99,7 @@ def write_voc(
     rng = np.random.default_rng(0)
     for said in sets:
         split = said.removesuffix("?")
-        names = [f"{split}{i}" for i in range(images)]
+        names = [f"{prefix}{split}{i}" for i in range(images)]
         (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
         for i, name in enumerate(names):
             pixels, objects = rng.integers(0, 60, (height, width, 3), np.uint8), ""
