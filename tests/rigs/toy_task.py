@@ -111,6 +111,7 @@ class ToyData(LightningDataModule):
         super().__init__()
         self.batch_size, self.stretch = batch_size, stretch
         self.damaged_files: list[str] = []
+        self.degenerate_boxes: list[str] = []
         self.restored: dict[str, Any] | None = None
 
     def train_dataloader(self) -> Stretches:
