@@ -21,8 +21,8 @@ class Task:
             `training.iterations.TaskData`.
         metrics: Its numbers while it trains: the columns of metrics.csv after `step`, in this order.
         headline: The final metric that runs are compared by: in `status`, on the page, in W&B, and by `odd`.
-        judging: What judges its runs, as `package.module`, where it has protocols: `judge_last` for the end of a run; for
-            the verb `evaluate` the function `rows`, the columns `COLUMNS`, the heading `TITLE` and the note `NOTE`.
+        judging: What judges its runs, as `package.module`, where it has protocols: `judge_last` at the end of a run;
+            for the verb `evaluate` the function `rows`, the columns `COLUMNS`, the heading `TITLE` and the note `NOTE`.
         protocols: Ways to judge the last model, which a config may ask for under `evaluate`.
         judged: The numbers that each of these ways gives: an entry of evaluation.json has all but the optional ones.
         probes: Measurements of the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.

@@ -34,8 +34,7 @@ def write(folder: Path, settings: tuple[str, ...] = (), base: dict[str, Any] = B
 
 def assert_as_parsed(grid: Grid) -> None:
     """Each cell's config is that of a parser which reads all of it."""
-    configs = plan.Configs(grid, RunCLI({}))
-    whole = RunCLI({})
+    configs, whole = plan.Configs(grid, RunCLI({"task": grid.task.name})), RunCLI({"task": grid.task.name})
     for cell in grid.cells:
         whole.read(grid.config(cell))
         assert configs.read(cell).config.as_dict() == whole.config.as_dict(), cell.folder
