@@ -19,6 +19,7 @@ from PIL import Image
 from lit_resnet.data.boxes import Annotations, Found
 from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.boxes.stream import Sizes
+from lit_resnet.data.module import MOST_PIXELS
 from lit_resnet.data.photographs import read_photograph, resize
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.detection import JUDGES, PROTOCOLS, Judgement, kept, submission
@@ -217,10 +218,11 @@ def rows(args: argparse.Namespace) -> list[Row]:
 
 
 def _checked(scales: tuple[int, ...]) -> tuple[int, ...]:
-    if len(scales) == 1 or list(scales) != sorted(set(scales)) or any(side < 1 for side in scales):
+    possible = all(1 <= side <= MOST_PIXELS for side in scales)
+    if len(scales) == 1 or list(scales) != sorted(set(scales)) or not possible:
         raise InputError(
-            f"--scales: {' '.join(map(str, scales))}: write two shorter sides or more, in growing order; the paper's "
-            f"are {' '.join(map(str, SCALES))}"
+            f"--scales: {' '.join(map(str, scales))}: write two shorter sides or more, in growing order and up to "
+            f"{MOST_PIXELS}; the paper's are {' '.join(map(str, SCALES))}"
         )
     return scales
 

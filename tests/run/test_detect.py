@@ -13,7 +13,7 @@ import torch
 import yaml
 from clocks import Killed, Saves
 from filelock import FileLock
-from scenes import write_voc
+from scenes import write_coco, write_voc
 
 from lit_resnet import task
 from lit_resnet.cli import main
@@ -205,6 +205,8 @@ def test_one_process_at_a_time_judges_a_run(finished: RunFolder, capsys: pytest.
         ),
         (["--protocol", "center"], "--protocol is center, which is not for"),
         (["--scales", "300"], "--scales: 300: write two shorter sides or more"),
+        (["--scales", "300", "100000"], "--scales: 300 100000: write two shorter sides or more, in growing order and"),
+        (["nowhere"], "lit-resnet: nowhere: no such run folder, nor file of weights"),
         (["--ensemble"], "there are none of detectors"),
     ],
 )
@@ -246,6 +248,15 @@ def test_configs_that_are_refused_in_one_line(voc: Path, changes: dict[str, Any]
         RunCLI(config(voc, **changes)).check()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_run_that_nothing_here_can_judge_is_refused_before_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_coco(tmp_path, ["train", "test"])
+    cli = RunCLI(config(tmp_path, data__source="coco", evaluate=[]))
+    cli.check()
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(InputError, match="needs the package faster-coco-eval: pip install"):
+        cli.check()
 
 
 def test_a_detector_starts_from_published_weights(voc: Path, tmp_path: Path):
