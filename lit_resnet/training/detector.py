@@ -175,6 +175,8 @@ class LitDetector(Iterations):
         if not numbers or not data.test_set.truth:
             return {}
         seen = data.test_set.part(numbers)
+        if all(image.ignored.all() for image in seen.images):  # of the few that `fit --check` looks at
+            return {}
         judged = JUDGES[data.source.judged](seen, [found[number] for number in numbers])
         row = {metrics.MAP50.name: judged.map50, metrics.MAP.name: judged.map}
         return {name: value for name, value in row.items() if value is not None}

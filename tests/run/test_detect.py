@@ -259,6 +259,19 @@ def test_a_run_that_nothing_here_can_judge_is_refused_before_it_trains(tmp_path:
         cli.check()
 
 
+@pytest.mark.parametrize("test", ["hard", "secret?"])
+def test_a_check_needs_no_objects_in_the_first_test_images(
+    test: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_voc(tmp_path / "data", ["train", test])
+    for xml in (tmp_path / "data" / "Annotations").glob("hard1.xml"):
+        xml.write_text(xml.read_text().replace("<difficult>0", "<difficult>1"))
+    said = config(tmp_path / "data", data__test=[test.removesuffix("?")], evaluate=[])
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(said))
+    assert main(["fit", "--config", str(tmp_path / "run.yaml"), "--check"]) == 0
+    assert "it trains" in capsys.readouterr().err
+
+
 def test_a_detector_starts_from_published_weights(voc: Path, tmp_path: Path):
     """The features of torchvision's ResNet-50, to rounding; it is v1.5, and another net's weights are refused."""
     torchvision = pytest.importorskip("torchvision")
