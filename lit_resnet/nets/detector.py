@@ -43,6 +43,7 @@ RPN_NMS, RPN_LOOKED_AT = 0.7, (12000, 6000)
 OBJECT_IOU, OBJECTS = 0.5, 0.25  # of a region that is an object; the most of the sampled regions that are one
 NMS, MOST_FOUND = 0.3, 100  # in the test: for each class, and of an image
 VOTING_IOU = 0.5  # with a found box, of the boxes that vote on it
+LEAST_VOTE = 1e-30  # of a box: many scores are 0 to a 32-bit float
 REGION_SIDE = 224  # of a region, in pixels, at the scale that suits it best: the size of classification's crops
 STDS = (10.0, 10.0, 5.0, 5.0)  # box targets are divided by (.1, .1, .2, .2)
 # Mean of ImageNet's pixels in levels, for nets that start from no weights.
@@ -234,7 +235,7 @@ class Detector(nn.Module):
         # Of an image without objects, all are background.
         least = self.detector.background if len(boxes) else 0.0
         kinds = torch.where(overlap >= OBJECT_IOU, 1, torch.where(overlap >= least, 0, -1))
-        chosen = _sampled(kinds, self.detector.regions, round(OBJECTS * self.detector.regions), rng)
+        chosen = _sampled(kinds, self.detector.regions, max(1, round(OBJECTS * self.detector.regions)), rng)
         regions, classes = proposals[chosen], torch.zeros(len(chosen), dtype=torch.long, device=proposals.device)
         if matched is None:
             return regions, classes, torch.zeros_like(regions)
@@ -435,6 +436,6 @@ def _best(scores: Tensor, boxes: Tensor, voting: bool) -> Detections:
     found = boxes[kept]
     if voting and len(kept):
         votes = (box_iou(found, boxes) >= VOTING_IOU) & (labels[kept][:, None] == labels)
-        weights = votes * scores
+        weights = votes * scores.clamp(min=LEAST_VOTE)
         found = weights @ boxes / weights.sum(1, keepdim=True)
     return Detections(found, labels[kept], scores[kept])

@@ -5,18 +5,21 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from lit_resnet.data.boxes import Annotations, Found
 from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.boxes.stream import Sizes
+from lit_resnet.data.module import MOST_PIXELS
 from lit_resnet.data.photographs import read_photograph, resize
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.detection import JUDGES, PROTOCOLS, Judgement, kept, submission
@@ -145,9 +148,10 @@ def judge_last(last: Last, protocols: Sequence[str]) -> None:
     """Judge the last model of a run by the protocols that its config asks for, into its evaluation.json."""
     assert isinstance(last.net, Detector)
     assert isinstance(last.data, BoxData)
-    one = Searched(last.folder, last.net, last.data, models.checkpoint_digest(last.folder))
-    for protocol in protocols:
-        _judge(one, protocol, Search(), last.device)
+    one, search = Searched(last.folder, last.net, last.data, models.checkpoint_digest(last.folder)), Search()
+    found = one.kept(search) or one.find(search, last.device)
+    entries = {protocol: _judged(one, protocol, search, found) for protocol in protocols}
+    last.disk.insist(str(last.folder.evaluation_file), lambda: _keep(one, entries))
 
 
 def _examples(truth: Annotations, found: Sequence[Found]) -> Iterable[Example]:
@@ -193,24 +197,32 @@ def rows(args: argparse.Namespace) -> list[Row]:
     search, found = Search(args.refine, _checked(tuple(args.scales or ()))), []
     for path in args.models:
         one = _of_run(RunFolder(path), args.data, args.workers)
+        protocols = () if args.submission else args.protocol or one.data.source.protocols[:1]
+        for protocol in protocols:
+            one.data.check_protocol(protocol, "--protocol")
+        with _locked(one.folder):
+            here = _found(one, search)
+            for protocol in protocols:
+                judged = _judged(one, protocol, search, here)
+                if search.scales in ((), SCALES):  # `multi-scale` stands for the paper's
+                    try:
+                        _keep(one, {search.protocol(protocol): judged})
+                    except OSError as error:
+                        raise InputError(f"{one.folder.path}: cannot be written ({error.strerror})") from None
+                name = {"run": str(path), "net": str(one.net.config), "protocol": search.protocol(protocol)}
+                found.append(name | {key: judged[key] for key in (MAP50.name, MAP.name, "images")})
         if args.submission:
-            here = _found(one, search, gpu_or_cpu())
             written = submission(one.data.test_set, here, args.submission, one.data.source.protocols[0])
             print(f"{args.submission}: {len(written)} files for the server", file=sys.stderr)
-            continue
-        for protocol in args.protocol or one.data.source.protocols[:1]:
-            one.data.check_protocol(protocol, "--protocol")
-            judged = _judge(one, protocol, search, gpu_or_cpu())
-            name = {"run": str(path), "net": str(one.net.config), "protocol": search.protocol(protocol)}
-            found.append(name | {key: judged[key] for key in (MAP50.name, MAP.name, "images")})
     return found
 
 
 def _checked(scales: tuple[int, ...]) -> tuple[int, ...]:
-    if len(scales) == 1 or list(scales) != sorted(set(scales)) or any(side < 1 for side in scales):
+    possible = all(1 <= side <= MOST_PIXELS for side in scales)
+    if len(scales) == 1 or list(scales) != sorted(set(scales)) or not possible:
         raise InputError(
-            f"--scales: {' '.join(map(str, scales))}: write two shorter sides or more, in growing order; the paper's "
-            f"are {' '.join(map(str, SCALES))}"
+            f"--scales: {' '.join(map(str, scales))}: write two shorter sides or more, in growing order and up to "
+            f"{MOST_PIXELS}; the paper's are {' '.join(map(str, SCALES))}"
         )
     return scales
 
@@ -227,15 +239,35 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     assert isinstance(net, Detector)
     checkpoint, digest = read_weights(models.newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
+    state = checkpoint.get("data")
+    data.restore(state if isinstance(state, dict) else {})
     one, summary = Searched(folder, net, data, digest), folder.summary()
-    images = one.data.test_digest()
-    if root and images != (summary and summary.test_images):  # not those that its tables are about
+    images, known = one.data.test_digest(), summary and summary.test_images
+    if images != known and (root or known):  # not those that its tables are about
         one = replace(one, folder=RunFolder(folder.path / "elsewhere" / images[:12]))
-        one.folder.path.mkdir(parents=True, exist_ok=True)
+        print(f"{folder.path}: other test images or boxes than the run's own; see {one.folder.path}", file=sys.stderr)
     return one
 
 
-def _found(one: Searched, search: Search, device: torch.device) -> list[Found]:
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    """Hold the lock of a run's detections: one process at a time writes them.
+
+    Raises:
+        InputError: Another process has it, or the folder cannot be written.
+    """
+    with ExitStack() as held:
+        try:
+            (folder.path / kept.FOLDER).mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder.path / kept.FOLDER / ".lock", timeout=0))
+        except Timeout:
+            raise InputError(f"{folder.path}: another process evaluates this run; wait for it") from None
+        except OSError as error:
+            raise InputError(f"{folder.path}: cannot be written ({error.strerror})") from None
+        yield
+
+
+def _found(one: Searched, search: Search) -> list[Found]:
     """What a detector finds: what is kept of it, or what it finds now, which then is kept.
 
     Raises:
@@ -243,7 +275,7 @@ def _found(one: Searched, search: Search, device: torch.device) -> list[Found]:
     """
     if (known := one.kept(search)) is not None:
         return known
-    found = one.find(search, device)
+    found = one.find(search, gpu_or_cpu())
     try:
         one.keep(search, found)
     except OSError as error:
@@ -251,10 +283,10 @@ def _found(one: Searched, search: Search, device: torch.device) -> list[Found]:
     return found
 
 
-def _judge(one: Searched, protocol: str, search: Search, device: torch.device) -> dict[str, Any]:
-    """Judge a detector by a protocol, and keep that in its evaluation.json beside what is there."""
-    judged: Judgement = PROTOCOLS[protocol](one.data.test_set, _found(one, search, device))
-    entry = {
+def _judged(one: Searched, protocol: str, search: Search, found: Sequence[Found]) -> dict[str, Any]:
+    """What a detector finds, judged by a protocol: an entry of evaluation.json."""
+    judged: Judgement = PROTOCOLS[protocol](one.data.test_set, found)
+    return {
         MAP50.name: judged.map50,
         MAP.name: judged.map,
         "ap": dict(judged.ap),
@@ -264,9 +296,17 @@ def _judge(one: Searched, protocol: str, search: Search, device: torch.device) -
         "checkpoint": one.checkpoint,
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    merged = one.folder.evaluations(DETECTION) | {search.protocol(protocol): entry}
+
+
+def _keep(one: Searched, entries: dict[str, dict[str, Any]]) -> None:
+    """Keep entries in the evaluation.json of a run, beside what is there.
+
+    Raises:
+        InputError: evaluation.json is damaged.
+        OSError: The disk is full or away, or the folder cannot be written.
+    """
+    merged = one.folder.evaluations(DETECTION) | entries
     writing.replace(one.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
-    return entry
 
 
 def _plain(origin: dict[str, Any]) -> dict[str, Any]:

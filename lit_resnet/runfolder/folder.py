@@ -10,6 +10,7 @@
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
       evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4); of detectors, mAP by protocol
       scores/         what these were averaged from: one row of class scores for each image
+      detections/     of detectors: all that the last model has found in the test images
       precision.csv   of detectors: precision over recall of each class
       examples/       of detectors: some test images, small, with their true boxes and those that were found
       checkpoints/    last.ckpt and the one before it

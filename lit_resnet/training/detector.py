@@ -8,11 +8,11 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from lit_resnet import metrics
-from lit_resnet.data.boxes import Found
+from lit_resnet.data.boxes import Found, sources
 from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.boxes.stream import BoxBatch, TestImage
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation.detection import JUDGES
+from lit_resnet.evaluation.detection import JUDGES, check_judge
 from lit_resnet.evaluation.detection.search import found_in
 from lit_resnet.nets import NetConfig, ResNet
 from lit_resnet.nets.detector import Detector, DetectorConfig, check_net
@@ -83,13 +83,14 @@ class LitDetector(Iterations):
 
     @classmethod
     def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
-        """Refuse nets on which there is no detector, BN of fresh weights, and rules that detection has not.
+        """Refuse nets on which there is no detector, BN of fresh weights, and rules and judges that are not there.
 
         Raises:
             InputError: With what to write instead.
         """
         super().check(config, values, images)
         check_net(values["net"])
+        check_judge(sources.find(config.data.source).judged)
         if values["bn"] == "fixed" and values["start"] is None and values["net"].family != "vgg":
             raise InputError(
                 "model.bn is fixed, to the statistics of fresh weights, which are none: write model.start, a run "
@@ -174,6 +175,8 @@ class LitDetector(Iterations):
         if not numbers or not data.test_set.truth:
             return {}
         seen = data.test_set.part(numbers)
+        if all(image.ignored.all() for image in seen.images):  # of the few that `fit --check` looks at
+            return {}
         judged = JUDGES[data.source.judged](seen, [found[number] for number in numbers])
         row = {metrics.MAP50.name: judged.map50, metrics.MAP.name: judged.map}
         return {name: value for name, value in row.items() if value is not None}

@@ -77,6 +77,8 @@ def _task(models: Sequence[Path]) -> Task:
     Raises:
         InputError: They are of several, or there is no run.
     """
+    if gone := next((path for path in models if not path.exists()), None):
+        raise InputError(f"{gone}: no such run folder, nor file of weights")
     kinds = {path: task.of(RunFolder(path).config()) if path.is_dir() else CLASSIFICATION for path in models}
     judging = {kind.judging: path for path, kind in kinds.items()}
     if len(judging) > 1:

@@ -121,6 +121,12 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_images():
     assert both.sampled == first.sampled + second.sampled == 16
 
 
+@pytest.mark.parametrize("regions", [1, 2])
+def test_of_the_fewest_regions_one_is_an_object(regions: int):
+    net = small(config=DetectorConfig((8, 16), regions=regions, proposals=(40, 10), least_side=2)).train()
+    assert net.losses([picture(48, 64)], [BOX], [LABEL], [1]).box > 0
+
+
 def test_what_is_sampled_depends_on_the_seed_of_the_image():
     net = small().train()
     with torch.no_grad():
@@ -158,6 +164,8 @@ def test_the_class_and_box_of_each_region_are_found_again():
     assert found.scores.tolist()[:2] == pytest.approx([0.9, 0.6])
     voted = _best(scores, boxes, voting=True)
     assert voted.boxes[0].tolist() == pytest.approx([0, 0, 10, (0.9 * 10 + 0.8 * 8) / 1.7])
+    assert voted.scores[-1] == 0  # so that its only vote, its own, has no weight
+    assert voted.boxes[-1].tolist() == [30, 30, 40, 40]
 
 
 def test_a_region_takes_the_two_sizes_between_which_it_is_224_pixels_wide():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from typing import Any
 
 import pytest
@@ -147,6 +148,15 @@ def test_table_8_has_the_rows_of_table_9_that_runs_were_judged_for(lab: Lab):
     assert "11 recalls" not in made.note
 
 
+def test_what_is_no_view_of_a_detector_makes_no_row(lab: Lab):
+    """A run folder may come from strangers."""
+    judged = {f"voc07{view}": (70.0, None) for view in ("", "+multi-scale", "+\x1b[31m", "+refined+refined")}
+    lab.detector("one", data="VOC 07+12", judged=judged, **RESNET)
+    made = table(lab, lab.detector_grid(["one"], report={"tables": ["table7"]}), "table7")
+    assert [row[0] for row in made.rows if row[1] != "–"] == ["ResNet-101", "ResNet-101 + multi-scale testing"]
+    assert len(made.rows) == 3
+
+
 def test_table_8_of_other_data(lab: Lab):
     lab.detector("small", data="coco:free", judged={"coco": (40.0, 20.0)})
     made = table(lab, lab.detector_grid(["small"], report={"tables": ["table8"]}), "table8")
@@ -240,6 +250,13 @@ def test_detections_are_shown_beside_the_truth(lab: Lab):
     assert len(truth) == 6  # a halo and the box
     assert "score of 50 % or more" in drawing.caption
     assert render(drawing, "svg") == render(drawn(lab, ["one", "two"], "detections"), "svg")
+
+
+def test_classes_in_other_letters_than_the_fonts_are_drawn_without_a_warning(lab: Lab):
+    keep(lab.detector("one"), ["赤血球", "WBC"], ["a"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert render(drawn(lab, ["one"], "detections"), "svg")
 
 
 def test_of_many_classes_each_box_says_which(lab: Lab):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 import torch
 import yaml
 from clocks import Killed, Saves
-from scenes import write_voc
+from filelock import FileLock
+from scenes import write_coco, write_voc
 
 from lit_resnet import task
 from lit_resnet.cli import main
 from lit_resnet.errors import InputError
 from lit_resnet.nets.detector import Detector
+from lit_resnet.run import detect
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder import examples, precision, records
@@ -132,7 +135,7 @@ def test_runs_are_judged_again_from_what_they_found(
     assert main(["evaluate", run, "--protocol", "voc10", "--refine", "--scales", "48", "96", "--format", "json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["protocol"] == "voc10+refined+multi-scale"
-    assert {"voc07", "voc10", "voc10+refined+multi-scale"} == set(finished.evaluations(task.DETECTION))
+    assert set(finished.evaluations(task.DETECTION)) == {"voc07", "voc10"}  # which stands for the paper's scales
     monkeypatch.setattr(Detector, "detect", None)  # from here on nothing is searched again
     assert main(["evaluate", run, "--protocol", "voc07", "--refine", "--scales", "48", "96"]) == 0
     assert main(["evaluate", run, "--submission", str(tmp_path / "sent")]) == 0
@@ -140,6 +143,57 @@ def test_runs_are_judged_again_from_what_they_found(
         "comp4_det_test_green.txt",
         "comp4_det_test_red.txt",
     ]
+
+
+def test_the_papers_scales_are_kept(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(detect, "SCALES", (32, 48))
+    assert main(["evaluate", str(finished.path), "--scales", "32", "48"]) == 0
+    assert "voc07+multi-scale" in finished.evaluations(task.DETECTION)
+
+
+def test_numbers_of_other_boxes_than_the_runs_own_are_kept_elsewhere(
+    voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Also where somebody has corrected the annotations in their place."""
+    data, run = tmp_path / "squares", RunFolder(tmp_path / "run")
+    shutil.copytree(voc, data)
+    assert train(RunCLI(config(data, trainer__max_steps=2)), run)
+    judged = run.evaluation_file.read_bytes()
+    xml = data / "Annotations" / "test3.xml"
+    xml.write_text(xml.read_text().replace("<difficult>0", "<difficult>1", 1))
+    (data / "ImageSets" / "Main" / "test.txt").touch()  # a process reads a set anew if its list is newer
+    assert main(["evaluate", str(run.path), "--protocol", "voc07"]) == 0
+    assert "other test images or boxes than the run's own; see " in capsys.readouterr().err
+    assert run.evaluation_file.read_bytes() == judged
+    (elsewhere,) = (run.path / "elsewhere").iterdir()
+    assert set(RunFolder(elsewhere).evaluations(task.DETECTION)) == {"voc07"}
+
+
+def test_weights_are_not_for_other_classes(
+    voc: Path, finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As many of them, by other names: neither to judge nor to go on with."""
+    data, run = tmp_path / "squares", RunFolder(tmp_path / "run")
+    shutil.copytree(voc, data)
+    with pytest.raises(Killed):
+        train(RunCLI(config(data)), run, clock=Saves(4, killed=4))
+    for xml in (data / "Annotations").iterdir():
+        xml.write_text(xml.read_text().replace("red", "blue"))
+    for listed in (data / "ImageSets" / "Main").iterdir():
+        listed.touch()
+    words = "data.root: class 1 of its annotations is blue, and of the weights green: give the data"
+    with pytest.raises(InputError, match=words):
+        train(RunCLI(config(data)), run)
+    assert main(["evaluate", str(finished.path), "--data", str(data)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_one_process_at_a_time_judges_a_run(finished: RunFolder, capsys: pytest.CaptureFixture[str]):
+    with FileLock(finished.path / "detections" / ".lock"):
+        assert main(["evaluate", str(finished.path)]) == 2
+    assert "ResNet-seed0: another process evaluates this run; wait for it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -151,6 +205,8 @@ def test_runs_are_judged_again_from_what_they_found(
         ),
         (["--protocol", "center"], "--protocol is center, which is not for"),
         (["--scales", "300"], "--scales: 300: write two shorter sides or more"),
+        (["--scales", "300", "100000"], "--scales: 300 100000: write two shorter sides or more, in growing order and"),
+        (["nowhere"], "lit-resnet: nowhere: no such run folder, nor file of weights"),
         (["--ensemble"], "there are none of detectors"),
     ],
 )
@@ -192,6 +248,28 @@ def test_configs_that_are_refused_in_one_line(voc: Path, changes: dict[str, Any]
         RunCLI(config(voc, **changes)).check()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_run_that_nothing_here_can_judge_is_refused_before_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_coco(tmp_path, ["train", "test"])
+    cli = RunCLI(config(tmp_path, data__source="coco", evaluate=[]))
+    cli.check()
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(InputError, match="needs the package faster-coco-eval: pip install"):
+        cli.check()
+
+
+@pytest.mark.parametrize("test", ["hard", "secret?"])
+def test_a_check_needs_no_objects_in_the_first_test_images(
+    test: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_voc(tmp_path / "data", ["train", test])
+    for xml in (tmp_path / "data" / "Annotations").glob("hard1.xml"):
+        xml.write_text(xml.read_text().replace("<difficult>0", "<difficult>1"))
+    said = config(tmp_path / "data", data__test=[test.removesuffix("?")], evaluate=[])
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(said))
+    assert main(["fit", "--config", str(tmp_path / "run.yaml"), "--check"]) == 0
+    assert "it trains" in capsys.readouterr().err
 
 
 def test_a_detector_starts_from_published_weights(voc: Path, tmp_path: Path):

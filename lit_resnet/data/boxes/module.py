@@ -1,6 +1,7 @@
 """The LightningDataModule of detection: images with boxes, of PASCAL VOC's or COCO's kind."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,19 @@ class BoxData(LightningDataModule):
         return {"classes": list(self.classes), "short_side": self.sizes.short, "long_side": self.sizes.long}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take nothing over: the files say it all."""
+        """Take nothing over, as the files say it all; but see that the classes are those that were trained.
+
+        Raises:
+            InputError: They are others, or in another order, so that the labels of the weights are not theirs.
+        """
+        known = state.get("classes")
+        if isinstance(known, list) and known != list(self.classes):
+            pairs = zip_longest(known, self.classes, fillvalue="none")
+            i, (theirs, ours) = next((i, pair) for i, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+            raise InputError(
+                f"data.root: class {i} of its annotations is {ours}, and of the weights {shown(theirs)}: give the data "
+                "that the weights were trained on"
+            )
 
     def setup(self, stage: str) -> None:
         """Take the seed of the batches."""

@@ -18,7 +18,7 @@ from lit_resnet.evaluation.detection.average_precision import (
 )
 from lit_resnet.evaluation.detection.submission import submission
 
-__all__ = ["JUDGES", "PROTOCOLS", "RECALLS", "Judgement", "submission"]
+__all__ = ["JUDGES", "PROTOCOLS", "RECALLS", "Judgement", "check_judge", "submission"]
 
 RECALLS = np.linspace(0, 1, 101)  # of a Judgement's `precision`
 
@@ -98,6 +98,19 @@ def by_coco(annotations: Annotations, found: Sequence[Found]) -> Judgement:
     ap = {name: _percent(whole[:, :, k]) if known[k] else None for k, name in enumerate(names)}
     precision = {name: 100 * whole[0, :, k] if known[k] else None for k, name in enumerate(names)}
     return Judgement(_percent(whole[0]), _percent(whole), ap, precision)
+
+
+def check_judge(judged: str) -> None:
+    """Refuse a run whose evaluations would lack a package, before it has trained up to the first one.
+
+    Args:
+        judged: A name of `JUDGES`.
+
+    Raises:
+        InputError: faster-coco-eval is not installed.
+    """
+    if JUDGES[judged] is by_coco:
+        coco.check_installed()
 
 
 def _percent(precisions: np.ndarray) -> float:

@@ -32,15 +32,26 @@ def precisions(annotations: Annotations, found: Sequence[Found]) -> np.ndarray:
     return np.stack(each, axis=2)
 
 
-def _of_class(truth: Truth, rows: Detections, label: int) -> np.ndarray:
-    """Precision of one class: [10, 101, 4]."""
+def check_installed() -> None:
+    """Refuse to go on without the library.
+
+    Raises:
+        InputError: It is not installed.
+    """
     try:
-        from faster_coco_eval import COCO, COCOeval_faster
+        import faster_coco_eval  # noqa: F401
     except ModuleNotFoundError:
         raise InputError(
             "COCO's average precision needs the package faster-coco-eval: pip install 'lit-resnet[detection]', or "
             "uv sync --extra detection"
         ) from None
+
+
+def _of_class(truth: Truth, rows: Detections, label: int) -> np.ndarray:
+    """Precision of one class: [10, 101, 4]."""
+    check_installed()
+    from faster_coco_eval import COCO, COCOeval_faster
+
     objects, guesses = list(_objects(truth, label)), list(_guesses(rows, label))
     images = [{"id": number} for number in sorted({one["image_id"] for one in (*objects, *guesses)})]
     categories = [{"id": label, "name": ""}]

@@ -1,5 +1,6 @@
 """A figure with its words, and how its lines tell the nets apart."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
@@ -39,7 +40,8 @@ def render(drawing: Drawing, format: Literal["png", "svg"]) -> bytes:
     """The figure of a drawing that has one, as the content of a file; the same runs always give the same bytes."""
     assert drawing.figure is not None
     content = BytesIO()
-    with rc_context({**style.RC, "svg.hashsalt": drawing.name}):
+    with rc_context({**style.RC, "svg.hashsalt": drawing.name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of a class's name in letters that the font has not
         nothing = {"png": ("Software",), "svg": ("Creator", "Date", "Format", "Type")}[format]
         drawing.figure.savefig(content, format=format, metadata={"Title": drawing.title} | dict.fromkeys(nothing))
     return content.getvalue()

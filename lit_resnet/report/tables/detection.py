@@ -20,6 +20,7 @@ VIEWS = {
     "refined": "box refinement",
     "multi-scale": "multi-scale testing",
 }  # the steps of Table 9 that need no training
+KNOWN = (*VIEWS, "+".join(VIEWS))  # one of these steps, or both
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,10 @@ def _lines(name: str, runs: GridRuns, columns: list[Column], with_papers: bool) 
 
 
 def _views(columns: list[Column], judged: set[str]) -> list[str]:
-    """A single pass, and all else that a net was tested by."""
-    found = {one.partition("+")[2] for one in judged if one.partition("+")[0] in {c.protocol for c in columns}}
-    return ["", *sorted(found - {""}, key=lambda view: (view.count("+"), view))]
+    """A single pass, and all else that a net was tested by; what others may have written there is none of it."""
+    protocols = {column.protocol for column in columns}
+    found = {view for one in judged for protocol, _, view in [one.partition("+")] if protocol in protocols}
+    return ["", *sorted((view for view in found if view in KNOWN), key=KNOWN.index)]
 
 
 def _sets(columns: list[Column]) -> list[str]:
