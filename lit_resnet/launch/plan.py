@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lit_resnet.run.config import RunCLI
 
 TIMED_DEPTH = 200  # layers of the deepest net that is timed; deeper ones need more memory than a plan should take
+TIMED_SECONDS = 10.0  # after which a step is not timed again
 TIMED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; its time is scaled up to the whole batch
 
 Counted = dict[tuple[Any, tuple[int, int, int]], "Complexity"]  # by the net's config and the shape of its images
@@ -215,7 +216,7 @@ def _time_step(grid: Grid, planned: Planned) -> float:
     part = min(planned.batch_size, max(2, TIMED_MACS[device.type] // (planned.passes * planned.macs)))
     batch = module.example(part, planned.image_shape)
     times: list[float] = []
-    while len(times) < 3 or (len(times) < 20 and sum(times) < 0.5):
+    while not times or (len(times) < 3 and sum(times) < TIMED_SECONDS) or (len(times) < 20 and sum(times) < 0.5):
         start = time.perf_counter()
         timing.step(lambda: module.loss(batch)[0], optimizer)
         timing.synchronize(device)
