@@ -190,6 +190,16 @@ def test_weights_are_not_for_other_classes(
     assert words in capsys.readouterr().err
 
 
+def test_numbers_of_an_earlier_checkpoint_do_not_stay_beside_those_of_the_last(voc: Path, tmp_path: Path):
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(Killed):
+        train(RunCLI(config(voc)), run, clock=Saves(4, killed=4))
+    assert main(["evaluate", str(run.path), "--refine"]) == 0
+    assert set(run.evaluations(task.DETECTION)) == {"voc07+refined"}
+    assert train(RunCLI(config(voc)), run)
+    assert set(run.evaluations(task.DETECTION)) == {"voc07", "voc10"}
+
+
 def test_one_process_at_a_time_judges_a_run(finished: RunFolder, capsys: pytest.CaptureFixture[str]):
     with FileLock(finished.path / "detections" / ".lock"):
         assert main(["evaluate", str(finished.path)]) == 2
