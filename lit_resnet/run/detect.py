@@ -299,14 +299,15 @@ def _judged(one: Searched, protocol: str, search: Search, found: Sequence[Found]
 
 
 def _keep(one: Searched, entries: dict[str, dict[str, Any]]) -> None:
-    """Keep entries in the evaluation.json of a run, beside what is there.
+    """Keep entries in the evaluation.json of a run, beside what is there of the same checkpoint.
 
     Raises:
         InputError: evaluation.json is damaged.
         OSError: The disk is full or away, or the folder cannot be written.
     """
-    merged = one.folder.evaluations(DETECTION) | entries
-    writing.replace(one.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
+    known = one.folder.evaluations(DETECTION).items()
+    same = {name: entry for name, entry in known if entry.get("checkpoint") == one.checkpoint}
+    writing.replace(one.folder.evaluation_file, json.dumps(same | entries, indent=1) + "\n")
 
 
 def _plain(origin: dict[str, Any]) -> dict[str, Any]:

@@ -190,6 +190,16 @@ def test_weights_are_not_for_other_classes(
     assert words in capsys.readouterr().err
 
 
+def test_numbers_of_an_earlier_checkpoint_do_not_stay_beside_those_of_the_last(voc: Path, tmp_path: Path):
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(Killed):
+        train(RunCLI(config(voc)), run, clock=Saves(4, killed=4))
+    assert main(["evaluate", str(run.path), "--refine"]) == 0
+    assert set(run.evaluations(task.DETECTION)) == {"voc07+refined"}
+    assert train(RunCLI(config(voc)), run)
+    assert set(run.evaluations(task.DETECTION)) == {"voc07", "voc10"}
+
+
 def test_one_process_at_a_time_judges_a_run(finished: RunFolder, capsys: pytest.CaptureFixture[str]):
     with FileLock(finished.path / "detections" / ".lock"):
         assert main(["evaluate", str(finished.path)]) == 2
@@ -310,21 +320,28 @@ def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_p
 
 
 def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path):
-    """DDP over gloo: the same weights but for rounding, and each test image counted once."""
+    """DDP over gloo: but for rounding the same step; and each test image counts once.
+
+    A single step, from BN that was taken on both: each one makes what rounding differs by about ten times as large.
+    """
     one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
     said = config(voc, data__batch_size=2)
+    said["trainer"] |= {"max_steps": 1, "val_check_interval": 1, "log_every_n_steps": 1}
     assert train(RunCLI(said), one)
     said["trainer"] |= {"devices": 2, "strategy": "ddp"}
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(said))
     command = [sys.executable, "-m", "lit_resnet", "fit", "--config", str(tmp_path / "two.yaml")]
     done = subprocess.run([*command, "--trainer.default_root_dir", str(two.path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (one, two))
-    fresh = RunCLI(said).module().state_dict()
-    for name in a:
-        if a[name].is_floating_point() and not torch.equal(a[name], fresh[name]):
-            torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: name + text)
-    rows = [[row["train_loss"] for row in METRICS.read(run.path) if row["train_loss"]] for run in (one, two)]
-    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+    a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True) for run in (one, two))
+    momenta = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (a, b)]
+    gradients = [[state["momentum_buffer"] for state in of_all.values()] for of_all in momenta]
+    for ours, theirs in zip(*gradients, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-2 * ours.abs().max()
+    for name, value in a["state_dict"].items():
+        if value.is_floating_point():
+            assert (value - b["state_dict"][name]).abs().max() <= 1e-4 * value.abs().max(), name
+    (row,), (other,) = ([row for row in METRICS.read(run.path) if row["train_loss"]] for run in (one, two))
+    assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
     assert one.summary() is not None
     assert two.summary() is not None
