@@ -104,6 +104,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WIDTHS, "imagenet", (16, 16, 16, 16))
     monkeypatch.setattr("lit_resnet.nets.vgg.WIDTHS", (4, 4, 4, 4, 4))
     monkeypatch.setattr("lit_resnet.nets.vgg.HIDDEN", 8)
+    monkeypatch.setattr("lit_resnet.training.detector.TAKEN_IMAGES", 4)
 
 
 @pytest.mark.timeout(600)

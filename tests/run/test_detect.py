@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ def config(folder: Path, **changes: Any) -> dict[str, Any]:
     return content
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few() -> Iterator[None]:
+    """BN's statistics are taken from few images, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lit_resnet.training.detector.TAKEN_IMAGES", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "squares"
@@ -107,25 +116,18 @@ def test_a_finished_run_says_what_was_found(finished: RunFolder, voc: Path):
 
 
 def test_a_killed_run_ends_like_the_undisturbed_one(finished: RunFolder, voc: Path, tmp_path: Path):
-    stopped = RunFolder(tmp_path / "stopped")
+    """Also where a stock callback makes each iteration a training step of its own."""
+    stopped, said = RunFolder(tmp_path / "stopped"), config(voc, trainer__callbacks=[{"class_path": "Timer"}])
     with pytest.raises(Killed):
-        train(RunCLI(config(voc)), stopped, clock=Saves(4, killed=4))
+        train(RunCLI(said), stopped, clock=Saves(4, killed=4))
     torch.rand(3)  # another process has drawn other numbers
-    assert train(RunCLI(config(voc)), stopped)
+    assert train(RunCLI(said), stopped)
     a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (finished, stopped))
     assert all(torch.equal(a[name], b[name]) for name in a)
     rows = [[row | {"images_per_second": None} for row in METRICS.read(run.path)] for run in (finished, stopped)]
     assert rows[0] == rows[1]
     for name in ("detections/single.npy", "precision.csv", "examples/examples.json"):
         assert (finished.path / name).read_bytes() == (stopped.path / name).read_bytes()
-
-
-def test_the_block_of_iterations_changes_nothing(finished: RunFolder, voc: Path, tmp_path: Path):
-    """With a stock callback an iteration is a training step of its own."""
-    single = RunFolder(tmp_path / "single")
-    assert train(RunCLI(config(voc, trainer__callbacks=[{"class_path": "Timer"}])), single)
-    a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"] for run in (finished, single))
-    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_runs_are_judged_again_from_what_they_found(
@@ -319,11 +321,12 @@ def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_p
     assert {"curves.svg", "precision-recall.svg", "detections.png"} <= drawn
 
 
-def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path):
+def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """DDP over gloo: but for rounding the same step; and each test image counts once.
 
     A single step, from BN that was taken on both: each one makes what rounding differs by about ten times as large.
     """
+    monkeypatch.setattr("lit_resnet.training.detector.TAKEN_IMAGES", 64)  # as in the two processes
     one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
     said = config(voc, data__batch_size=2)
     said["trainer"] |= {"max_steps": 1, "val_check_interval": 1, "log_every_n_steps": 1}
