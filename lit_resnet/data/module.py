@@ -13,6 +13,7 @@ from torch import Tensor
 from lit_resnet import data_sets
 from lit_resnet.data import sources
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
+from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches, cut
 from lit_resnet.errors import InputError, check_range, shown
@@ -84,11 +85,7 @@ class ImageData(LightningDataModule):
         ):
             if value is not None:
                 check_range(name, value, least, most)
-        try:
-            folder = Path(root).expanduser()
-        except RuntimeError:
-            raise ValueError(f"root is {shown(root)}: there is no such user; write a folder") from None
-        self.settings = Settings(source, folder, image_size, batch_size, pad, flip, photographs)
+        self.settings = Settings(source, folder_of(root), image_size, batch_size, pad, flip, photographs)
         self.classes, self.image_shape, self.name, images = self.data_set.describe(self.settings)
         if images is not None:
             _check_val_size(val_size, images)
@@ -167,11 +164,7 @@ class ImageData(LightningDataModule):
             InputError: The devices do not divide the batch.
         """
         place = self._place()
-        if self.batch_size % place.world_size:
-            raise InputError(
-                f"data.batch_size is {self.batch_size}, which {place.world_size} devices do not divide: write a "
-                "multiple of that, or train on another number of them"
-            )
+        check_shared(self.batch_size, place.world_size)
         if self.stretch is None:
             return Epochs(self._from, -(-len(self.train[1]) // self.batch_size), self._position)
         return cut(self._from(self._position()), self.stretch, self.trainer.max_steps if self.trainer else -1)
@@ -237,6 +230,18 @@ class ImageData(LightningDataModule):
             return Place(torch.device("cpu"))
         trainer = self.trainer
         return Place(trainer.strategy.root_device, trainer.global_rank, trainer.world_size, trainer.num_devices)
+
+
+def folder_of(root: str) -> Path:
+    """The folder of a data set, with `~` written out.
+
+    Raises:
+        ValueError: It is that of a user whom there is not.
+    """
+    try:
+        return Path(root).expanduser()
+    except RuntimeError:
+        raise ValueError(f"root is {shown(root)}: there is no such user; write a folder") from None
 
 
 def _check_val_size(val_size: int, images: int) -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_resnet.errors import InputError
+
 
 def rng_of_batch(seed: int, number: int) -> np.random.Generator:
     """The generator of all random numbers that augment the images of a batch."""
@@ -19,6 +21,19 @@ def part_of_batch(batch_size: int, rank: int, world_size: int) -> slice:
     """The places of a batch that belong to a device, of `world_size` devices that divide the batch evenly."""
     images = batch_size // world_size
     return slice(rank * images, (rank + 1) * images)
+
+
+def check_shared(batch_size: int, devices: int) -> None:
+    """Refuse devices that cannot share a batch evenly.
+
+    Raises:
+        InputError: They do not divide it.
+    """
+    if batch_size % devices:
+        raise InputError(
+            f"data.batch_size is {batch_size}, which {devices} devices do not divide: write a multiple of that, or "
+            "train on another number of them"
+        )
 
 
 class Order:

@@ -2,4 +2,5 @@
 
 from typing import Literal
 
+REFINED, MULTI_SCALE = "refined", "multi-scale"  # what a detector does beyond a plain test (Appendix B)
 Testing = Literal["center", "ten-crop", "multi-scale"]  # a protocol, as `--protocol` and configs name it

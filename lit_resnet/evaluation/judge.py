@@ -1,20 +1,19 @@
 """Judging nets: one pass over the images for the scores that are not in a cache yet, then errors of mean scores."""
 
 import hashlib
-import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Testing
+from lit_resnet.evaluation.alone import judged_alone
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.progress import progress
 from lit_resnet.evaluation.score_cache import ScoresFile
@@ -22,7 +21,6 @@ from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.topk import TopError
 from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net
-from lit_resnet.runfolder import writing
 from lit_resnet.runfolder.folder import RunFolder
 
 BATCH_SIZE = 64  # crops of a forward pass
@@ -95,7 +93,9 @@ def judge(
         raise InputError("--ensemble: these runs are not for the same test images; give --data, or runs that are")
     jobs = [(net, view) for protocol in protocols for net in nets for view in net.images.views(protocol, scales)]
     found = {}
-    with _locked(nets):
+    with ExitStack() as held:
+        for net in nets:
+            held.enter_context(judged_alone(net.folder, net.folder.scores))
         _score(list(dict.fromkeys(jobs)), device, batch_size, workers)
         for protocol in protocols:
             caches = [[net.cache(view) for view in net.images.views(protocol, scales)] for net in nets]
@@ -146,8 +146,7 @@ def _keep(net: Judged, protocol: Testing, entry: Errors) -> None:
         "checkpoint": net.checkpoint,
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    merged = net.folder.evaluations() | {protocol: entry | about}
-    writing.replace(net.folder.evaluation_file, json.dumps(merged, indent=1) + "\n")
+    net.folder.write_evaluations(net.folder.evaluations() | {protocol: entry | about})
 
 
 def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
@@ -183,18 +182,3 @@ def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size:
             advance(len(portion))
     for cache in caches:
         cache.finish()
-
-
-@contextmanager
-def _locked(nets: Sequence[Judged]) -> Iterator[None]:
-    """Hold the locks of these nets' score files: one process at a time writes them."""
-    with ExitStack() as held:
-        for net in nets:
-            try:
-                net.folder.scores.mkdir(parents=True, exist_ok=True)
-                held.enter_context(FileLock(net.folder.scores / ".lock", timeout=0))
-            except Timeout:
-                raise InputError(f"{net.folder.path}: another process evaluates this run; wait for it") from None
-            except OSError as error:
-                raise InputError(f"{net.folder.path}: cannot be written ({error.strerror})") from None
-        yield

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -75,9 +75,8 @@ def check_config(grid: Grid, cell: Cell, run: RunFolder) -> None:
             raise run.wrong_summary(f"is of another run ({other})")
 
 
-def lacks_start(grid: Grid, cell: Cell) -> str:
-    """Why a cell cannot start from the weights that it names; empty where it can, or starts from fresh ones."""
-    path = grid.start_path(cell)
+def lacks_start(path: str | None) -> str:
+    """Why a cell cannot start from the weights at its `Grid.start_path`; empty where it can, or from fresh ones."""
     try:
         return "" if path is None else absent(path)
     except InputError as error:
@@ -178,9 +177,10 @@ def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({
         jobs: Queued runs by the names of their folders.
     """
     now, varied, found = clock(root), axes.read(grid, root), []
+    lacks = cache(lacks_start)  # many cells start from one run
     for cell in grid.cells:
         run = row(folder(grid, cell, root), cell.name, cell.seed, now, jobs.get(cell.folder), grid.task)
-        if run["state"] == "queued" and not run["note"] and (why := lacks_start(grid, cell)):
+        if run["state"] == "queued" and not run["note"] and (why := lacks(grid.start_path(cell))):
             run["note"] = f"starts from {grid.start_name(cell)}: {why}"
         values = {name: axis.plain[cell.name] for name, axis in axes.columns(varied, run).items()}
         found.append({"cell": run.pop("cell"), "seed": run.pop("seed"), **values, **run})

@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,7 @@ def rows(grid: Grid, root: Path) -> list[Row]:
     seconds = expected(measured(planned, took) or _timed(grid, planned))
     now = clock(root)
     found = [status.row(run, cell.name, cell.seed, now) for run, cell in zip(runs, grid.cells, strict=True)]
+    lacks = cache(status.lacks_start)  # many cells start from one run
     return [
         {
             "cell": p.cell.name,
@@ -169,7 +171,7 @@ def rows(grid: Grid, root: Path) -> list[Row]:
             "memory": memory,
             "seconds": round(summary.wall_seconds if summary else seconds(p) * p.max_steps, 1),
             "start": grid.start_name(p.cell),
-            "start_lacks": None if run.begun() else status.lacks_start(grid, p.cell) or None,
+            "start_lacks": None if run.begun() else lacks(grid.start_path(p.cell)) or None,
         }
         for p, run, row, memory, summary in zip(planned, runs, found, status.known_memory(found), took, strict=True)
     ]

@@ -32,16 +32,11 @@ def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[st
                 continue
             with suppress(InputError):  # a damaged folder is reported where its own grid is launched
                 status.check_config(grid, wanted[name], run)
-                if (
-                    (summary := run.summary())
-                    and _same_start(grid, wanted[name], summary)
-                    and tested.setdefault(summary.data, summary.test_images)
-                    in (
-                        None,
-                        summary.test_images,
-                    )
-                ):
-                    found[name] = run
+                summary = run.summary()
+                if summary and _same_start(grid, wanted[name], summary):
+                    images = tested.setdefault(summary.data, summary.test_images)
+                    if images in (None, summary.test_images):
+                        found[name] = run
     return found
 
 

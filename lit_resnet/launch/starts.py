@@ -1,6 +1,7 @@
 """Weights of other runs that the cells of a grid start from: which of them are not there yet, and what makes them."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from lit_resnet.errors import InputError
@@ -30,8 +31,9 @@ def missing(grid: Grid, cells: Iterable[Cell]) -> str:
     """
     lacking: dict[str | None, str] = {}  # by what is missing: why
     needed: dict[StartCell, set[int]] = {}
+    lacks = cache(status.lacks_start)  # many cells start from one run
     for cell in cells:
-        if not (why := status.lacks_start(grid, cell)):
+        if not (why := lacks(grid.start_path(cell))):
             continue
         lacking[grid.start_name(cell)] = why
         if isinstance(start := grid.start(cell), StartCell):

@@ -278,19 +278,24 @@ class Detector(nn.Module):
 
     def _at_scales(self, levels: Sequence["_Level"], regions: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Scores [r, classes + 1] and boxes [r, classes, 4] of regions, whose features are the maximum over scales."""
-        features = self._features(levels[0].maps, [regions * levels[0].scale]) if len(levels) == 1 else None
-        if features is None:
-            features = regions.new_full((len(regions), self.backbone.channels[1]), -torch.inf)
-            lower = _lower_scale(regions, [level.scale for level in levels])
-            for number, level in enumerate(levels):
-                here = torch.where((lower == number) | (lower == number - 1))[0]
-                if len(here):
-                    found = self._features(level.maps, [regions[here] * level.scale])
-                    features[here] = features[here].maximum(found)
+        features = self._highest(levels, regions)
         scores = self.classes(features).float().softmax(1)
         codes = self.boxes(features).float().view(*scores.shape, 4)[:, 1:]
         boxes = self.coder.decode_single(codes.flatten(1), regions).view_as(codes)
         return scores, clip_boxes_to_image(boxes, size)
+
+    def _highest(self, levels: Sequence["_Level"], regions: Tensor) -> Tensor:
+        """The features [r, c] of regions; of two sizes of the image, the higher ones."""
+        if len(levels) == 1:
+            return self._features(levels[0].maps, [regions * levels[0].scale])
+        features = regions.new_full((len(regions), self.backbone.channels[1]), -torch.inf)
+        lower = _lower_scale(regions, [level.scale for level in levels])
+        for number, level in enumerate(levels):
+            here = torch.where((lower == number) | (lower == number - 1))[0]
+            if len(here):
+                found = self._features(level.maps, [regions[here] * level.scale])
+                features[here] = features[here].maximum(found)
+        return features
 
     # -- both
 
@@ -301,12 +306,12 @@ class Detector(nn.Module):
         batch = self.mean.new_zeros(len(images), 3, height, width)
         for place, image, (h, w) in zip(batch, images, sizes, strict=True):
             place[:, :h, :w] = (image - self.mean) / LEVELS
-        if self.backbone_is_channels_last:
+        if self._channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)
         return ImageList(batch, sizes)
 
     @property
-    def backbone_is_channels_last(self) -> bool:
+    def _channels_last(self) -> bool:
         """Whether the weights lie in memory with channels last."""
         weight = next(self.backbone.parameters())
         return weight.is_contiguous(memory_format=torch.channels_last)
@@ -354,7 +359,7 @@ class Detector(nn.Module):
                 pooled = roi_pool(maps.float(), list(regions), side, 1 / STRIDE)
             else:
                 pooled = roi_align(maps.float(), list(regions), side, 1 / STRIDE, aligned=True)
-        if self.backbone_is_channels_last:
+        if self._channels_last:
             pooled = pooled.contiguous(memory_format=torch.channels_last)
         return self.backbone.head(pooled)
 

@@ -2,18 +2,15 @@
 
 import argparse
 import io
-import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from lit_resnet.data.boxes import Annotations, Found
@@ -22,7 +19,9 @@ from lit_resnet.data.boxes.stream import Sizes
 from lit_resnet.data.module import MOST_PIXELS
 from lit_resnet.data.photographs import read_photograph, resize
 from lit_resnet.errors import InputError
-from lit_resnet.evaluation.detection import JUDGES, PROTOCOLS, Judgement, kept, submission
+from lit_resnet.evaluation import MULTI_SCALE, REFINED
+from lit_resnet.evaluation.alone import judged_alone
+from lit_resnet.evaluation.detection import PROTOCOLS, Judgement, kept, submission
 from lit_resnet.evaluation.detection.search import found_in
 from lit_resnet.evaluation.progress import progress
 from lit_resnet.listing import Columns, Row, count
@@ -31,8 +30,8 @@ from lit_resnet.nets.detector import Detector
 from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.run import models
 from lit_resnet.run.last import Last
-from lit_resnet.runfolder import examples, precision, writing
-from lit_resnet.runfolder.examples import Detection, Example, Truth
+from lit_resnet.runfolder import examples, precision
+from lit_resnet.runfolder.examples import SCORE, Detection, Example, Truth
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.task import DETECTION
 from lit_resnet.training.detector import LitDetector
@@ -40,7 +39,7 @@ from lit_resnet.training.weights import net_weights, read_weights
 
 SCALES = (200, 400, 600, 800, 1000)  # shorter sides of the paper's multi-scale testing (Appendix B)
 EXAMPLES, EXAMPLE_SIZES = 6, Sizes(240, 400)  # images that figures show, and how large
-LEAST_SCORE, JPEG_QUALITY = 0.5, 85  # of a box that figures show
+JPEG_QUALITY = 85
 
 TITLE = "mAP on the test images (%)"
 NOTE = """\
@@ -75,7 +74,7 @@ class Search:
     @property
     def names(self) -> list[str]:
         """What it does beyond a plain test."""
-        return ["refined"] * self.refine + ["multi-scale"] * bool(self.scales)
+        return [REFINED] * self.refine + [MULTI_SCALE] * bool(self.scales)
 
     def protocol(self, protocol: str) -> str:
         """A protocol's name with what is done beyond a plain test: `coco+refined`."""
@@ -92,15 +91,18 @@ class Searched:
     checkpoint: str
 
     def origin(self, search: Search) -> dict[str, Any]:
-        """What its detections depend on."""
-        return {"checkpoint": self.checkpoint, "images": self.data.test_digest(), "search": asdict(search)} | {
-            "sizes": asdict(self.data.sizes)
+        """What its detections depend on, as JSON gives it back."""
+        return {
+            "checkpoint": self.checkpoint,
+            "images": self.data.test_digest(),
+            "search": {"refine": search.refine, "scales": list(search.scales)},
+            "sizes": asdict(self.data.sizes),
         }
 
     def kept(self, search: Search) -> list[Found] | None:
         """What it found when it was asked so before; None if it was not."""
         images, classes = len(self.data.test_set.images), self.data.num_classes
-        return kept.read(self.folder.path, str(search), _plain(self.origin(search)), images, classes)
+        return kept.read(self.folder.path, str(search), self.origin(search), images, classes)
 
     def find(self, search: Search, device: torch.device) -> list[Found]:
         """What it finds in each test image."""
@@ -120,7 +122,7 @@ class Searched:
         Raises:
             OSError: The disk is full or away, or the folder cannot be written.
         """
-        kept.keep(self.folder.path, str(search), _plain(self.origin(search)), found)
+        kept.keep(self.folder.path, str(search), self.origin(search), found)
 
 
 # -- at the end of a run
@@ -131,7 +133,7 @@ def keep_last(last: Last) -> None:
     assert isinstance(last.module, LitDetector)
     assert isinstance(last.net, Detector)
     assert isinstance(last.data, BoxData)
-    one = Searched(last.folder, last.net, last.data, models.checkpoint_digest(last.folder))
+    one = Searched(last.folder, last.net, last.data, last.checkpoint)
     search, path, insist = Search(), last.folder.path, last.disk.insist
     known, step = last.module.found, last.module.global_step
     found = known[1] if known and known[0] == step else one.find(search, last.device)
@@ -139,7 +141,7 @@ def keep_last(last: Last) -> None:
     truth = one.data.test_set
     insist(str(path / examples.NAME), lambda: examples.keep(path, list(_examples(truth, found))))
     if truth.truth:
-        judged = JUDGES[one.data.source.judged](truth, found)
+        judged = PROTOCOLS[one.data.source.protocols[0]](truth, found)  # their curves are the same
         curves = {name: (curve / 100).tolist() for name, curve in judged.precision.items() if curve is not None}
         insist(str(path / "precision.csv"), lambda: precision.keep(path, curves))
 
@@ -148,7 +150,7 @@ def judge_last(last: Last, protocols: Sequence[str]) -> None:
     """Judge the last model of a run by the protocols that its config asks for, into its evaluation.json."""
     assert isinstance(last.net, Detector)
     assert isinstance(last.data, BoxData)
-    one, search = Searched(last.folder, last.net, last.data, models.checkpoint_digest(last.folder)), Search()
+    one, search = Searched(last.folder, last.net, last.data, last.checkpoint), Search()
     found = one.kept(search) or one.find(search, last.device)
     entries = {protocol: _judged(one, protocol, search, found) for protocol in protocols}
     last.disk.insist(str(last.folder.evaluation_file), lambda: _keep(one, entries))
@@ -164,9 +166,9 @@ def _examples(truth: Annotations, found: Sequence[Found]) -> Iterable[Example]:
         height, width = image.shape[1:]
         content = io.BytesIO()
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(content, "JPEG", quality=JPEG_QUALITY)
-        scale = np.array([width / annotated.width, height / annotated.height] * 2)
+        scale = annotated.scale(height, width)
         true = zip(annotated.labels, annotated.boxes * scale, annotated.ignored, strict=True)
-        shown = here.scores >= LEAST_SCORE
+        shown = here.scores >= SCORE
         surest = zip(here.labels[shown], here.boxes[shown] * scale, here.scores[shown], strict=True)
         yield Example(
             annotated.name,
@@ -200,7 +202,7 @@ def rows(args: argparse.Namespace) -> list[Row]:
         protocols = () if args.submission else args.protocol or one.data.source.protocols[:1]
         for protocol in protocols:
             one.data.check_protocol(protocol, "--protocol")
-        with _locked(one.folder):
+        with judged_alone(one.folder, one.folder.path / kept.FOLDER):
             here = _found(one, search)
             for protocol in protocols:
                 judged = _judged(one, protocol, search, here)
@@ -244,27 +246,9 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     one, summary = Searched(folder, net, data, digest), folder.summary()
     images, known = one.data.test_digest(), summary and summary.test_images
     if images != known and (root or known):  # not those that its tables are about
-        one = replace(one, folder=RunFolder(folder.path / "elsewhere" / images[:12]))
+        one = replace(one, folder=models.elsewhere(folder, images))
         print(f"{folder.path}: other test images or boxes than the run's own; see {one.folder.path}", file=sys.stderr)
     return one
-
-
-@contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the lock of a run's detections: one process at a time writes them.
-
-    Raises:
-        InputError: Another process has it, or the folder cannot be written.
-    """
-    with ExitStack() as held:
-        try:
-            (folder.path / kept.FOLDER).mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(folder.path / kept.FOLDER / ".lock", timeout=0))
-        except Timeout:
-            raise InputError(f"{folder.path}: another process evaluates this run; wait for it") from None
-        except OSError as error:
-            raise InputError(f"{folder.path}: cannot be written ({error.strerror})") from None
-        yield
 
 
 def _found(one: Searched, search: Search) -> list[Found]:
@@ -307,9 +291,4 @@ def _keep(one: Searched, entries: dict[str, dict[str, Any]]) -> None:
     """
     known = one.folder.evaluations(DETECTION).items()
     same = {name: entry for name, entry in known if entry.get("checkpoint") == one.checkpoint}
-    writing.replace(one.folder.evaluation_file, json.dumps(same | entries, indent=1) + "\n")
-
-
-def _plain(origin: dict[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back."""
-    return json.loads(json.dumps(origin))
+    one.folder.write_evaluations(same | entries)

@@ -85,8 +85,8 @@ def judge_last(last: Last, protocols: Sequence[Testing]) -> None:
     """
     assert isinstance(last.net, Net)  # protocols are for the paper's nets and for image data
     assert isinstance(last.data, ImageData)
-    checkpoint = models.checkpoint_digest(last.folder)
-    judge([Judged(last.folder, last.net, last.data.mean, checkpoint, TestImages(last.data))], protocols, last.device)
+    one = Judged(last.folder, last.net, last.data.mean, last.checkpoint, TestImages(last.data))
+    judge([one], protocols, last.device)
 
 
 def ensemble_of(folders: Sequence[RunFolder], protocol: Testing) -> Errors:

@@ -1,10 +1,12 @@
 """The last model of a run, for the measurements that its task names, and for judging."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
 
+from lit_resnet.run.models import checkpoint_digest
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.disk import Disk
 from lit_resnet.training.iterations import Iterations, TaskData
@@ -29,3 +31,8 @@ class Last:
     device: torch.device
     folder: RunFolder
     disk: Disk
+
+    @cached_property
+    def checkpoint(self) -> str:
+        """SHA-256 of its checkpoint."""
+        return checkpoint_digest(self.folder)

@@ -63,8 +63,13 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     images = TestImages(data)
     summary = folder.summary()
     if root and images.digest != (summary and summary.test_images):  # not the images that its tables are about
-        folder = RunFolder(folder.path / "elsewhere" / images.digest[:12])
+        folder = elsewhere(folder, images.digest)
     return Judged(folder, net, mean, digest, images)
+
+
+def elsewhere(folder: RunFolder, images: str) -> RunFolder:
+    """Where what a run's net says of other test images than the run's own is kept; `images` is their digest."""
+    return RunFolder(folder.path / "elsewhere" / images[:12])
 
 
 def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, nn.Module]:

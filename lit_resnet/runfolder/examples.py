@@ -18,6 +18,7 @@ MOST = 100  # images of a run
 MOST_BYTES = 2**22  # of a file
 MOST_BOXES = 1000  # true or found, of an image
 LONGEST = 200  # letters of a name
+SCORE = 0.5  # the least of a box that is kept and drawn
 MOST_PIXELS = 4096  # of a side, and of a coordinate
 
 Box = tuple[float, float, float, float]

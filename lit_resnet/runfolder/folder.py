@@ -29,7 +29,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -211,6 +211,10 @@ class RunFolder:
     def write_summary(self, summary: Summary) -> None:
         """Replace summary.json."""
         writing.replace(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
+
+    def write_evaluations(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace evaluation.json by these entries, by protocol; for who judges the run, too."""
+        writing.replace(self.evaluation_file, json.dumps(found, indent=1) + "\n")
 
 
 def evaluation(value: Any, task: Task) -> dict[str, Any]:

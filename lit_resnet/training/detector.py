@@ -10,7 +10,7 @@ from torch import Tensor
 from lit_resnet import metrics
 from lit_resnet.data.boxes import Found, sources
 from lit_resnet.data.boxes.module import BoxData
-from lit_resnet.data.boxes.stream import BoxBatch, TestImage
+from lit_resnet.data.boxes.stream import BoxBatch, SizedImage
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.detection import JUDGES, check_judge
 from lit_resnet.evaluation.detection.search import found_in
@@ -157,12 +157,12 @@ class LitDetector(Iterations):
         pixels = torch.randint(256, (images, *image_shape), dtype=torch.uint8, device=self.device)
         return BoxBatch(list(pixels), [box] * images, [label] * images, list(range(images)))
 
-    def validation_step(self, batch: TestImage, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def validation_step(self, batch: SizedImage, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Find objects in a test image."""
         with torch.autocast(self.device.type, enabled=False):
             self._found[batch.number] = found_in(self.detector, batch, self._data.test_set.images[batch.number])
 
-    def test_step(self, batch: TestImage, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def test_step(self, batch: SizedImage, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Find objects in a test image."""
         self.validation_step(batch, batch_idx)
 

@@ -9,8 +9,7 @@ from PIL import Image
 from scenes import image as annotated
 
 from lit_resnet.data.boxes import Annotated
-from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, Sizes, resized_boxes
-from lit_resnet.data.boxes.stream import TestImages as Tested
+from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, SizedImages, Sizes, resized_boxes
 from lit_resnet.data.photographs import Damaged
 
 CPU = torch.device("cpu")
@@ -92,7 +91,7 @@ def test_what_is_difficult_is_not_trained_on(images: list[Annotated]):
 
 
 def test_test_images_come_once_each_in_their_order(images: list[Annotated]):
-    tested = Tested(images, [Sizes(50, 80), Sizes(20, 40)], CPU, 0, 1, 2)
+    tested = SizedImages(images, [Sizes(50, 80), Sizes(20, 40)], CPU, 0, 1, 2)
     assert len(tested) == 2
     assert [(one.number, [tuple(size.shape) for size in one.sizes]) for one in tested] == [
         (1, [(3, 50, 50), (3, 20, 20)]),
@@ -104,7 +103,7 @@ def test_test_images_come_once_each_in_their_order(images: list[Annotated]):
 def test_images_of_other_colours(images: list[Annotated], tmp_path: Path, mode: str):
     path = tmp_path / ("0.jpg" if mode == "CMYK" else "0.png")
     Image.new(mode, (100, 100)).save(path)
-    (one,) = Tested([Annotated(**{**vars(images[0]), "file": str(path)})], [Sizes(50, 80)], CPU, 0)
+    (one,) = SizedImages([Annotated(**{**vars(images[0]), "file": str(path)})], [Sizes(50, 80)], CPU, 0)
     assert one.sizes[0].shape == (3, 50, 50)
 
 
@@ -118,7 +117,7 @@ def test_an_image_that_is_not_as_its_annotation_says(images: list[Annotated], co
     else:
         Image.new("RGB", content).save(path)
     with pytest.raises(Damaged, match=words):
-        list(Tested(images, [Sizes(50, 80)], CPU, 0))
+        list(SizedImages(images, [Sizes(50, 80)], CPU, 0))
     batches = stream(images)
     with pytest.raises(Damaged, match=words):
         [next(batches) for _ in range(3)]

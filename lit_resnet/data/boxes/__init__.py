@@ -33,6 +33,10 @@ class Annotated:
     ignored: np.ndarray
     areas: np.ndarray
 
+    def scale(self, height: int, width: int) -> np.ndarray:
+        """What its boxes are multiplied by in a copy of that size: float64 [4]."""
+        return np.array([width / self.width, height / self.height] * 2)
+
 
 @dataclass(frozen=True)
 class Annotations:

@@ -1,8 +1,8 @@
 """The LightningDataModule of detection: images with boxes, of PASCAL VOC's or COCO's kind."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from lightning.pytorch import LightningDataModule
 
 from lit_resnet.data.boxes import sources
 from lit_resnet.data.boxes.checks import digest
-from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, Sizes, TestImages
-from lit_resnet.data.module import MOST_BATCH, MOST_PIXELS
+from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, SizedImages, Sizes
+from lit_resnet.data.module import MOST_BATCH, MOST_PIXELS, folder_of
+from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import MOST_WORKERS
 from lit_resnet.data.reading import default_workers
 from lit_resnet.data.stream import Stretches, cut
@@ -72,10 +73,7 @@ class BoxData(LightningDataModule):
             check_range("workers", workers, 0, MOST_WORKERS)
         if long_side < short_side:
             raise ValueError(f"long_side is {long_side}: write short_side ({short_side}) or more")
-        try:
-            folder = Path(root).expanduser()
-        except RuntimeError:
-            raise ValueError(f"root is {shown(root)}: there is no such user; write a folder") from None
+        folder = folder_of(root)
         self.source, self.sizes = sources.find(source), Sizes(short_side, long_side)
         self.flip, self.batch_size, self.workers, self.stretch = flip, batch_size, workers, stretch
         self.train_set, self.test_set = sources.read(self.source, folder, train, test)
@@ -153,11 +151,7 @@ class BoxData(LightningDataModule):
         """
         trainer = self.trainer
         assert trainer is not None  # a run's
-        if self.batch_size % trainer.world_size:
-            raise InputError(
-                f"data.batch_size is {self.batch_size}, which {trainer.world_size} devices do not divide: write a "
-                "multiple of that, or train on another number of them"
-            )
+        check_shared(self.batch_size, trainer.world_size)
         self.teardown("fit")
         self._stream = self.stream(trainer.global_step)
         return cut(self._stream, self.stretch, trainer.max_steps)
@@ -179,26 +173,30 @@ class BoxData(LightningDataModule):
             trainer.world_size,
         )
 
-    def val_dataloader(self) -> TestImages:
+    def val_dataloader(self) -> SizedImages:
         """The test images, this device's share; what is found in them is looked at, and nothing chosen by it."""
         trainer = self.trainer
         assert trainer is not None  # a run's
         images = self.test_set.images if self.test_set.truth else ()
         device, workers = trainer.strategy.root_device, self._workers()
-        return TestImages(images, [self.sizes], device, workers, trainer.global_rank, trainer.world_size)
+        return SizedImages(images, [self.sizes], device, workers, trainer.global_rank, trainer.world_size)
 
-    def test_dataloader(self) -> TestImages:
+    def test_dataloader(self) -> SizedImages:
         """The test images, this device's share."""
         return self.val_dataloader()
 
-    def test_images(self, device: torch.device, short_sides: tuple[int, ...] = ()) -> TestImages:
+    def test_images(self, device: torch.device, short_sides: tuple[int, ...] = ()) -> SizedImages:
         """All test images, for one device: at the sizes of the training, then with these shorter sides."""
         sizes = [self.sizes, *(Sizes(side, round(side * self.sizes.long / self.sizes.short)) for side in short_sides)]
-        return TestImages(self.test_set.images, sizes, device, self._workers())
+        return SizedImages(self.test_set.images, sizes, device, self._workers())
 
     def test_digest(self) -> str:
-        """A SHA-256 of the test images and their boxes."""
-        return digest(self.test_set)
+        """A SHA-256 of the test images and their boxes, as they were when it was first asked for."""
+        return self._test_digest
+
+    @cached_property
+    def _test_digest(self) -> str:
+        return digest(self.test_set)  # looks at every file
 
     def _workers(self) -> int:
         devices = self.trainer.num_devices if self.trainer else 1

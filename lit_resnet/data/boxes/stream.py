@@ -35,7 +35,7 @@ class BoxBatch(NamedTuple):
     draws: list[int]
 
 
-class TestImage(NamedTuple):
+class SizedImage(NamedTuple):
     """An image to test on.
 
     Args:
@@ -160,7 +160,7 @@ class BoxStream:
             yield _Wanted(annotated.file, annotated.height, annotated.width, (self.sizes,), flip)
 
 
-class TestImages:
+class SizedImages:
     """One pass over test images, one at a time, in their order; of several devices each takes its share.
 
     Args:
@@ -187,21 +187,20 @@ class TestImages:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __iter__(self) -> Iterator[TestImage]:
+    def __iter__(self) -> Iterator[SizedImage]:
         chosen = (self.images[number] for number in self.numbers)
         wanted = (_Wanted(one.file, one.height, one.width, self.sizes) for one in chosen)
         with closing(in_order(read, wanted, self.workers)) as found:
             for number, sizes in zip(self.numbers, found, strict=True):
                 if isinstance(sizes, Damaged):
                     raise sizes
-                yield TestImage(number, [image.to(self.device, non_blocking=True) for image in sizes])
+                yield SizedImage(number, [image.to(self.device, non_blocking=True) for image in sizes])
 
 
 def resized_boxes(annotated: Annotated, image: Tensor, flip: bool) -> Tensor:
     """The boxes [n, 4] of an image in the pixels of its resized copy [3, h, w]: float32."""
     height, width = image.shape[1:]
-    scale = np.array([width / annotated.width, height / annotated.height] * 2)
-    boxes = annotated.boxes * scale
+    boxes = annotated.boxes * annotated.scale(height, width)
     if flip:
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
     return torch.from_numpy(boxes.astype(np.float32))

@@ -3,11 +3,11 @@
 import numpy as np
 
 from lit_resnet.data.boxes import Annotated, Found
-from lit_resnet.data.boxes.stream import TestImage
+from lit_resnet.data.boxes.stream import SizedImage
 from lit_resnet.nets.detector import Detector
 
 
-def found_in(net: Detector, image: TestImage, annotated: Annotated, refine: bool = False) -> Found:
+def found_in(net: Detector, image: SizedImage, annotated: Annotated, refine: bool = False) -> Found:
     """What is found, with the image at its first size; the others, if any, are for multi-scale testing.
 
     Args:
@@ -18,6 +18,5 @@ def found_in(net: Detector, image: TestImage, annotated: Annotated, refine: bool
     """
     first, *others = image.sizes
     found = net.detect(first, others, refine)
-    scale = np.array([annotated.width / first.shape[2], annotated.height / first.shape[1]] * 2)
-    boxes = found.boxes.double().cpu().numpy() * scale
+    boxes = found.boxes.double().cpu().numpy() / annotated.scale(*first.shape[1:])
     return Found(boxes.astype(np.float32), found.labels.cpu().numpy(), found.scores.cpu().numpy())

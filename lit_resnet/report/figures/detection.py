@@ -19,7 +19,7 @@ from lit_resnet.report.figures.drawing import Drawn, labels_of
 from lit_resnet.report.figures.sweep import foremost
 from lit_resnet.report.looks import PALETTE
 from lit_resnet.report.runs import FinishedCell, FinishedRun
-from lit_resnet.runfolder.examples import NAME, Box, Example
+from lit_resnet.runfolder.examples import NAME, SCORE, Box, Example
 from lit_resnet.runfolder.precision import RECALLS
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ MOST_CLASSES = 9  # with a panel each
 MOST_NETS = 4  # whose classes, or whose images, are drawn
 MOST_IMAGES = 4  # side by side
 COLUMNS = 3  # of panels
-SCORE = 0.5  # of the boxes that are drawn
 MOST_BOXES = 60  # in an image
 CROWDED = 8  # boxes in an image, from which on the legend alone says the class
 LONGEST = 14  # letters of a class in an image

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_resnet import paper
+from lit_resnet.evaluation import MULTI_SCALE, REFINED
 from lit_resnet.metrics import MAP, MAP50, Metric
 from lit_resnet.nested import value_at
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns, Over
@@ -17,8 +18,8 @@ from lit_resnet.report.tables.table import NONE, Table
 # What the protocols of PASCAL VOC average, in the head of a column.
 AVERAGED = {"voc07": "11 points", "voc10": "area"}
 VIEWS = {
-    "refined": "box refinement",
-    "multi-scale": "multi-scale testing",
+    REFINED: "box refinement",
+    MULTI_SCALE: "multi-scale testing",
 }  # the steps of Table 9 that need no training
 KNOWN = (*VIEWS, "+".join(VIEWS))  # one of these steps, or both
 
