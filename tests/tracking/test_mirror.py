@@ -158,8 +158,7 @@ def test_rows_go_out_while_it_trains_whoever_is_killed(lab, grid, lines, wandb_s
         wait_until(lambda: len(sent()) == 7)
         for row in rows[8:]:
             METRICS.append(run.path, [row])
-    begin(lab.finish("plain-20", 0, shortcut="none", responses=False, steps=275), grid)
-    METRICS.replace(run.path, rows)
+    begin(lab.finish("plain-20", 0, shortcut="none", responses=False, steps=275, rows=rows), grid)
     _, words = beside.communicate("", timeout=150)
     assert beside.returncode == 0, words
     assert sent() == [row["step"] for row in rows]
