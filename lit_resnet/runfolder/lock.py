@@ -166,7 +166,8 @@ def confirm(folder: Path) -> None:
     """Let a process go on that holds the lock of this folder, or never did; one that has lost it ends at once (`LOST`).
 
     Called before each write into a run folder: a process may have been asleep, in a virtual machine that was paused,
-    say, for so long that another one trains the run now.
+    say, for so long that another one trains the run now. One that falls asleep between this and its write, within
+    milliseconds, still writes once when it wakes.
 
     Raises:
         OSError: The file system does not answer.

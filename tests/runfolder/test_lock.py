@@ -127,8 +127,9 @@ def test_a_holder_that_has_lost_its_lock_ends_at_once(tmp_path: Path):
     assert said.splitlines() == [f"{tmp_path / '.lock'}: lost to another process (owner-changed); this one ends"]
 
 
+# It puts itself to sleep between two writes: what sleeps between its look at the lock and its write, writes.
 WRITER = """
-import sys, time
+import os, signal, sys
 from lit_resnet.runfolder import lock
 lock.LEASE_SECONDS, lock.HEARD_SECONDS, lock.LOOK_SECONDS = 0.6, 0.5, 0.01
 from lit_resnet.runfolder.folder import RunFolder
@@ -141,7 +142,8 @@ with folder.locked():
         step += 1
         RESPONSES.append(folder.path, [{"layer": step, "name": "old", "std": 1.0}])
         folder.write_status(folder.status())
-        time.sleep(0.005)
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
@@ -154,10 +156,10 @@ def test_a_holder_that_was_asleep_writes_nothing_after_another_has_taken_over(tm
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "held\n"
-    time.sleep(0.1)
-    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
     with folder.locked(timeout=10):
         rows = RESPONSES.grown(folder.path)
+        assert len(rows) == 5
         RESPONSES.replace(folder.path, [*rows, {"layer": len(rows) + 1, "name": "new", "std": 2.0}])
         before = {path: path.read_bytes() for path in (RESPONSES.file(tmp_path), folder.status_file)}
         process.send_signal(signal.SIGCONT)
