@@ -16,6 +16,7 @@ from lit_resnet.nested import mapping_at
 COMPARED = ("depth", "shortcut", "block", "own", "own_args")  # of model.net
 COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
+READING = ("workers", "damaged")  # of data.photographs: how they are read
 LATER = ("start", "bn_images")  # keys of the model that earlier versions lack
 STARTED = "trained weights"  # in place of the path of `model.start`: each net of a comparison starts from its own
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
@@ -80,7 +81,7 @@ def _otherwise(complete: Any, said: Any, key: str) -> str:
 
 
 def _resumable(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without what may change when a run goes on: how photographs are read, and what happens to damaged ones.
+    """A config without what may change when a run goes on: how images are read, and what happens to damaged ones.
 
     Neither the place of the weights that it started from: their digest, which status.json keeps, says which they are.
     """
@@ -88,10 +89,12 @@ def _resumable(config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(model, dict) and model.get("start") is not None:
         config = config | {"model": model | {"start": STARTED}}
     data = config.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("photographs"), dict):
+    if not isinstance(data, dict):
         return config
-    photographs = {key: value for key, value in data["photographs"].items() if key not in ("workers", "damaged")}
-    return config | {"data": data | {"photographs": photographs}}
+    data = {key: value for key, value in data.items() if key != "workers"}
+    if isinstance(data.get("photographs"), dict):
+        data["photographs"] = {key: value for key, value in data["photographs"].items() if key not in READING}
+    return config | {"data": data}
 
 
 def _placeless(config: dict[str, Any]) -> dict[str, Any]:

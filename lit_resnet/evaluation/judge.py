@@ -146,7 +146,7 @@ def _keep(net: Judged, protocol: Testing, entry: Errors) -> None:
         "checkpoint": net.checkpoint,
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    net.folder.write_evaluations(net.folder.evaluations() | {protocol: entry | about})
+    net.folder.add_evaluations({protocol: entry | about}, net.checkpoint)
 
 
 def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:

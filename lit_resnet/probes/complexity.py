@@ -22,7 +22,7 @@ TRACED_LAYERS, TRACED_PIXELS = 200, 300 * 300
 
 @dataclass(frozen=True)
 class Complexity:
-    """Trainable parameters, and multiply-adds of one image's forward pass through convolutions and fc layers."""
+    """Parameters, also those that do not train, and multiply-adds of an image's convolutions and fc layers."""
 
     params: int
     macs: int
@@ -35,7 +35,7 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
     products are used here. A copy of `net` is traced, so that BN's statistics do not change. `net` may be on the meta
     device, where it has no weights.
     """
-    params = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    params = sum(p.numel() for p in net.parameters())
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
     traced = convolutions < TRACED_LAYERS and image_shape[1] * image_shape[2] <= TRACED_PIXELS
     count = _fvcore if traced else _dispatched

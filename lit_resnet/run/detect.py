@@ -69,7 +69,8 @@ class Search:
     scales: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return "+".join(self.names) or "single"
+        sides = [] if self.scales in ((), SCALES) else ["-".join(map(str, self.scales))]
+        return "+".join([*self.names, *sides]) or "single"
 
     @property
     def names(self) -> list[str]:
@@ -192,10 +193,13 @@ def rows(args: argparse.Namespace) -> list[Row]:
     Raises:
         InputError: The arguments do not fit each other or the runs, or a file is missing or damaged.
     """
-    if args.ensemble or args.weights:
-        raise InputError("--ensemble: there are none of detectors here; leave it out")
+    for option in ("ensemble", "weights", "batch_size"):
+        if getattr(args, option):
+            raise InputError(f"--{option.replace('_', '-')}: it is not for detectors; leave it out")
     if args.submission and len(args.models) > 1:
         raise InputError("--submission: one folder is for one run; write one")
+    if args.submission and args.protocol:
+        raise InputError("--protocol, --submission: the server judges what is written for it; leave one of them out")
     search, found = Search(args.refine, _checked(tuple(args.scales or ()))), []
     for path in args.models:
         one = _of_run(RunFolder(path), args.data, args.workers)
@@ -214,7 +218,7 @@ def rows(args: argparse.Namespace) -> list[Row]:
                 name = {"run": str(path), "net": str(one.net.config), "protocol": search.protocol(protocol)}
                 found.append(name | {key: judged[key] for key in (MAP50.name, MAP.name, "images")})
         if args.submission:
-            written = submission(one.data.test_set, here, args.submission, one.data.source.protocols[0])
+            written = submission(one.data.test_set, here, args.submission, one.data.source.judged)
             print(f"{args.submission}: {len(written)} files for the server", file=sys.stderr)
     return found
 
@@ -243,12 +247,8 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     net.load_state_dict(net_weights(net, checkpoint))
     state = checkpoint.get("data")
     data.restore(state if isinstance(state, dict) else {})
-    one, summary = Searched(folder, net, data, digest), folder.summary()
-    images, known = one.data.test_digest(), summary and summary.test_images
-    if images != known and (root or known):  # not those that its tables are about
-        one = replace(one, folder=models.elsewhere(folder, images))
-        print(f"{folder.path}: other test images or boxes than the run's own; see {one.folder.path}", file=sys.stderr)
-    return one
+    one = Searched(folder, net, data, digest)
+    return replace(one, folder=models.place(folder, one.data.test_digest(), bool(root)))
 
 
 def _found(one: Searched, search: Search) -> list[Found]:
@@ -289,6 +289,4 @@ def _keep(one: Searched, entries: dict[str, dict[str, Any]]) -> None:
         InputError: evaluation.json is damaged.
         OSError: The disk is full or away, or the folder cannot be written.
     """
-    known = one.folder.evaluations(DETECTION).items()
-    same = {name: entry for name, entry in known if entry.get("checkpoint") == one.checkpoint}
-    one.folder.write_evaluations(same | entries)
+    one.folder.add_evaluations(entries, one.checkpoint, DETECTION)

@@ -34,7 +34,7 @@ def rows(args: argparse.Namespace) -> list[Row]:
         ensemble=args.ensemble,
         weights=args.weights,
         root=args.data,
-        batch_size=args.batch_size,
+        batch_size=BATCH_SIZE if args.batch_size is None else args.batch_size,
         workers=args.workers,
     )
 

@@ -1,6 +1,7 @@
 """Nets to judge: the newest checkpoint of a run folder, or a file of the weights that torchvision publishes."""
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,7 @@ def model(path: Path, root: Path | None = None) -> Judged:
 
     Args:
         path: The folder of a run, or the file.
-        root: The folder of the images; None for the one in the run's config. A file needs it. Scores on other images
-            than the run's own are kept in a folder of their own, below the run's.
+        root: The folder of the images; None for the one in the run's config. A file needs it.
 
     Raises:
         InputError: There is no such net there, or its files or images are missing or damaged.
@@ -61,15 +61,26 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
         raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
     images = TestImages(data)
+    return Judged(place(folder, images.digest, bool(root)), net, mean, digest, images)
+
+
+def place(folder: RunFolder, images: str, named: bool) -> RunFolder:
+    """Where what a run's net says of test images is kept: the run's folder, or for others than its own one below it.
+
+    The run's own are those that it was tested on at its end, which its tables are about; before, those of its config.
+
+    Args:
+        folder: The run's folder.
+        images: The digest of the test images.
+        named: Whether the user has said where they are.
+    """
     summary = folder.summary()
-    if root and images.digest != (summary and summary.test_images):  # not the images that its tables are about
-        folder = elsewhere(folder, images.digest)
-    return Judged(folder, net, mean, digest, images)
-
-
-def elsewhere(folder: RunFolder, images: str) -> RunFolder:
-    """Where what a run's net says of other test images than the run's own is kept; `images` is their digest."""
-    return RunFolder(folder.path / "elsewhere" / images[:12])
+    known = summary and summary.test_images
+    if images == known or not (named or known):
+        return folder
+    other = RunFolder(folder.path / "elsewhere" / images[:12])
+    print(f"{folder.path}: other test images than the run's own; see {other.path}", file=sys.stderr)
+    return other
 
 
 def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[TaskData, nn.Module]:

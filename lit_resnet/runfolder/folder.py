@@ -212,9 +212,20 @@ class RunFolder:
         """Replace summary.json."""
         writing.replace(self.summary_file, json.dumps(summary.content(), indent=1) + "\n")
 
-    def write_evaluations(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace evaluation.json by these entries, by protocol; for who judges the run, too."""
-        writing.replace(self.evaluation_file, json.dumps(found, indent=1) + "\n")
+    def add_evaluations(
+        self, found: Mapping[str, Mapping[str, Any]], checkpoint: str, task: Task = CLASSIFICATION
+    ) -> None:
+        """Add entries to evaluation.json, by protocol, beside those of the same checkpoint; others go.
+
+        For who judges the run, too.
+
+        Raises:
+            InputError: The file is damaged.
+            OSError: The disk is full or away, or the folder cannot be written.
+        """
+        known = self.evaluations(task).items()
+        same = {protocol: entry for protocol, entry in known if entry.get("checkpoint") == checkpoint}
+        writing.replace(self.evaluation_file, json.dumps(same | dict(found), indent=1) + "\n")
 
 
 def evaluation(value: Any, task: Task) -> dict[str, Any]:

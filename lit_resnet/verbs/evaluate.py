@@ -51,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="where the images are (default: where the config says)"
     )
     parser.add_argument(
-        "--batch-size", type=int, metavar="N", default=64, help="crops at a time (default: %(default)s)"
+        "--batch-size", type=int, metavar="N", help="crops at a time (default: 64; of detectors always one image)"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read images (default: one a core)")
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from lab import make_summary
 
 from lit_resnet.data import on_disk
 from lit_resnet.data.module import ImageData
@@ -190,6 +191,32 @@ def test_what_other_images_give_is_kept_apart(run: Run, root: Path, tmp_path: Pa
     assert not np.array_equal(cached(elsewhere(folder), "center"), before)
     assert folder.evaluations()["center"]["top1_error"] == own["top1_error"]
     assert set(elsewhere(folder).evaluations()) == {"center"}
+
+
+def test_images_that_have_changed_in_their_place_do_not_change_a_finished_runs_numbers(
+    run: Run, root: Path, tmp_path: Path, capsys
+):
+    copy, folder = tmp_path / "copy" / root.name, run()
+    shutil.copytree(root, copy)
+    folder.config_file.write_text(folder.config_file.read_text().replace(str(root), str(copy)))
+    evaluate(folder)
+    own, images = folder.evaluation_file.read_bytes(), models.of_run(folder).images.digest
+    folder.write_summary(make_summary(net="ResNet-8", test_images=images))
+    evaluate(folder)
+    assert capsys.readouterr().err.count("other test images") == 0
+    (copy / "val" / "n0" / "0.JPEG").write_bytes((copy / "val" / "n0" / "1.JPEG").read_bytes())
+    evaluate(folder)
+    assert f"{folder.path}: other test images than the run's own; see " in capsys.readouterr().err
+    assert folder.evaluation_file.read_bytes() == own
+    assert set(elsewhere(folder).evaluations()) == {"center"}
+
+
+def test_numbers_of_an_earlier_checkpoint_do_not_stay(run: Run):
+    folder = run()
+    evaluate(folder, protocol="ten-crop")
+    run(seed=5)
+    evaluate(folder)
+    assert set(folder.evaluations()) == {"center"}
 
 
 def test_images_that_have_only_moved_are_the_same(run: Run, root: Path, tmp_path: Path, seen: list):

@@ -19,7 +19,7 @@ def without_truth(true: Annotations) -> Annotations:
 def test_voc_takes_a_file_a_class_with_coordinates_from_1_that_hold_the_last_pixel(tmp_path: Path):
     true = annotations(image([], name="2008_000001"), image([], name="2008_000004"), classes=("cat", "dog"))
     guesses = [found([(0, 10.25, 20, 30)], [0.75]), found([(1, 2, 3, 4), (0, 0, 100, 100)], [0.5, 1e-5], [1, 1])]
-    paths = submission(replace(true, truth=False), guesses, tmp_path / "new" / "voc", "voc10")
+    paths = submission(replace(true, truth=False), guesses, tmp_path / "new" / "voc", "voc")
     assert [path.name for path in paths] == ["comp4_det_test_cat.txt", "comp4_det_test_dog.txt"]
     assert paths[0].read_text() == "2008_000001 0.75 1 11.25 20 30\n"
     assert paths[1].read_text().splitlines()[0] == "2008_000004 0.5 2 3 3 4"
@@ -28,7 +28,7 @@ def test_voc_takes_a_file_a_class_with_coordinates_from_1_that_hold_the_last_pix
 def test_what_vocs_server_reads_gives_our_own_numbers(tmp_path: Path):
     true, guesses = scene(3)
     number = {one.name: i for i, one in enumerate(true.images)}
-    for label, path in enumerate(submission(without_truth(true), guesses, tmp_path, "voc07")):
+    for label, path in enumerate(submission(without_truth(true), guesses, tmp_path, "voc")):
         rows: list[list[tuple[float, list[float]]]] = [[] for _ in guesses]
         for line in path.read_text().splitlines():
             name, score, x1, y1, x2, y2 = line.split()
@@ -57,20 +57,18 @@ def test_coco_takes_a_list_of_results_with_its_own_numbers_of_images_and_classes
 
 
 @pytest.mark.parametrize(
-    ("protocol", "true", "words"),
+    ("judged", "true", "words"),
     [
         ("coco", annotations(image([], name="2008_000001")), r"COCO's images have numbers"),
-        ("voc10", annotations(image([]), classes=("../cat",)), r"class ../cat: no name for a file"),
+        ("voc", annotations(image([]), classes=("../cat",)), r"class ../cat: no name for a file"),
     ],
 )
-def test_names_that_a_server_cannot_have_given_are_one_line(
-    protocol: str, true: Annotations, words: str, tmp_path: Path
-):
+def test_names_that_a_server_cannot_have_given_are_one_line(judged: str, true: Annotations, words: str, tmp_path: Path):
     with pytest.raises(InputError, match=words):
-        submission(true, [found([], [])], tmp_path, protocol)
+        submission(true, [found([], [])], tmp_path, judged)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/new: cannot be written"):
-        submission(annotations(image([])), [found([], [])], tmp_path / "file" / "new", "voc10")
+        submission(annotations(image([])), [found([], [])], tmp_path / "file" / "new", "voc")

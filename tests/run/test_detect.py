@@ -140,6 +140,8 @@ def test_runs_are_judged_again_from_what_they_found(
     assert set(finished.evaluations(task.DETECTION)) == {"voc07", "voc10"}  # which stands for the paper's scales
     monkeypatch.setattr(Detector, "detect", None)  # from here on nothing is searched again
     assert main(["evaluate", run, "--protocol", "voc07", "--refine", "--scales", "48", "96"]) == 0
+    with pytest.raises(TypeError):
+        main(["evaluate", run, "--protocol", "voc07", "--refine", "--scales", "48", "64"])
     assert main(["evaluate", run, "--submission", str(tmp_path / "sent")]) == 0
     assert sorted(path.name for path in (tmp_path / "sent").iterdir()) == [
         "comp4_det_test_green.txt",
@@ -167,7 +169,7 @@ def test_numbers_of_other_boxes_than_the_runs_own_are_kept_elsewhere(
     xml.write_text(xml.read_text().replace("<difficult>0", "<difficult>1", 1))
     (data / "ImageSets" / "Main" / "test.txt").touch()  # a process reads a set anew if its list is newer
     assert main(["evaluate", str(run.path), "--protocol", "voc07"]) == 0
-    assert "other test images or boxes than the run's own; see " in capsys.readouterr().err
+    assert "other test images than the run's own; see " in capsys.readouterr().err
     assert run.evaluation_file.read_bytes() == judged
     (elsewhere,) = (run.path / "elsewhere").iterdir()
     assert set(RunFolder(elsewhere).evaluations(task.DETECTION)) == {"voc07"}
@@ -219,7 +221,10 @@ def test_one_process_at_a_time_judges_a_run(finished: RunFolder, capsys: pytest.
         (["--scales", "300"], "--scales: 300: write two shorter sides or more"),
         (["--scales", "300", "100000"], "--scales: 300 100000: write two shorter sides or more, in growing order and"),
         (["nowhere"], "lit-resnet: nowhere: no such run folder, nor file of weights"),
-        (["--ensemble"], "there are none of detectors"),
+        (["--ensemble"], "--ensemble: it is not for detectors"),
+        (["--weights", "1"], "--weights: it is not for detectors"),
+        (["--batch-size", "8"], "--batch-size: it is not for detectors"),
+        (["--protocol", "voc07", "--submission", "sent"], "--protocol, --submission: the server judges"),
     ],
 )
 def test_what_detectors_cannot_be_judged_by(

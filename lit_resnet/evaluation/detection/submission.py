@@ -10,8 +10,8 @@ from lit_resnet.evaluation.detection.rows import detections_of
 from lit_resnet.files import write_whole
 
 
-def submission(annotations: Annotations, found: Sequence[Found], folder: Path, protocol: str) -> list[Path]:
-    """Write what is found into a folder, in the form of a protocol's server.
+def submission(annotations: Annotations, found: Sequence[Found], folder: Path, judged: str) -> list[Path]:
+    """Write what is found into a folder, in the form of a server.
 
     VOC: `comp4_det_test_<class>.txt` for each class, a line a detection: image, score, and the box in VOC's own
     coordinates, from 1, with its last pixels. The server takes them below `results/VOC2012/Main/` in a tar file.
@@ -21,7 +21,7 @@ def submission(annotations: Annotations, found: Sequence[Found], folder: Path, p
         annotations: The images, with the names and numbers of the classes; nothing else of them is used.
         found: What is found in each image.
         folder: The folder; made where there is none.
-        protocol: One of `PROTOCOLS`.
+        judged: Whose server: a name of `JUDGES`.
 
     Returns:
         The files.
@@ -29,7 +29,7 @@ def submission(annotations: Annotations, found: Sequence[Found], folder: Path, p
     Raises:
         InputError: The folder cannot be written, or an image or class has a name that the server cannot have given it.
     """
-    files = FORMS[protocol](annotations, found)
+    files = FORMS[judged](annotations, found)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -73,9 +73,5 @@ def _coco(annotations: Annotations, found: Sequence[Found]) -> dict[str, str]:
     return {"detections_results.json": json.dumps(results)}
 
 
-# By protocol, the contents of the files by their names.
-FORMS: dict[str, Callable[[Annotations, Sequence[Found]], dict[str, str]]] = {
-    "voc07": _voc,
-    "voc10": _voc,
-    "coco": _coco,
-}
+# The contents of the files by their names.
+FORMS: dict[str, Callable[[Annotations, Sequence[Found]], dict[str, str]]] = {"voc": _voc, "coco": _coco}
