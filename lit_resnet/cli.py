@@ -25,6 +25,7 @@ TRAINING = {
 VERBS = TRAINING | {
     "nets": "every net of the paper: layers, parameters, multiply-adds",
     "responses": "layer responses (Fig. 7) of a run's last checkpoint",
+    "lesion": "test error of runs' last checkpoints with blocks taken out: do residual nets notice?",
     "plan": "what a grid would run, what is done, the cost",
     "launch": "run the missing runs of a grid or of some cells, here or on a cluster, then report",
     "run": "train one run of a grid in the foreground, for schedulers to call",

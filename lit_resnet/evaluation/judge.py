@@ -21,6 +21,7 @@ from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.topk import TopError
 from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net
+from lit_resnet.probes.device import full_precision
 from lit_resnet.runfolder.folder import RunFolder
 
 BATCH_SIZE = 64  # crops of a forward pass
@@ -158,8 +159,7 @@ def _score(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size
 
 def _pass(jobs: Sequence[tuple[Judged, View]], device: torch.device, batch_size: int, workers: int | None) -> None:
     """Show each image to all these nets in all these views, starting at the first portion that any of them lacks."""
-    torch.backends.cudnn.allow_tf32 = False  # reported errors are those of 32-bit floats
-    torch.set_float32_matmul_precision("highest")
+    full_precision()
     means = {net: net.mean.to(device) for net, _ in jobs}
     for net in means:
         net.net.to(device).to(memory_format=torch.channels_last).eval()

@@ -93,11 +93,16 @@ class ResNet(nn.Module):
     def layers(self) -> Iterator[tuple[str, nn.Module]]:
         """Its 3x3 layers for the probes (Fig. 7): the convolution's name, and the module that puts out the response."""
         yield from layers_of(self)  # the first one, in CIFAR nets
+        for place, block in self.blocks():
+            for name, response in block.layers():
+                yield f"{place}.{name}", response
+
+    def blocks(self) -> Iterator[tuple[str, Block]]:
+        """Its blocks in their order, by their names: `layer1.0`."""
         for stage in self.stages:
             for number, block in enumerate(self._blocks(stage)):
                 assert isinstance(block, Block)
-                for name, response in block.layers():
-                    yield f"{stage}.{number}.{name}", response
+                yield f"{stage}.{number}", block
 
     def _blocks(self, stage: str) -> nn.Sequential:
         blocks = self.get_submodule(stage)

@@ -12,6 +12,12 @@ def gpu_or_cpu() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def full_precision() -> None:
+    """Let a GPU compute in 32-bit floats, which reported errors are those of, and not in TF32."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
 def device_name(device: torch.device) -> str:
     """The device in words: `NVIDIA H100 80GB HBM3`, or `AMD EPYC 9B14, 1 thread`."""
     if device.type == "cuda":

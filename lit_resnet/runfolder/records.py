@@ -182,6 +182,10 @@ def _size(value: float | None) -> bool:
     return value is not None and (0 <= value <= FLOAT32 or not math.isfinite(value))
 
 
+def _percent(value: float | None) -> bool:
+    return value is not None and 0 <= value <= 100
+
+
 def _share(value: float | None) -> bool:
     return value is not None and 0 <= value <= 1
 
@@ -214,8 +218,19 @@ PRECISION = Record(
     mirrored="precision_over_recall",
     remedy="remove it: the run is whole without it",
 )
+# Test error in percent of the last model without some of its blocks (see `lesions.py`): how many, and of several draws
+# of so many which one; of single blocks their number in the net.
+LESIONS = Record(
+    "lesions",
+    keys=("removed", "draw"),
+    words=("dimensions", "blocks", "checkpoint"),
+    values={"error": _percent},
+    digits=9,
+    mirrored="lesions_of_blocks",
+    remedy="remove it, and measure them again: lit-resnet lesion {folder}",
+)
 # What probes leave in a run folder, besides its metrics.
-ANALYSES = (RESPONSES, SIGNALS, PRECISION)
+ANALYSES = (RESPONSES, SIGNALS, PRECISION, LESIONS)
 
 
 def _word(text: str) -> str:
