@@ -27,6 +27,8 @@ class FigureEntry:
         panels: What the report in W&B shows of it: `curves`, the final metrics over the iterations, and `axes`, the
             headline metric over each axis, both drawn by W&B; `images`, the figure of each run, drawn from that run
             alone; None, a line that names the file of the report.
+        unasked: Whether a report has it as soon as there is something to draw, also where the grid does not ask for it:
+            of what is measured after the training, by a verb of its own.
     """
 
     name: str
@@ -35,6 +37,7 @@ class FigureEntry:
     draw: str
     nets: tuple[Kind | None, ...] = ("plain", "residual")
     panels: Literal["curves", "axes", "images"] | None = None
+    unasked: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,14 @@ FIGURES = {
             title="Signals through the layers, forward and backward (Sec. 4.1)",
             about="variance of each layer's response and norm of its gradient; needs `model.signals_every`",
             draw="layers:gradients",
+        ),
+        FigureEntry(
+            name="lesions",
+            title="Nets without some of their blocks (Veit et al. 2016)",
+            about="test error with each block taken out, and with several at random; measured by `lit-resnet lesion`",
+            draw="lesions:lesions",
+            panels="images",
+            unasked=True,
         ),
         FigureEntry(
             name="curves",

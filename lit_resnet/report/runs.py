@@ -23,9 +23,10 @@ from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
 from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import Look, Looks, is_plain, of_cells
-from lit_resnet.runfolder import examples, precision, predictions, records
+from lit_resnet.runfolder import examples, lesions, precision, predictions, records
 from lit_resnet.runfolder.examples import Example
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.lesions import Lesion
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.task import Task
 
@@ -120,6 +121,15 @@ class FinishedRun(Run):
         for row in records.SIGNALS.read(self.folder.path):
             found[row["step"]].append(row)
         return dict(found)
+
+    @cached_property
+    def lesions(self) -> list[Lesion]:
+        """Its test error without some of its blocks, see `lesions.py`, read once; empty where it was not measured.
+
+        Raises:
+            InputError: Its lesions.csv is damaged.
+        """
+        return lesions.read(self.folder.path)
 
     @cached_property
     def predictions(self) -> np.ndarray | None:
@@ -255,12 +265,24 @@ class FinishedCell:
         found = self._alike(records.SIGNALS, lambda run: len(next(iter(run.signals.values()), ())))
         return [run.signals for run in found if not run.summary.diverged]
 
-    def _alike(self, record: records.Record, layers: Callable[[FinishedRun], int]) -> list[FinishedRun]:
-        """The runs that have that record, which must be of the same number of layers: they are of one net."""
-        found = [run for run in self.runs if layers(run)]
+    @cached_property
+    def lesions(self) -> list[list[Lesion]]:
+        """Those of the runs that measured them; see `FinishedRun.lesions`.
+
+        Raises:
+            InputError: A lesions.csv is damaged, or has other blocks than that of another seed.
+        """
+        found = self._alike(records.LESIONS, lambda run: sum(lesion.removed == 1 for lesion in run.lesions), "blocks")
+        return [run.lesions for run in found]
+
+    def _alike(
+        self, record: records.Record, count: Callable[[FinishedRun], int], parts: str = "layers"
+    ) -> list[FinishedRun]:
+        """The runs that have that record, which must be of the same number of parts: they are of one net."""
+        found = [run for run in self.runs if count(run)]
         for run in found:
-            if (here := layers(run)) != (there := layers(found[0])):
-                raise record.damaged(run.folder.path, f"{here} layers, and {there} in that of seed {found[0].seed}")
+            if (here := count(run)) != (there := count(found[0])):
+                raise record.damaged(run.folder.path, f"{here} {parts}, and {there} in that of seed {found[0].seed}")
         return found
 
     def over_seeds(self, metric: Metric) -> Over | None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
+import torch
+
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.alone import judged_alone
 from lit_resnet.evaluation.lesions import errors, planned
@@ -86,7 +88,7 @@ def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str,
     checkpoint, digest = read_weights(newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     device = gpu_or_cpu()
-    net.to(device).eval()
+    net.to(device).to(memory_format=torch.channels_last).eval()
     data.setup("test")
     home = place(folder, data.test_digest() or "", named=False)
     batches = data.test_batches(device)

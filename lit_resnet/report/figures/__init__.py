@@ -15,14 +15,17 @@ from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 def draw(runs: GridRuns) -> list[Drawing]:
     """Draw the figures that the grid asks for, in its order, from its finished runs.
 
-    For a grid that names none they are those of `exhibits.DEFAULT` that there is something to draw of.
+    For a grid that names none they are those of `exhibits.DEFAULT` that there is something to draw of. So are those
+    that come unasked, after the others, unless the grid asks for none at all.
 
     Raises:
-        InputError: A metrics.csv, responses.csv or signals.csv is damaged.
+        InputError: A file of a run that a figure is drawn from is damaged.
     """
     asked = runs.grid.figures
-    drawings = [_draw(exhibits.FIGURES[name], runs.cells) for name in (exhibits.DEFAULT if asked is None else asked)]
-    return [drawing for drawing in drawings if drawing.figure or asked is not None]
+    unasked = [entry.name for entry in exhibits.FIGURES.values() if entry.unasked and asked != ()]
+    names = dict.fromkeys([*(exhibits.DEFAULT if asked is None else asked), *unasked])
+    drawings = [_draw(exhibits.FIGURES[name], runs.cells) for name in names]
+    return [drawing for drawing in drawings if drawing.figure or drawing.name in (asked or ())]
 
 
 def of_run(run: FinishedRun) -> list[Drawing]:
