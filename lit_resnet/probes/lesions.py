@@ -1,7 +1,9 @@
 """Lesions: blocks that are taken out of a trained net, whose weights stay as they are (Veit, Wilber, Belongie 2016).
 
-A residual block without its residual function F passes on what it makes of its shortcut alone: y = ReLU(shortcut(x)).
-Whatever else is in the block, such as a gate on the shortcut or a BN after the addition, stays.
+A residual block without its residual function F passes on what it makes of its shortcut alone: ReLU(shortcut(x)), or
+shortcut(x) where no ReLU follows the addition. Whatever else is in the block stays: a gate on the shortcut, a BN after
+the addition. (Highway nets were cut in another way in *Training Very Deep Networks*: there the gates of a layer are
+shut, so that all of x passes, not x (1 - T(x)).)
 
 A block of a plain net has no shortcut. In its place the input passes: where dimensions change, subsampled and with
 channels of zeros, as by option A (Sec. 3.3).
@@ -67,29 +69,30 @@ def removed(blocks: Iterable[Place]) -> Iterator[None]:
     Raises:
         InputError: One of the blocks, of a user's own, does not call `residual`, so that its F cannot be taken out.
     """
-    instead = {place.block: _Instead(place) for place in blocks}
+    instead = [_Instead(place) for place in blocks]
     try:
-        for block, nothing in instead.items():
-            vars(block)["residual"] = nothing  # before the method of its class; it is no part of the module
+        for one in instead:
+            vars(one.place.block)[one.method] = one  # goes before the method of its class, and is no submodule
         yield
     finally:
-        for block in instead:
-            del vars(block)["residual"]
-    if one := next((nothing.place for nothing in instead.values() if not nothing.called), None):
+        for one in instead:
+            del vars(one.place.block)[one.method]
+    if place := next((one.place for one in instead if not one.called), None):
         raise InputError(
-            f"{one.name}: {type(one.block).__name__} does not call its residual(), which a lesion takes out: "
+            f"{place.name}: {type(place.block).__name__} does not call its residual(), which a lesion takes out: "
             "write F there, and let forward() call it"
         )
 
 
 class _Instead:
-    """Stands in for the F of a block: zeros beside a shortcut, and the input where there is none."""
+    """Stands in for the F of a residual block, as zeros; and for all of a plain block, as the input that passes."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.called = place, False
+        self.method = "forward" if place.block.downsample is None else "residual"
         self._passed = option_a(place.c_in, place.c_out, place.stride)
 
     def __call__(self, x: Tensor) -> Tensor:
         self.called = True
-        y = self._passed(x)
-        return y if self.place.block.downsample is None else torch.zeros_like(y)
+        passed = self._passed(x)
+        return passed if self.method == "forward" else torch.zeros_like(passed)

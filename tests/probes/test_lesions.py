@@ -9,7 +9,7 @@ from torch import nn
 
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, ResNet, build
-from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Basic, Kind, conv, option_a
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Basic, Kind, Layered, conv, option_a
 from lit_resnet.probes.lesions import places, removed
 
 SIDE = {"cifar": 9, "imagenet": 40}  # odd maps, too
@@ -20,11 +20,11 @@ class Late(Basic):
 
     def __init__(self, config: NetConfig, c_in: int, width: int, stride: int) -> None:
         super().__init__(config, c_in, width, stride)
-        self.share, self.after = nn.Parameter(torch.tensor(0.7)), nn.BatchNorm2d(width)
+        self.share, self.last = nn.Parameter(torch.tensor(0.7)), nn.BatchNorm2d(width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """BN(share * shortcut(x) + F(x)), and no ReLU."""
-        return self.after(self.share * self.downsample(x) + self.residual(x))
+        return self.last(self.share * self.downsample(x) + self.residual(x))
 
 
 class Elsewhere(Basic):
@@ -66,22 +66,20 @@ def trained(config: NetConfig) -> tuple[ResNet, torch.Tensor]:
 
 
 def without(net: ResNet, name: str) -> ResNet:
-    """A copy of a net in which a block has an F of zeros, from its last BN; in place of a plain block is option A."""
+    """A copy of a net in which a block has an F of zeros, or in which option A is in the place of a plain block."""
     net = copy.deepcopy(net)
     block = net.get_submodule(name)
-    *_, last = (child for child in block.children() if child is not getattr(block, "after", None) and _is_bn(child))
+    assert isinstance(block, Layered)
+    *_, last = (block.get_submodule(step) for step in block.steps if step != "relu")
     if block.downsample is None:
-        stride = max(child.stride[0] for child in block.children() if isinstance(child, nn.Conv2d))
+        layers = [child for child in block.children() if isinstance(child, nn.Conv2d)]
         stage, _, number = name.partition(".")
-        net.get_submodule(stage)[int(number)] = option_a(block.conv1.in_channels, last.num_features, stride)
+        stride = max(layer.stride[0] for layer in layers)
+        net.get_submodule(stage)[int(number)] = option_a(layers[0].in_channels, layers[-1].out_channels, stride)
     else:
-        last.weight.data.zero_()
-        last.bias.data.zero_()
+        for weight in last.parameters():
+            weight.data.zero_()
     return net
-
-
-def _is_bn(module: nn.Module) -> bool:
-    return isinstance(module, nn.BatchNorm2d)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +91,13 @@ def _is_bn(module: nn.Module) -> bool:
         {"depth": 14, "shortcut": "D"},
         {"depth": 8, "block": "single"},
         {"depth": 14, "block": "late"},
+        {"depth": 14, "gate": "exclusive", "gate_value": -1.0},
+        {"depth": 14, "gate": "scale", "order": "relu-before"},
+        {"depth": 14, "order": "bn-after"},
+        {"depth": 14, "order": "full", "shortcut": "B"},
+        {"depth": 14, "order": "full", "shortcut": "none"},
+        {"depth": 11, "block": "bottleneck", "order": "relu-only"},
+        {"depth": 8, "block": "highway"},
         {"family": "imagenet", "depth": 18, "shortcut": "none"},
         {"family": "imagenet", "depth": 50, "shortcut": "B", "stride_on": "3x3"},
         {"family": "imagenet", "depth": 50, "shortcut": "none"},
