@@ -281,6 +281,7 @@ def test_a_run_folder_from_elsewhere_names_nothing_to_import(run: RunFolder, gri
             for argv in (
                 ["evaluate", str(folder.path)],
                 ["responses", str(folder.path)],
+                ["lesion", str(folder.path), "--most", "1"],
                 ["status", "--root", str(tmp_path / "runs")],
             ):
                 assert main(argv) in (0, 2)

@@ -234,7 +234,7 @@ def test_what_detectors_cannot_be_judged_by(
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["responses", "export", "predict"])
+@pytest.mark.parametrize("verb", ["responses", "lesion", "export", "predict"])
 def test_verbs_that_are_for_classification(finished: RunFolder, verb: str, capsys: pytest.CaptureFixture[str]):
     more = {"predict": ["x.png"], "export": ["--to", "x.onnx"]}.get(verb, [])
     assert main([verb, str(finished.path), *more]) == 2

@@ -15,6 +15,7 @@ from lit_resnet.report.runs import FinishedCell
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NONE, HALF = -0.12, 0.03  # where the whole net stands beside the places of its blocks, and half the length of its line
 GUESSING = {"color": "#6b6b6b", "linestyle": (0, (1, 2)), "linewidth": 1.0}
 
 
@@ -28,7 +29,8 @@ def lesions(cells: Sequence[FinishedCell]) -> Drawn:
     for cell, (label, marker) in zip(measured, labels_of(measured), strict=True):
         _alone(alone, cell, marker, label)
         _several(several, cell, marker)
-    alone.set(xlabel="place of the block: 0 the first, 1 the last", ylabel=YLABEL, title="each block alone")
+    alone.set(xlabel="block taken out: 0 the first, 1 the last", ylabel=YLABEL, title="each block alone")
+    alone.set_xticks([NONE, 0, 0.25, 0.5, 0.75, 1], ["none", "0", "0.25", "0.5", "0.75", "1"])
     several.set(xlabel="blocks taken out", title="several, drawn at random")
     several.set_xlim(left=0)
     several.xaxis.get_major_locator().set_params(integer=True)
@@ -49,13 +51,14 @@ def _guessing(classes: int) -> float | None:
 
 
 def _alone(ax: "Axes", cell: FinishedCell, marker: str, label: str) -> None:
-    """The mean over the seeds; an open circle where the block changes dimensions."""
-    seeds = [[lesion for lesion in found if lesion.removed == 1] for found in cell.lesions]
-    errors = [fmean(lesion.error for lesion in of_block) for of_block in zip(*seeds, strict=True)]
+    """The mean over the seeds, beside the whole net; an open circle where the block changes dimensions."""
+    seeds = [[lesion for lesion in found if lesion.removed < 2] for found in cell.lesions]
+    whole, *errors = [fmean(lesion.error for lesion in of_block) for of_block in zip(*seeds, strict=True)]
     places = [i / max(1, len(errors) - 1) for i in range(len(errors))]  # to compare nets of several depths
     look = look_of(cell, marker, len(errors)) | (style.PLAIN_LINE if cell.plain else style.RESIDUAL_LINE)
     ax.plot(places, errors, label=label, **look)
-    changing = [i for i, lesion in enumerate(seeds[0]) if not lesion.keeps]
+    ax.plot([NONE - HALF, NONE + HALF], [whole, whole], **look | {"marker": ""})
+    changing = [i for i, lesion in enumerate(seeds[0][1:]) if not lesion.keeps]
     circles = {"linestyle": "none", "marker": "o", "markersize": 6, "markerfacecolor": "white"}
     ax.plot([places[i] for i in changing], [errors[i] for i in changing], color=cell.look.light, **circles)
 
@@ -79,9 +82,9 @@ def _caption(cells: Sequence[FinishedCell]) -> str:
     over = "draws and seeds" if any(len(cell.lesions) > 1 for cell in cells) else "draws"
     return (
         "Test error of trained nets without some of their blocks, in the manner of Veit, Wilber and Belongie (2016). "
-        "Left: without each block alone; open circles are blocks that change dimensions. Right: without several of "
-        "those that keep dimensions, drawn at random; 0 is the whole net, 1 is each alone. Lines are means over "
-        f"{over}, bands one standard deviation of these. A residual block that is taken out passes on its shortcut "
-        "alone, a block of a plain net its input; nothing is trained after that. Plain nets are dashed, residual nets "
-        f"solid{colours(cells)}."
+        "Left: without each block alone, and of the whole net (none); open circles are blocks that change dimensions. "
+        "Right: without several of those that keep dimensions, drawn at random; 0 is the whole net, 1 is each alone. "
+        f"Lines are means over {over}, bands one standard deviation of these. A residual block that is taken out "
+        "passes on its shortcut alone, a block of a plain net its input; nothing is trained after that. Plain nets are "
+        f"dashed, residual nets solid{colours(cells)}."
     )
