@@ -21,7 +21,7 @@ def planned(blocks: Sequence[Place], most: int, draws: int, seed: int) -> list[B
 
     Several are drawn among the blocks that keep dimensions: one that changes them does more than add its F. Draws of
     one number of blocks differ; where there are no more than `draws` ways to choose them, these are all of them. Nets
-    with as many blocks have the same draws, so that they can be compared.
+    with as many such blocks have the same draws, so that they can be compared.
 
     Args:
         blocks: All blocks of the net.

@@ -102,7 +102,6 @@ FIGURES = {
             title="Nets without some of their blocks (Veit et al. 2016)",
             about="test error with each block taken out, and with several at random; measured by `lit-resnet lesion`",
             draw="lesions:lesions",
-            panels="images",
             unasked=True,
         ),
         FigureEntry(

@@ -84,7 +84,7 @@ def _subject(folder: RunFolder) -> tuple[TaskData, ResNet]:
 def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str, list[Lesion]]:
     """The name of a run's net, and its errors without these blocks, which are also kept in the run's folder."""
     data, net = _subject(folder)
-    assert isinstance(data, Tested)
+    assert isinstance(data, Tested)  # see `_subject`
     checkpoint, digest = read_weights(newest(folder))
     net.load_state_dict(net_weights(net, checkpoint))
     device = gpu_or_cpu()
@@ -94,7 +94,7 @@ def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str,
     batches = data.test_batches(device)
     with judged_alone(home, home.scores):
         images = sum(len(labels) for _, labels in batches)
-        blocks = places(net, next(iter(batches))[0][:1])
+        blocks = places(net, torch.zeros(1, *data.image_shape, device=device))
         plan = [(), *planned(blocks, most, draws, seed)]
         words = f"{net.config}: {len(blocks)} blocks alone, {len(plan) - 1 - len(blocks)} draws of several"
         with progress(words, images * len(plan), 0) as advance:
