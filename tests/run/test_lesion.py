@@ -81,7 +81,7 @@ def test_what_cannot_be_judged_so_is_one_line(
     config["model"]["net"] |= changes
     copy.config_file.write_text(yaml.safe_dump(config))
     before = {path.name for path in copy.path.rglob("*")}
-    line = refused(["lesion", str(run.path), str(copy.path), "--most", "1"], capsys)
+    line = refused(["lesion", str(copy.path)], capsys)
     assert words in line
     assert {path.name for path in copy.path.rglob("*")} == before
 
