@@ -98,6 +98,14 @@ FIGURES = {
             draw="layers:gradients",
         ),
         FigureEntry(
+            name="gates",
+            title="Gates of the shortcuts",
+            about="of nets with gates: what part of the signal each shortcut carries, by block and over the iterations",
+            draw="gates:shares",
+            nets=("residual",),
+            panels="images",
+        ),
+        FigureEntry(
             name="lesions",
             title="Nets without some of their blocks (Veit et al. 2016)",
             about="test error with each block taken out, and with several at random; measured by `lit-resnet lesion`",
@@ -140,7 +148,7 @@ FIGURES = {
 }
 
 # The figures of a grid whose file names none; those without anything to draw are left out.
-DEFAULT = ("curves", "sweep", "precision-recall", "detections")
+DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections")
 
 TABLES = {
     entry.name: entry
