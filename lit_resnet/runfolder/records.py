@@ -220,6 +220,7 @@ GATES = Record(
     words=("name",),
     values={"opening": _opening},
     digits=6,
+    mirrored="openings_of_gates",
     remedy="put a copy of it back, or remove it: the run is whole without it, and only another training measures it",
 )
 # Of a detector's classes, from 0, with their names: precision at each point of recall (see `precision.py`).
