@@ -23,7 +23,7 @@ def measure(run: RunFolder, whole: float, alone: list[float], two: tuple[float, 
     found += [Lesion(("layer1.0", f"layer1.{i}"), True, error) for i, error in enumerate(two, start=2)]
     run.checkpoints.mkdir(exist_ok=True)
     (run.checkpoints / "last.ckpt").write_bytes(WEIGHTS)
-    run.config_file.write_text("model: {}\n")
+    run.config_file.write_text(f"model: {{}}\nseed_everything: {run.path.name[-1]}\n")
     lesions.keep(run.path, hashlib.sha256(WEIGHTS).hexdigest(), found)
 
 
