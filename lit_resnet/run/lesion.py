@@ -86,7 +86,10 @@ def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str,
     data, net = _subject(folder)
     assert isinstance(data, Tested)  # see `_subject`
     checkpoint, digest = read_weights(newest(folder))
-    net.load_state_dict(net_weights(net, checkpoint))
+    try:
+        net.load_state_dict(net_weights(net, checkpoint))
+    except InputError as error:  # which says nothing of the folder
+        raise InputError(f"{folder.path}: {error}") from None
     device = gpu_or_cpu()
     net.to(device).to(memory_format=torch.channels_last).eval()
     data.setup("test")

@@ -68,7 +68,7 @@ def test_a_run_is_judged_without_its_blocks(run: RunFolder, capsys: pytest.Captu
     ("changes", "words"),
     [
         ({"family": "vgg", "depth": 16}, "VGG-16 has no blocks to take out; give runs of plain and residual nets"),
-        ({"depth": 20}, "the checkpoint is of 'plain-14', not of plain-20"),
+        ({"depth": 20}, "copy: the checkpoint is of plain-14, not of plain-20"),
         ({"own": "somebodys.Net"}, "--import somebodys"),
     ],
 )

@@ -55,9 +55,9 @@ def _alone(ax: "Axes", cell: FinishedCell, marker: str, label: str) -> None:
     seeds = [[lesion for lesion in found if lesion.removed < 2] for found in cell.lesions]
     whole, *errors = [fmean(lesion.error for lesion in of_block) for of_block in zip(*seeds, strict=True)]
     places = [i / max(1, len(errors) - 1) for i in range(len(errors))]  # to compare nets of several depths
-    look = look_of(cell, marker, len(errors)) | (style.PLAIN_LINE if cell.plain else style.RESIDUAL_LINE)
-    ax.plot(places, errors, label=label, **look)
-    ax.plot([NONE - HALF, NONE + HALF], [whole, whole], **look | {"marker": ""})
+    line = style.PLAIN_LINE if cell.plain else style.RESIDUAL_LINE
+    ax.plot(places, errors, label=label, **look_of(cell, marker, len(errors)) | line)
+    ax.plot([NONE - HALF, NONE + HALF], [whole, whole], **look_of(cell, "", 2) | line)
     changing = [i for i, lesion in enumerate(seeds[0][1:]) if not lesion.keeps]
     circles = {"linestyle": "none", "marker": "o", "markersize": 6, "markerfacecolor": "white"}
     ax.plot([places[i] for i in changing], [errors[i] for i in changing], color=cell.look.light, **circles)
