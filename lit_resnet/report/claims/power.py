@@ -23,7 +23,10 @@ WANTED = 0.9  # probability of a verdict
 MOST = 20  # runs of a net
 DRAWS = 4000  # made-up repetitions of all runs: the probability is known to half a point
 # Of the printed errors: the column, the images that the errors are of, and the tables.
-PRINTED = {"cifar": ("error", 10_000, "table6"), "imagenet": ("top1", 50_000, "table2", "table3")}
+PRINTED = {
+    "cifar": ("error", 10_000, "table6", "identity-table1", "identity-table2", "identity-table3"),
+    "imagenet": ("top1", 50_000, "table2", "table3"),
+}
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,12 @@ def _as_in_the_paper(config: dict[str, Any]) -> bool:
 
 
 def _errors(group: alike.Group) -> dict[str, float]:
-    """The printed error of each net of a group that has one: of several runs the mean."""
+    """The printed error of each net of a group that has a number: of several runs the mean, or else the median."""
     column, _, *tables = PRINTED[group.family]
     found = {}
     for net, table in product(group.nets, tables):
-        config = {"family": net.family, "depth": net.depth, "shortcut": net.shortcut, "block": net.block}
         for row in paper.load()[table]["rows"]:
-            if paper.is_row(config, table, row):
+            if paper.is_row(net.config, table, row) and "data" not in row and row[column] != paper.FAIL:
                 found[net.name] = row.get("mean", row[column])
     return found
 
