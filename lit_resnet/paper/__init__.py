@@ -96,7 +96,7 @@ def of(net: Mapping[str, Any], data: str | None = None) -> Printed:
     """What the paper printed of exactly this net.
 
     Args:
-        net: Its config: family, depth, shortcut, and block and stride_on where they are not the paper's.
+        net: Its config: family, depth, shortcut, and the keys of `USUAL` and stride_on where they are not the paper's.
         data: The data set that it was trained on, for its error.
     """
     sized, tested = (

@@ -17,7 +17,7 @@ TABLE1 = "identity-table1"
 IDENTITIES = (("scale", 1.0), ("dropout", 0.0))  # gates with a number that leaves the shortcut as it is
 NOTE = (
     "A net with other shortcuts, or in another order, is compared with the net that differs in nothing else, with and "
-    "without weight decay on its gates. Training errors of nets with dropout are with dropout."
+    "without weight decay on the biases of its gates. Training errors of nets with dropout are with dropout."
 )
 
 

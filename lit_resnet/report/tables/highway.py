@@ -68,7 +68,7 @@ def _sentences(runs: GridRuns) -> list[str]:
         runs.progress(),
         *images(runs),
         *spreads(runs),
-        f"Printed highway nets: Table {printed['number']} of {printed['paper']}, on CIFAR-10; their widths, augmentation "
-        "and training are others than ours, so that ours are no reproduction of them",
+        f"Printed highway nets: Table {printed['number']} of {printed['paper']}, on CIFAR-10; their widths and their "
+        "augmentation are others than ours",
         "Printed residual nets: Table 6, on CIFAR-10",
     ]
