@@ -95,6 +95,14 @@ FIGURES = {
             draw="layers:gradients",
         ),
         FigureEntry(
+            name="gates",
+            title="Gates of the shortcuts",
+            about="of nets with gates: what part of the signal each shortcut carries, by block and over the iterations",
+            draw="gates:shares",
+            nets=("residual",),
+            panels="images",
+        ),
+        FigureEntry(
             name="curves",
             title="Curves of all cells",
             about="errors of each cell over the iterations, of detectors mAP, too; of many cells, the best ones",
@@ -130,7 +138,7 @@ FIGURES = {
 }
 
 # The figures of a grid whose file names none; those without anything to draw are left out.
-DEFAULT = ("curves", "sweep", "precision-recall", "detections")
+DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections")
 
 TABLES = {
     entry.name: entry
