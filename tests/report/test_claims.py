@@ -316,13 +316,20 @@ SENTENCES = {
         },
         {"c": {"train_error": 19}},
     ),
-    "gated_shortcuts_worse": (
+    "exclusive_gates_worse": (
         {
             "a": {"depth": 32, "train_error": 20, "test_error": 22},
             "b": {"depth": 32, "gate": "exclusive", "gate_value": 0, "train_error": 30, "test_error": 33},
-            "c": {"depth": 32, "gate": "shortcut", "train_error": 25, "test_error": 27},
+            "c": {"depth": 32, "gate": "exclusive", "train_error": 25, "test_error": 27},
         },
         {"c": {"train_error": 19}},
+    ),
+    "shortcut_gates_worse": (
+        {
+            "a": {"depth": 32, "train_error": 20, "test_error": 22},
+            "b": {"depth": 32, "gate": "shortcut", "train_error": 25, "test_error": 27},
+        },
+        {"b": {"test_error": 21}},
     ),
     "convolved_shortcuts_worse": (
         {
@@ -669,6 +676,13 @@ def test_with_and_without_warmup_the_papers_way_is_compared(lab):
     assert found["warmup_changes_little"].evidence.startswith("test error %: r110-cold 90.01±0.01 > r110 6.51±0.01 (")
 
 
+def test_a_warm_up_of_so_many_iterations_says_nothing_of_how_many_it_takes(lab):
+    for cell, error in (("a", 80.0), ("b", 100)):
+        finish(lab, cell, depth=110, **WARM, config={"model": {"rate": {"warmup_error": error}}})
+    assert list(checked(lab, lab.grid(["a"]))) == ["warmup_ends_early"]
+    assert checked(lab, lab.grid(["b"])) == {}
+
+
 def test_without_a_warm_one_the_cold_one_is_compared(lab):
     grid = run_all(lab, {"a": {"depth": 56, "test_error": 9}, "b": {"depth": 110, "test_error": 6.5}}, range(3))
     found = checked(lab, grid)
@@ -802,7 +816,7 @@ def test_only_the_papers_own_nets_are_in_its_sentences(lab):
     assert found["residual_deeper_tests_better"].evidence.startswith("test error %: a 5.01±0.01 > b 4.01±0.01 (")
     assert set(found) == {
         *("residual_deeper_trains_no_worse", "residual_deeper_trains_better", "residual_deeper_tests_better"),
-        *("gated_shortcuts_worse", "preactivation_tests_better"),
+        *("exclusive_gates_worse", "preactivation_tests_better"),
     }
 
 

@@ -51,7 +51,7 @@ def test_medians_beside_medians_and_fail_above_20_percent_with_the_number_of_our
     }
     table = made(identity_mappings.table1, cells)
     assert table.title == "Table 1 of Identity Mappings in Deep Residual Networks: Test error with other shortcuts (%)"
-    assert table.header == ("shortcut", "times", "F times", "initial bias", "ResNet-110 %", "paper", "n")
+    assert table.header == ("case", "on shortcut", "on F", "initial bias", "ResNet-110 %", "paper", "n")
     found = rows(table)
     assert len(found) == len(table.rows) == 11
     assert found["original", "1", "1", "–"] == ("6.60 (6.40–6.90)", "6.61", "5")
@@ -63,7 +63,7 @@ def test_medians_beside_medians_and_fail_above_20_percent_with_the_number_of_our
     assert found["shortcut-only gating", "1 - g", "1", "-6"] == ("fail: diverged (6.00–diverged)", "6.91", "3")
     assert found["1x1 convolution", "1x1", "1", "–"] == ("12.50 (12.00–13.00)", "12.22", "2")
     assert found["no shortcut", "0", "1", "–"] == ("–", "fail", "–")
-    assert "Paper: the median of five runs; fail: above 20 %" in table.note
+    assert "Paper: the median of five runs, after 64,000 iterations of 128 images; fail: above 20 %" in table.note
     assert table.note.endswith("Not in that table: scaled-0.7.")
     records = {row["cell"]: row for row in csv.DictReader(io.StringIO(table.csv())) if row["cell"]}
     assert [records["ResNet-110"][f"test_error_{key}"] for key in ("median", "least", "greatest")] == [
@@ -100,7 +100,7 @@ def test_what_is_not_trained_as_printed_is_called_so_and_fails_nowhere(made, cha
     }
     table = made(identity_mappings.table1, cells)
     assert table.title.startswith("In the shape of Table 1 of Identity Mappings in Deep Residual Networks: Test error")
-    assert "set the order of the nets beside theirs, not the errors" in table.note
+    assert "set the order of the nets beside that of the paper, not the errors" in table.note
     found = rows(table)["constant scaling", "0.5", "1", "–"]
     assert found == (("50.00", "fail", "1"))
 

@@ -55,9 +55,9 @@ class Needed:
 
 
 def needed(grid: Grid) -> list[Needed]:
-    """For each sentence whose nets the paper has errors of, the runs that it takes; other sentences are left out.
+    """For each sentence whose nets the papers have errors of, the runs that it takes; other sentences are left out.
 
-    None where a cell is not trained on the paper's data, for as many iterations as there.
+    So are sentences that these errors speak against, as the sequel's do of a sentence of the first paper. None where a cell is not trained on the paper's data, for as many iterations as there.
     """
     if not all(_as_in_the_paper(grid.config(cell)) for cell in grid.cells):
         return []
@@ -72,6 +72,8 @@ def needed(grid: Grid) -> list[Needed]:
             comparisons = [one for measure, one in asked if measure in (TEST, CENTER, TEN_CROP)]
             nets = {sample.name for one in comparisons for sample in one.contrast.samples}
             if not comparisons or len(comparisons) < len(asked) or not nets <= errors.keys():
+                continue
+            if not all(_is_so(one, errors, spread.std) for one in comparisons):
                 continue
             counts = range(2, MOST + 1)
             enough = (n for n in counts if power(comparisons, errors, spread.std, n, PRINTED[family][1]) >= WANTED)
@@ -116,6 +118,15 @@ def power(
             continue
         passed &= value / np.sqrt(variance) <= (ours * seeds + of_images * known) / variance
     return float(passed.mean())
+
+
+def _is_so(one: Comparison, errors: dict[str, float], std: float) -> bool:
+    """Whether the errors themselves are as claimed, to within the margin."""
+    contrast = one.contrast
+    pairs = zip(contrast.weights, contrast.samples, strict=True)
+    value = sum(weight * errors[sample.name] for weight, sample in pairs) - contrast.bound
+    margin = contrast.margin
+    return value < (max(margin.points, REPEATABLE * std) if margin.own else margin.points)
 
 
 def _as_in_the_paper(config: dict[str, Any]) -> bool:

@@ -64,7 +64,8 @@ def highway(group: Group) -> Compared:
 CHECKS: dict[str, Callable[[Group], Compared]] = {
     "failing_shortcuts_fail": _failing,
     "scaled_shortcuts_worse": lambda group: compare(_from_identity(group, "scale", "half"), "<", TRAIN, TEST),
-    "gated_shortcuts_worse": lambda group: compare(_from_identity(group, "exclusive", "shortcut"), "<", TRAIN, TEST),
+    "exclusive_gates_worse": lambda group: compare(_from_identity(group, "exclusive"), "<", TRAIN, TEST),
+    "shortcut_gates_worse": lambda group: compare(_from_identity(group, "shortcut"), "<", TRAIN, TEST),
     "convolved_shortcuts_worse": lambda group: compare(_from_option_a(group), "<", TRAIN, TEST),
     "dropped_shortcuts_worse": lambda group: compare(_from_identity(group, "dropout"), "<", TRAIN, TEST),
     "late_activation_worse": lambda group: compare(_from_original(group, "bn-after", "relu-before"), "<", TEST),

@@ -48,7 +48,7 @@ class Place:
 
 def table1(runs: GridRuns) -> Table:
     """Table 1: a line for each kind of shortcut, with the factors of shortcut and residual function."""
-    heads = ("shortcut", "times", "F times", "initial bias")
+    heads = ("case", "on shortcut", "on F", "initial bias")
     return _table("identity-table1", runs, Shape(heads, _factors, _name))
 
 
@@ -203,13 +203,10 @@ def _sentences(printed: dict[str, Any], runs: GridRuns, placed: set[str], as_pri
     yield runs.progress()
     yield from images(runs)
     yield "Ours: the median over seeds (least–greatest), of the last model"
-    fails = f"; fail: above {printed['fails_above']} %" if "fails_above" in printed else ""
-    yield f"Paper: {printed['statistic']}{fails}"
     steps, batch = (printed["training"][key] for key in ("steps", "batch_size"))
-    how = f"after {steps:,} iterations of {batch} images, on the original images"
-    if as_printed:
-        yield f"Paper: {how}"
-    else:
-        yield f"The paper's numbers are of its own nets, {how}: set the order of the nets beside theirs, not the errors"
+    fails = f"; fail: above {printed['fails_above']} %" if "fails_above" in printed else ""
+    yield f"Paper: {printed['statistic']}, after {steps:,} iterations of {batch} images{fails}"
+    if not as_printed:
+        yield "Ours are trained otherwise: set the order of the nets beside that of the paper, not the errors"
     if others := [cell.name for cell in runs.cells if cell.name not in placed]:
         yield f"Not in that table: {', '.join(others)}"
