@@ -86,8 +86,8 @@ def test_gates_whose_biases_decay_and_those_whose_do_not_are_two_lines(made):
     }
     table = made(identity_mappings.table1, cells)
     found = rows(table)
-    assert found["exclusive gating (decay_gates=true)", "1 - g", "g", "-6"] == ("8.70", "8.70", "1")
-    assert found["exclusive gating (decay_gates=false)", "1 - g", "g", "-6"] == ("8.10", "8.70", "1")
+    assert found["exclusive gating (decay_gates true)", "1 - g", "g", "-6"] == ("8.70", "8.70", "1")
+    assert found["exclusive gating (decay_gates false)", "1 - g", "g", "-6"] == ("8.10", "8.70", "1")
     assert found["original", "1", "1", "–"] == ("6.60", "6.61", "1")
     assert len(table.rows) == 12
 
@@ -156,9 +156,9 @@ def test_highway_nets_stand_between_the_printed_ones_and_residual_nets(made):
     }
     table = made(highway.highway, cells)
     assert table.rows == (
-        ("Highway A", "11", "0.24M", "–", "10.82", "–"),
+        ("Highway A", "11", "0.236M", "–", "10.82", "–"),
         ("Highway B", "19", "2.3M", "–", "7.54 (7.72±0.16)", "–"),
-        ("Highway C", "32", "1.2M", "–", "8.80", "–"),
+        ("Highway C", "32", "1.25M", "–", "8.80", "–"),
         ("highway-20", "20", "0.27M", "8.05±0.07", "–", "2"),
         ("highway-110", "110", "1.7M", "9.25±0.35", "–", "2"),
         ("ResNet-110", "110", "1.7M", "6.40 (6.60±0.16)", "6.43 (6.61±0.16)", "5"),

@@ -57,7 +57,8 @@ class Needed:
 def needed(grid: Grid) -> list[Needed]:
     """For each sentence whose nets the papers have errors of, the runs that it takes; other sentences are left out.
 
-    So are sentences that these errors speak against, as the sequel's do of a sentence of the first paper. None where a cell is not trained on the paper's data, for as many iterations as there.
+    So are sentences that these errors speak against, as the sequel's do against one of the first paper. None where a
+    cell is not trained on the paper's data, for as many iterations as there.
     """
     if not all(_as_in_the_paper(grid.config(cell)) for cell in grid.cells):
         return []

@@ -16,8 +16,7 @@ def highway(runs: GridRuns) -> Table:
     for row in paper.load()[PRINTED]["rows"]:
         if row["net"].startswith("Highway"):
             error = paper.PrintedError(*(_error(row, key) for key in ("accuracy", "mean")), row.get("std"))
-            params = millions(round(1e6 * row["params"]))
-            rows.append((row["net"], str(row["layers"]), params, NONE, str(error), NONE))
+            rows.append((row["net"], str(row["layers"]), f"{row['params']}M", NONE, str(error), NONE))
             records.append(_record(row["net"], row["layers"], round(1e6 * row["params"]), None, error))
     cells = sorted(runs.cells, key=lambda cell: (not _is_highway(cell), cell.depth or 0))
     nets = [cell.summary.net for cell in cells]

@@ -105,7 +105,7 @@ def _table(name: str, runs: GridRuns, shape: Shape) -> Table:
 
 def _beside(axes: Sequence[Axis], cell: FinishedCell, taken: Mapping[Words, FinishedCell]) -> Words:
     """What a cell differs in from others in its place: values of axes, or its name where they are the same."""
-    words = tuple(f"{axis.name}={axis.text(cell.name)}" for axis in axes)
+    words = tuple(f"{axis.name} {axis.text(cell.name)}" for axis in axes)
     return words if words not in taken else (*words, cell.name)
 
 
