@@ -13,6 +13,7 @@ CONFIG = {
     "model": {
         "net": {"family": "cifar", "depth": 20, "shortcut": "A", "block": "paper"},
         "rate": {"lr": 0.1},
+        "sgd": {"weight_decay": 1e-4},
         "compile": False,
     },
     "data": {"source": "cifar10", "root": "/here", "batch_size": 128, "photographs": {"workers": 4, "crop": 224}},
@@ -43,6 +44,8 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("model.net.order", "full", False, False, True),
         ("model.compile", True, False, False, True),
         ("model.rate.warmup_lr", 0.01, False, False, True),
+        ("model.sgd.decay_gates", False, False, False, True),
+        ("model.sgd.weight_decay", 5e-4, False, False, False),
         ("trainer.accelerator", "gpu", False, False, True),
         ("model.net.family", "imagenet", False, False, False),
         ("model.rate.lr", 0.2, False, False, False),
