@@ -190,6 +190,30 @@ TABLES = {
             about="mAP@.5 and mAP@[.5, .95] of detectors on COCO, with box refinement and at many scales as in Table 9",
             make="detection:table8",
         ),
+        TableEntry(
+            name="identity-table1",
+            title="Identity Mappings, Table 1",
+            about="median test error with other shortcuts: scaled, gated, 1x1, with dropout",
+            make="identity_mappings:table1",
+        ),
+        TableEntry(
+            name="identity-table2",
+            title="Identity Mappings, Table 2",
+            about="median test error with other orders of convolution, BN and ReLU",
+            make="identity_mappings:table2",
+        ),
+        TableEntry(
+            name="identity-table3",
+            title="Identity Mappings, Table 3",
+            about="median test error of original and of pre-activation units, on CIFAR-10 and CIFAR-100",
+            make="identity_mappings:table3",
+        ),
+        TableEntry(
+            name="highway",
+            title="Highway nets, in the shape of Table 6",
+            about="test error of highway nets beside residual nets, and of the highway nets of Table 6",
+            make="highway:highway",
+        ),
     )
 }
 
