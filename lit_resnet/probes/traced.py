@@ -22,6 +22,9 @@ _DOES: dict[Any, Does] = {
     F.pad: "pad",
 }
 
+# Their outputs have the shapes of their inputs. On the meta device they take most of the time, and so they are skipped.
+KEEP_SHAPES = (nn.BatchNorm2d, nn.ReLU)
+
 
 def module(net: nn.Module, *shapes: tuple[int, ...]) -> fx.GraphModule:
     """Trace a module on the meta device, whose tensor arguments have these shapes; every node says its value's shape.
@@ -46,9 +49,9 @@ def does(node: fx.Node, module: nn.Module | None) -> Does:
 
 
 class _Shapes(ShapeProp):
-    """The shape of every value. BN and ReLU keep it, and are skipped: on the meta device they take most of the time."""
+    """The shape of every value."""
 
     def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the module returns, or something of its shape."""
         module = self.module.get_submodule(str(target))
-        return args[0] if isinstance(module, nn.BatchNorm2d | nn.ReLU) else super().call_module(target, args, kwargs)
+        return args[0] if isinstance(module, KEEP_SHAPES) else super().call_module(target, args, kwargs)
