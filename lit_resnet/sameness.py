@@ -17,7 +17,7 @@ COMPARED = ("depth", "shortcut", "block", "own", "own_args")  # of model.net
 COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
 FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
 READING = ("workers", "damaged")  # of data.photographs: how they are read
-LATER = ("start", "bn_images")  # keys of the model that earlier versions lack
+LATER = {"start": None, "bn_images": None, "decay_gates": True}  # of the model, missing in earlier versions: as here
 STARTED = "trained weights"  # in place of the path of `model.start`: each net of a comparison starts from its own
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 
@@ -112,11 +112,9 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
     model, trainer = mapping_at(config, "model"), mapping_at(config, "trainer")
     compared = (*COMPARED, *COMPARED_TOO.get(str(config.get("task")), ()))
     net = {key: value for key, value in mapping_at(model, "net").items() if key not in compared}
-    # Left out where they are null, as they are missing in the configs of earlier versions.
-    model = {key: value for key, value in model.items() if key not in LATER or value is not None}
     return {
         "task": config.get("task"),
-        "model": _without(FREE, {**model, "net": net}),
+        "model": _without_later(_without(FREE, {**model, "net": net})),
         "data": config.get("data"),
         "trainer": {key: trainer.get(key) for key in TRAINER},
     }
@@ -130,6 +128,15 @@ def _without(names: tuple[str, ...], mapping: dict[str, Any]) -> dict[str, Any]:
         if key not in names
     }
     return {key: value for key, value in kept.items() if value != {}}
+
+
+def _without_later(mapping: dict[str, Any]) -> dict[str, Any]:
+    """A mapping without the keys that earlier versions lack, where they say what these did; at any depth."""
+    return {
+        key: _without_later(value) if isinstance(value, dict) else value
+        for key, value in mapping.items()
+        if key not in LATER or value != LATER[key]
+    }
 
 
 def _digits(config: dict[str, Any]) -> str:

@@ -1,17 +1,22 @@
 """The building blocks of Sec. 3: residual functions, and the shortcuts around them.
 
-Every layer is conv -> BN, with no conv bias. ReLU follows each layer but the last of a block: there it comes after the
-addition. Attribute names are torchvision's (`conv1`, `bn1`, `downsample`), so that its published weights load.
+In the paper every layer is conv -> BN, with no conv bias. ReLU follows each layer but the last of a block: there it
+comes after the addition. Attribute names are torchvision's (`conv1`, `bn1`, `downsample`), so that its published
+weights load.
 
 A new kind of block is a class and an entry in `BLOCKS`; a new shortcut is a function and an entry in `SHORTCUTS`.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lit_resnet.nets.gates import GATES
+from lit_resnet.nets.orders import ORDERS, Step
 
 if TYPE_CHECKING:
     from lit_resnet.nets.config import NetConfig
@@ -45,9 +50,11 @@ class ZeroPad(nn.Module):
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
 
-def projection(c_in: int, c_out: int, stride: int) -> nn.Module:
+class Projection(nn.Sequential):
     """A 1x1 convolution and its BN: option C, and option B where dimensions increase."""
-    return nn.Sequential(conv(c_in, c_out, 1, stride), nn.BatchNorm2d(c_out))
+
+    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+        super().__init__(conv(c_in, c_out, 1, stride), nn.BatchNorm2d(c_out))
 
 
 def no_shortcut(c_in: int, c_out: int, stride: int) -> None:
@@ -61,7 +68,7 @@ def option_a(c_in: int, c_out: int, stride: int) -> nn.Module:
 
 def option_b(c_in: int, c_out: int, stride: int) -> nn.Module:
     """Identity, and a projection where dimensions increase."""
-    return projection(c_in, c_out, stride) if stride != 1 or c_in != c_out else nn.Identity()
+    return Projection(c_in, c_out, stride) if stride != 1 or c_in != c_out else nn.Identity()
 
 
 # By the values of `NetConfig.shortcut` (Sec. 3.3): a function that makes the shortcut around one block, from the
@@ -70,12 +77,20 @@ SHORTCUTS: dict[str, Callable[[int, int, int], nn.Module | None]] = {
     "none": no_shortcut,
     "A": option_a,
     "B": option_b,
-    "C": projection,
+    "C": Projection,
 }
+
+
+def activation(steps: Sequence[Step], channels: int, in_place: bool) -> nn.Sequential:
+    """BN and ReLU as an order has them around the layers of a block; there may be none."""
+    modules = {"bn": lambda: nn.BatchNorm2d(channels), "relu": lambda: nn.ReLU(inplace=in_place)}
+    return nn.Sequential(*(modules[step]() for step in steps))
 
 
 class Block(nn.Module):
     """y = ReLU(F(x) + shortcut(x)), Eqn. 1-2; y = ReLU(F(x)) in a plain net. Children define F, `residual`.
+
+    `NetConfig.gate` puts factors into the sum (see `gates`), and `NetConfig.order` moves BN and ReLU (see `orders`).
 
     Args:
         config: That of the net; a block reads `shortcut` and whatever else it needs.
@@ -86,74 +101,128 @@ class Block(nn.Module):
 
     expansion: ClassVar[int] = 1
     per_function: ClassVar[int] = 1  # how many such blocks take the place of one residual function of the paper
+    function_layers: ClassVar[int] = 2  # of one residual function: a CIFAR net has three times n of them, and two more
+    gate_size: ClassVar[int] = 1  # side of the kernel of a gate's convolution
 
     def __init__(self, config: "NetConfig", c_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.downsample = SHORTCUTS[config.shortcut](c_in, self.expansion * width, stride)
+        order, c_out = ORDERS[config.order], self.expansion * width
+        self.downsample = SHORTCUTS[config.shortcut](c_in, c_out, stride)
+        if isinstance(self.downsample, Projection) and "bn" in order.leading:
+            self.downsample = nn.Sequential(self.downsample[0])  # its BN is that of the pre-activation
         self.relu = nn.ReLU(inplace=True)
+        self.before = activation(order.leading, c_in, in_place="bn" in order.leading)  # the shortcut needs x as it is
+        self.after = activation(order.after, c_out, in_place=True)
+        self.in_place = order.last[-1] != "relu"  # a sum may take the place of F(x), but ReLU's gradient needs it
+        self.gate = None
+        if config.gate != "none":
+            self.gate = GATES[config.gate](c_in, c_out, stride, config.gate_number, self.gate_size)
 
     def residual(self, x: Tensor) -> Tensor:
-        """F(x): [N, c_in, H, W] -> [N, expansion * width, H / stride, W / stride]."""
+        """F(x), of x after its pre-activation: [N, c_in, H, W] -> [N, expansion * width, H / stride, W / stride]."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, of the shape of F(x)."""
-        y = self.residual(x)
+        activated = self.before(x)
+        y = self.residual(activated)
         if self.downsample is not None:
-            y += self.downsample(x)
-        return self.relu(y)
+            y = self._sum(x, self.downsample(activated if self._projects else x), y)
+        return self.after(y)
 
     def layers(self) -> Iterator[tuple[str, nn.Module]]:
         """Its 3x3 layers for the probes (Fig. 7): the convolution's name, and the module that puts out the response."""
         return layers_of(self)
 
+    def _sum(self, x: Tensor, shortcut: Tensor, y: Tensor) -> Tensor:
+        if self.gate is not None:
+            return self.gate(x, shortcut, y)
+        if not self.in_place:
+            return y + shortcut
+        y += shortcut
+        return y
 
-class Basic(Block):
-    """Two 3x3 layers (Fig. 5 left)."""
+    @property
+    def _projects(self) -> bool:
+        """Whether the shortcut is a layer, and not the input, or a part of it."""
+        return self.downsample is not None and any(True for _ in self.downsample.parameters())
+
+
+class Layered(Block):
+    """A block of convolutions `conv1`, `conv2`, ..., with their BN `bn1`, `bn2`, ..., in any order of activation."""
 
     def __init__(self, config: "NetConfig", c_in: int, width: int, stride: int) -> None:
         super().__init__(config, c_in, width, stride)
-        self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
+        shapes, order = self.shapes(config, c_in, width, stride), ORDERS[config.order]
+        self.steps: list[str] = []  # names of modules, in the order in which F calls them
+        for number, (channels, filters, size, step) in enumerate(shapes, start=1):
+            steps = order.last if number == len(shapes) else order.layer
+            steps = steps[len(order.leading) :] if number == 1 else steps  # `before` has done that
+            self.add_module(f"conv{number}", conv(channels, filters, size, step))
+            if "bn" in steps:
+                follows = steps.index("conv") < steps.index("bn")
+                self.add_module(f"bn{number}", nn.BatchNorm2d(filters if follows else channels))
+            self.steps += [name if name == "relu" else f"{name}{number}" for name in steps]
+
+    @staticmethod
+    def shapes(config: "NetConfig", c_in: int, width: int, stride: int) -> Sequence[tuple[int, int, int, int]]:
+        """Of each convolution: channels, filters, side of its kernel, and stride."""
+        raise NotImplementedError
 
     def residual(self, x: Tensor) -> Tensor:
-        """W2 ReLU(W1 x), with BN after both."""
-        x = self.relu(self.bn1(self.conv1(x)))
-        return self.bn2(self.conv2(x))
+        """W2 ReLU(W1 x) and so on, with BN and ReLU where the order has them."""
+        for name in self.steps:
+            x = getattr(self, name)(x)
+        return x
+
+    def layers(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its 3x3 layers; the response is what a convolution puts out where its BN is not the next step."""
+        for name, following in pairwise([*self.steps, ""]):
+            module = self.get_submodule(name)
+            if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+                yield name, self.get_submodule(following) if following.startswith("bn") else module
 
 
-class Bottleneck(Block):
+class Basic(Layered):
+    """Two 3x3 layers (Fig. 5 left)."""
+
+    @staticmethod
+    def shapes(config: "NetConfig", c_in: int, width: int, stride: int) -> Sequence[tuple[int, int, int, int]]:
+        """Those of the paper."""
+        return (c_in, width, 3, stride), (width, width, 3, 1)
+
+
+class Bottleneck(Layered):
     """A 1x1 layer that reduces the width, a 3x3 layer, a 1x1 layer that widens four times (Fig. 5 right)."""
 
     expansion = 4
+    function_layers = 3
 
-    def __init__(self, config: "NetConfig", c_in: int, width: int, stride: int) -> None:
-        super().__init__(config, c_in, width, stride)
+    @staticmethod
+    def shapes(config: "NetConfig", c_in: int, width: int, stride: int) -> Sequence[tuple[int, int, int, int]]:
+        """Those of the paper, or of v1.5."""
         first, second = (stride, 1) if config.stride_on == "1x1" else (1, stride)
-        restored = self.expansion * width
-        self.conv1, self.bn1 = conv(c_in, width, 1, first), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv(width, width, 3, second), nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = conv(width, restored, 1), nn.BatchNorm2d(restored)
-
-    def residual(self, x: Tensor) -> Tensor:
-        """W3 ReLU(W2 ReLU(W1 x)), with BN after each."""
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
+        return (c_in, width, 1, first), (width, width, 3, second), (width, Bottleneck.expansion * width, 1, 1)
 
 
-class SingleLayer(Block):
+class SingleLayer(Layered):
     """One 3x3 layer, y = ReLU(W1 x + x): a form in which the paper saw no advantage (Sec. 3.2)."""
 
     per_function = 2
 
-    def __init__(self, config: "NetConfig", c_in: int, width: int, stride: int) -> None:
-        super().__init__(config, c_in, width, stride)
-        self.conv1, self.bn1 = conv(c_in, width, 3, stride), nn.BatchNorm2d(width)
+    @staticmethod
+    def shapes(config: "NetConfig", c_in: int, width: int, stride: int) -> Sequence[tuple[int, int, int, int]]:
+        """That of its layer."""
+        return ((c_in, width, 3, stride),)
 
-    def residual(self, x: Tensor) -> Tensor:
-        """W1 x, with BN."""
-        return self.bn1(self.conv1(x))
+
+class Highway(SingleLayer):
+    """One layer of a highway net: ReLU(BN(W x)) T(x) + x (1 - T(x)), whose gate T is a 3x3 convolution, too.
+
+    From *Training Very Deep Networks* (arXiv 1507.06228). BN is ours: the widths are those of this paper's nets.
+    """
+
+    gate_size = 3
 
 
 @dataclass(frozen=True)
@@ -165,15 +234,23 @@ class Kind:
         bottleneck: That of ImageNet nets of 50 layers and more; None where there is no such form.
         plain: Whether a plain net, without shortcuts, may have these blocks.
         suffix: What these blocks add to the name of a net.
+        families: The families whose nets may have them.
+        name: How the name of a residual net of them begins.
+        fixed: Keys of `NetConfig` of which there is one value for these blocks.
     """
 
     basic: type[Block]
     bottleneck: type[Block] | None = None
     plain: bool = True
     suffix: str = ""
+    families: tuple[str, ...] = ("cifar", "imagenet")
+    name: str = "ResNet"
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
 
 BLOCKS = {
-    "paper": Kind(Basic, Bottleneck),
+    "paper": Kind(Basic, Bottleneck, families=("cifar", "imagenet", "vgg")),
     "single": Kind(SingleLayer, plain=False, suffix="single-layer"),
+    "bottleneck": Kind(Bottleneck, suffix="bottleneck", families=("cifar",)),
+    "highway": Kind(Highway, plain=False, name="Highway", fixed={"gate": "exclusive", "order": "relu-before"}),
 }

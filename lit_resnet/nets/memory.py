@@ -21,7 +21,7 @@ def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
             segment,
             x,
             use_reentrant=False,
-            preserve_rng_state=False,  # residual nets have nothing random, such as dropout
+            preserve_rng_state=any(isinstance(module, nn.Dropout) for module in segment.modules()),
             context_fn=lambda segment=segment: (nullcontext(), _statistics_kept(segment)),
         )
     return x

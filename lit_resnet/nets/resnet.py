@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_resnet.nets.blocks import Block, layers_of
+from lit_resnet.nets.blocks import Block, activation, layers_of
 from lit_resnet.nets.config import NetConfig
 from lit_resnet.nets.init import he_init
 from lit_resnet.nets.memory import recomputed
+from lit_resnet.nets.orders import ORDERS
 
 WIDTHS = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}  # filters of the stages
 
@@ -55,6 +56,8 @@ class ResNet(nn.Module):
             ]
             self.add_module(name, nn.Sequential(*stage))
             of_trunk, channels = channels, inputs[-1]
+        self._blocks(self.stages[0])[0].before = nn.Sequential()  # the stem has done it
+        self.end = activation(ORDERS[config.order].leading, channels, in_place=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.channels = of_trunk, channels
         self.fc = nn.Linear(channels, config.num_classes)
@@ -73,7 +76,7 @@ class ResNet(nn.Module):
 
     def head(self, maps: Tensor) -> Tensor:
         """The last stage and the average: maps of `trunk`, or parts of them -> features [N, c]."""
-        return torch.flatten(self.avgpool(self._stage(self.stages[-1], maps)), 1)
+        return torch.flatten(self.avgpool(self._last_stage(maps)), 1)
 
     def parts(self) -> list[list[nn.Module]]:
         """The layers of `trunk` by stage of Table 1: those of conv1, conv2_x, conv3_x, conv4_x."""
@@ -87,7 +90,7 @@ class ResNet(nn.Module):
             window: Side of the last map of a training crop, 7 for 224x224: the part that is pooled for one position. An
                 image of the size of the crop has one position, with the logits of `forward`.
         """
-        pooled = F.avg_pool2d(self._stage(self.stages[-1], self.trunk(x)), window, stride=1)
+        pooled = F.avg_pool2d(self._last_stage(self.trunk(x)), window, stride=1)
         return self.fc(pooled.movedim(1, -1)).movedim(-1, 1)
 
     def layers(self) -> Iterator[tuple[str, nn.Module]]:
@@ -103,6 +106,10 @@ class ResNet(nn.Module):
         blocks = self.get_submodule(stage)
         assert isinstance(blocks, nn.Sequential)
         return blocks
+
+    def _last_stage(self, maps: Tensor) -> Tensor:
+        """The last stage, and the activation that pre-activation nets have once more after it."""
+        return self.end(self._stage(self.stages[-1], maps))
 
     def _stage(self, stage: str, x: Tensor) -> Tensor:
         blocks = self._blocks(stage)

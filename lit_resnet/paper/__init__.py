@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from lit_resnet.files import read_yaml
 
+# Keys of a net's config that its tables do not vary, with the paper's values. Single-layer functions have a sentence.
+USUAL = {"block": "paper", "gate": "none", "order": "paper"}
+
 
 @dataclass(frozen=True)
 class PrintedError:
@@ -82,7 +85,7 @@ def of(net: Mapping[str, Any], data: str | None = None) -> Printed:
     """What the paper printed of exactly this net.
 
     Args:
-        net: Its config: family, depth, shortcut, and block and stride_on where they are not the paper's.
+        net: Its config: family, depth, shortcut, and the keys of `USUAL` and stride_on where they are not the paper's.
         data: The data set that it was trained on, for its error.
     """
     sized, tested = (
@@ -123,7 +126,8 @@ def is_row(net: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> bool:
     if "depth" not in row or any(net.get(key) != printed[key] for key in ("family", "depth", "shortcut")):
         return False
     bottlenecks = net["family"] == "imagenet" and net["depth"] >= 50
-    return net.get("block", "paper") == "paper" and not (bottlenecks and net.get("stride_on", "1x1") != "1x1")
+    usual = all(net.get(key, value) == value for key, value in USUAL.items())
+    return usual and not (bottlenecks and net.get("stride_on", "1x1") != "1x1")
 
 
 def agreement(ours: float, printed: float) -> Literal["rounded", "cut off"] | None:

@@ -20,6 +20,8 @@ NET: dict[str, type] = {
     "depth": int,
     "shortcut": str,
     "block": str,
+    "gate": str,
+    "order": str,
     "stride_on": str,
     "num_classes": int,
     "in_channels": int,
