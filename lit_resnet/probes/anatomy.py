@@ -131,7 +131,8 @@ class _Value:
 
     Args:
         source: The layer that made it, or the image.
-        split: Whether several things take it, so that what one of them does first is no part of the layer before.
+        split: Whether several things take it, or what it was made from since its source: what one of them does first
+            is no part of that layer.
         padded: Whether channels of zeros were added to it.
         opened: Whether it is the output of a sigmoid, or one minus that: what a gate multiplies by.
         passed: The modules that it has passed since it was split.
@@ -156,6 +157,7 @@ class _Reading:
         self.before: dict[fx.Node, fx.Node] = {}  # for each layer and projection, the layer whose output it takes
         self.shortcuts: list[tuple[fx.Node, fx.Node, Shortcut]] = []
         self.values: dict[fx.Node, _Value] = {}
+        self.owned: set[nn.Module] = set()  # modules after a split whose parameters have been counted
         self.gates: dict[fx.Node, Layer] = {}  # by their convolutions; those of gates whose product was not added yet
 
     def follow(self, node: fx.Node, module: nn.Module | None) -> None:
@@ -168,7 +170,7 @@ class _Reading:
         elif inputs and (layer := _layer(node, inputs[0], module)):
             first = self.values[inputs[0]]
             names = tuple(type(one).__name__ for one in first.passed)
-            params = layer.params + sum(map(_params, first.passed))
+            params = layer.params + self._owned(first.passed)
             self.layers[node] = replace(layer, params=params, preceded_by=names)
             self.before[node] = first.source
             value = _Value(node)
@@ -176,7 +178,9 @@ class _Reading:
             value = self._passing(node, inputs[0], module)
         else:
             return
-        self.values[node] = replace(value, split=sum("tensor_meta" in user.meta for user in node.users) > 1)
+        self.values[node] = replace(
+            value, split=value.split or sum("tensor_meta" in user.meta for user in node.users) > 1
+        )
 
     def finished(self) -> list[tuple[fx.Node, fx.Node, Shortcut]]:
         """The shortcuts, when all nodes have been followed.
@@ -193,7 +197,7 @@ class _Reading:
         value = self.values[taken]
         does = traced.does(node, module)
         if module and not isinstance(module, nn.Identity):
-            if value.split or value.passed:
+            if value.split:
                 value = replace(value, passed=(*value.passed, module))
             elif layer := self.layers.get(value.source):
                 names = (*layer.followed_by, type(module).__name__)
@@ -250,11 +254,19 @@ class _Reading:
             case _:
                 raise ValueError(f"{node}: neither path that is added there is a shortcut of the paper (Sec. 3.3)")
         gates = [self.gates.pop(gate) for gate in short.gates | long.gates if gate in self.gates]
-        own = sum(map(_params, (*short.passed, *long.passed)))
-        params, macs = own + sum(gate.params for gate in gates), sum(gate.macs for gate in gates)
+        params, macs = (
+            self._owned((*short.passed, *long.passed)) + sum(gate.params for gate in gates),
+            sum(gate.macs for gate in gates),
+        )
         shortcut = replace(shortcut, params=shortcut.params + params, macs=shortcut.macs + macs, factor=short.factor)
         self.shortcuts.append((start, long.source, shortcut))
         return _Value(long.source)
+
+    def _owned(self, passed: tuple[nn.Module, ...]) -> int:
+        """The parameters of modules that a value has passed, as far as nothing else that takes it owns them already."""
+        fresh = set(passed) - self.owned
+        self.owned |= fresh
+        return sum(map(_params, fresh))
 
     def _back(self, source: fx.Node) -> list[fx.Node]:
         """The layers from `source` back to the image, and last the image."""

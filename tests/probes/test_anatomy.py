@@ -269,6 +269,58 @@ def test_what_a_shortcut_is_multiplied_by(a: str, b: str, size: int, factor: str
     assert (net.params, net.macs) == (complexity(module, (3, 8, 8)).params, complexity(module, (3, 8, 8)).macs)
 
 
+CIFAR = (3, 32, 32)
+BN, BN_RELU = ("BatchNorm2d",), ("BatchNorm2d", "ReLU")
+
+
+@pytest.mark.parametrize(
+    ("options", "factor"),
+    [
+        ({}, ""),
+        ({"gate": "scale"}, "constant"),
+        ({"gate": "half"}, "constant"),
+        ({"gate": "dropout"}, "dropout"),
+        ({"gate": "exclusive"}, "gate"),
+        ({"gate": "shortcut", "shortcut": "C"}, "gate"),
+        ({"block": "highway"}, "gate"),
+        ({"block": "bottleneck", "shortcut": "B", "gate": "shortcut", "order": "full"}, "gate"),
+    ],
+)
+def test_nets_with_gates(options: dict[str, str], factor: str):
+    with torch.device("meta"):
+        module = build(NetConfig(depth=20, **options))
+        alone = build(NetConfig(depth=20, **{k: v for k, v in options.items() if k in ("block", "shortcut", "order")}))
+    net = anatomy(module, CIFAR)
+    counted = complexity(module, CIFAR)
+    assert (net.params, net.macs, net.depth) == (counted.params, counted.macs, 20)
+    assert {shortcut.factor for shortcut in net.shortcuts} == {factor}
+    assert outline(net) == outline(anatomy(alone, CIFAR))
+    added = [s for s in net.shortcuts if s.kind == "zero-padding"]
+    assert [s.stride for s in added] == ([] if "shortcut" in options else [2, 2])
+
+
+@pytest.mark.parametrize(
+    ("order", "of_block"),  # of each of its two layers, what it is preceded and followed by
+    [
+        ("paper", [((), BN_RELU), ((), BN_RELU)]),
+        ("bn-after", [((), BN_RELU), ((), BN_RELU)]),
+        ("relu-before", [((), BN_RELU), ((), BN_RELU)]),
+        ("relu-only", [(("ReLU",), BN_RELU), ((), BN)]),
+        ("full", [(BN_RELU, BN_RELU), ((), ())]),
+    ],
+)
+def test_nets_with_other_orders(order: str, of_block: list[tuple[tuple[str, ...], tuple[str, ...]]]):
+    with torch.device("meta"):
+        module = build(NetConfig(depth=20, shortcut="B", order=order))
+    net = anatomy(module, CIFAR)
+    around = [(layer.preceded_by, layer.followed_by) for layer in net.layers]
+    assert around[3:5] == of_block
+    assert net.layers[0].followed_by == BN_RELU  # and the special last unit of pre-activation ends like the others
+    assert net.layers[18].followed_by == BN_RELU
+    assert [(s.start, s.end) for s in net.shortcuts] == [(i, i + 2) for i in range(0, 18, 2)]
+    assert net.params == complexity(module, CIFAR).params
+
+
 @pytest.mark.parametrize(
     ("order", "preceded", "followed"),
     [
