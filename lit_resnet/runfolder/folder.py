@@ -7,6 +7,7 @@
       metrics.csv     one row per logged step (this and the other tables: see records.py)
       summary.json    what was trained, and the final numbers; written last: a run that has it is done
       responses.csv   layer responses (Fig. 7)
+      blocks.json     what each kind of block of the net does, step by step
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
       evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4); of detectors, mAP by protocol
       scores/         what these were averaged from: one row of class scores for each image

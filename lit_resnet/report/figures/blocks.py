@@ -111,7 +111,7 @@ class Layout:
 
     def _weight(self, step: int) -> tuple[bool, int, int, int]:
         """What makes the path to a step the residual function: it is no gate, and has more and larger layers."""
-        path, layers = [step], []
+        path = [step]
         while takes := self.steps[path[-1]].takes:
             path.append(takes[0] if len(takes) == 1 else max(takes, key=lambda one: (not self._gate(one), one)))
         layers = [self.steps[one] for one in path if self.steps[one].kind == "layer"]
@@ -139,9 +139,8 @@ class Layout:
         level = {step for branch in self.branches if self.across(branch) for step in branch.steps}
         takers = [[b for b, step in enumerate(self.steps) if a in step.takes] for a in range(len(self.steps))]
         early: list[float] = []
-        for place, step in enumerate(self.steps):
-            gap = 0 if place in level else 1
-            early.append(max((early[one] + (0 if one in level else 1) for one in step.takes), default=0) + 0 * gap)
+        for step in self.steps:
+            early.append(max((early[one] + (0 if one in level else 1) for one in step.takes), default=0))
         late = list(early)
         for place in reversed(range(len(self.steps))):
             if place not in self.main and takers[place]:
@@ -299,7 +298,7 @@ def _lines(layout: Layout) -> Iterator[list[tuple[float, float]]]:
     for lane, branch in zip(layout.lanes[1:], layout.branches, strict=True):
         start, fork = layout.lane(branch.start), rows[branch.start] + 0.5
         if layout.across(branch):
-            x, row = beside(branch.start, lane)[0], rows[branch.end]
+            row = rows[branch.end]
             way = [below(branch.start), (start, row)]
             for step in branch.steps:
                 yield [*way, beside(step, start)]
@@ -330,12 +329,12 @@ def blocks(cells: Sequence[FinishedCell]) -> Drawn:
     if not found:
         return (
             None,
-            "No finished run has recorded the blocks of its net: `lit-resnet nets --blocks` draws those of any.",
+            "No finished run has recorded the blocks of its net: lit-resnet nets --blocks draws those of any.",
         )
     panels = [_panel(alike) for alike in found.values()]
     caption = (
-        "Each kind of block in these nets, read from the modules as the forward pass runs, with the widths of the first "
-        "one of its kind: 3x3, 64 is a convolution with 64 filters, /2 halves the map. Blocks that differ in their "
+        "Each kind of block in these nets, read from the modules as the forward pass runs, with the widths of the "
+        "first of its kind: 3x3, 64 is a convolution with 64 filters, /2 halves the map. Blocks that differ in their "
         "widths alone are drawn once. A circle is where paths meet: + adds them, × multiplies them."
     )
     if more := len(panels) - MOST_PANELS:
