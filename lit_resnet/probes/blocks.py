@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from lit_resnet.errors import InputError, printable
+from lit_resnet.nets import OwnNet
 from lit_resnet.nets.blocks import Block
 from lit_resnet.probes import traced
 from lit_resnet.runfolder.diagrams import LONGEST, MOST_KINDS, MOST_STEPS, Diagram, Kind, Step
@@ -37,7 +38,7 @@ def diagrams(net: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Diagram
     Raises:
         InputError: Its forward pass depends on values, so that it cannot be traced, or is too long to be drawn.
     """
-    net = copy.deepcopy(net).to("meta").eval()
+    net = copy.deepcopy(net.module if isinstance(net, OwnNet) else net).to("meta").eval()
     modules = dict(net.named_modules())
     blocks = [name for name, module in modules.items() if isinstance(module, Block)] or _with_shortcuts(
         net, image_shape

@@ -10,11 +10,12 @@ from lit_resnet.verbs import options
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.form(parser)
-    parser.add_argument("--claims", action="store_true", help="the paper's sentences about its nets, checked, instead")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--claims", action="store_true", help="the paper's sentences about its nets, checked, instead")
     parser.add_argument(
         "--to", type=Path, metavar="DIR", help="also write Table 1, Fig. 3 and pictures of blocks there"
     )
-    parser.add_argument(
+    instead.add_argument(
         "--blocks",
         nargs="+",
         metavar="KEY=VALUE",
