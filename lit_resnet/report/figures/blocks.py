@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,7 @@ class Layout:
 
     def across(self, branch: Branch) -> bool:
         """Whether it leads from one side branch to another, level with its end."""
-        return branch.start not in self.main and branch.end not in self.main and branch.start != 0
+        return branch.start not in self.main and branch.end not in self.main
 
     @cached_property
     def rows(self) -> list[float]:
@@ -212,11 +212,7 @@ def sheet(panels: Sequence[Panel]) -> Figure:
         max(layout.left + layout.right, *(0.085 * len(line) for line in said), 0.07 * len(panel.note))
         for layout, said, panel in zip(layouts, lines, panels, strict=True)
     ]
-    rows: list[list[int]] = [[]]
-    for place in range(len(panels)):
-        if rows[-1] and sum(widths[one] + BESIDE for one in (*rows[-1], place)) > WIDEST:
-            rows.append([])
-        rows[-1].append(place)
+    rows = _in_rows([panel.title for panel in panels], widths)
     heads = [HEAD + 0.17 * max(len(lines[one]) - 1 for one in row) for row in rows]
     heights = [
         head + FOOT + ROW * (max(layouts[one].rows[-1] for one in row) + 1)
@@ -242,6 +238,24 @@ def sheet(panels: Sequence[Panel]) -> Figure:
             x += widths[one] + BESIDE
         top += height
     return figure
+
+
+def _in_rows(titles: Sequence[str], widths: Sequence[float]) -> list[list[int]]:
+    """The panels of each row; those of one title stay together where a row has room for them."""
+    rows: list[list[int]] = [[]]
+
+    def room(panels: Sequence[int]) -> bool:
+        return sum(widths[one] + BESIDE for one in panels) <= WIDEST
+
+    for _, alike in groupby(range(len(titles)), key=titles.__getitem__):
+        group = list(alike)
+        if rows[-1] and room(group) and not room([*rows[-1], *group]):
+            rows.append([])
+        for one in group:
+            if rows[-1] and not room([*rows[-1], one]):
+                rows.append([])
+            rows[-1].append(one)
+    return rows
 
 
 def _draw(ax: "Axes", layout: Layout, x: float, y: float) -> None:
