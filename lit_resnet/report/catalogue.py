@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
 from lit_resnet import paper
-from lit_resnet.errors import InputError, shown
+from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.files import parse_yaml, write_whole
 from lit_resnet.listing import Columns, Row, count
 from lit_resnet.nets import NetConfig, build
@@ -131,29 +132,43 @@ def write_blocks(folder: Path, config: NetConfig) -> list[Path]:
 
 
 def net_of(words: Sequence[str]) -> NetConfig:
-    """The net of which `words` say keys of `model.net`, such as `depth=164`.
+    """The net of which `words` say keys of `model.net`, such as `depth=164` and `own_args.width=16`.
 
     Raises:
         InputError: A word is no KEY=VALUE, or there is no such key or net.
     """
-    from lit_resnet.run.config import RunCLI
-
-    net: dict[str, Any] = {}
+    kinds = get_type_hints(NetConfig)
+    values: dict[str, Any] = {}
     for word in words:
-        key, sign, text = word.partition("=")
-        if not sign or not key:
+        path, sign, text = word.partition("=")
+        key, dot, name = path.partition(".")
+        if not sign:
             raise InputError(f"--blocks {shown(word)}: write KEY=VALUE with a key of model.net, such as depth=56")
-        *parents, last = key.split(".")
-        at = net
-        for parent in parents:
-            at = at.setdefault(parent, {})
-            if not isinstance(at, dict):
-                raise InputError(f"--blocks {shown(word)}: {parent} has a value already; write one of them")
-        at[last] = parse_yaml(text, f"--blocks {key}")
+        if key not in kinds:
+            raise InputError(f"--blocks {shown(word)}: model.net has no such key{did_you_mean(key, kinds)}")
+        value = parse_yaml(text, f"--blocks {path}")
+        if dot and kinds[key] == dict[str, Any]:
+            value = values.get(key, {}) | {name: value}
+        elif dot or not _fits(value, kinds[key]):
+            raise InputError(
+                f"--blocks {shown(word)}: {key} cannot be this; see the keys of model.net in docs/one-run.md"
+            )
+        values[key] = value
     try:
-        return NetConfig(**RunCLI({"model": {"net": net}}).config.model.as_dict()["net"])
+        return NetConfig(**values)
     except ValueError as error:
-        raise InputError(str(error)) from None
+        raise InputError(f"--blocks: {error}") from None
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value of YAML is of that type; of which literal, the net's config says."""
+    if get_origin(kind) is UnionType:
+        return any(_fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is Literal:
+        return isinstance(value, str)
+    if kind is float:
+        return type(value) in (int, float)
+    return type(value) is (get_origin(kind) or kind)
 
 
 def block_rows(config: NetConfig) -> list[Row]:

@@ -163,7 +163,8 @@ def test_nets_of_others():
         "24-d > 1x1, 144 > BN > ReLU6 > 3x3 depthwise, 144 > BN > ReLU6 > 1x1, 24 > BN > + [0, 8]"
     )
     assert diagrams(vgg, IMAGENET) == ()
-    assert diagrams(bare(own="torchvision.models.resnet50"), IMAGENET) == diagrams(ours, IMAGENET)
+    args = {"block": torchvision.models.resnet.Bottleneck, "layers": [3, 4, 6, 3]}
+    assert diagrams(bare(own="torchvision.models.ResNet", own_args=args), IMAGENET) == diagrams(ours, IMAGENET)
 
 
 def test_a_block_that_is_built_wrong_is_another_diagram():

@@ -95,13 +95,13 @@ def test_they_are_legible():
 def test_the_report_draws_each_kind_once(lab):
     grid = lab.grid(["A", "B", "plain"], report={"figures": ["blocks"]})
     for cell, kinds in {"A": (IDENTITY, PADDED), "B": (WIDER,), "plain": (PLAIN,)}.items():
-        run = lab.finish(cell, net=f"ResNet-20 {cell}", shortcut="none" if cell == "plain" else cell)
+        run = lab.finish(cell, net=f"Net {cell}", shortcut="none" if cell == "plain" else cell)
         diagrams.keep(run.path, kinds)
     made = write(Asked(grid, root=lab.root))
     svg = (made.folder / "figures" / "blocks.svg").read_text()
-    assert "ResNet-20 A and ResNet-20 B" in svg
+    assert "Net A and Net B" in svg
     assert [svg.count(words) for words in ("3x3, 16<", "3x3, 32<", "3x3, 32, /2<", "identity<")] == [2, 0, 1, 1]
-    assert "7 of 9 blocks of ResNet-20 A" in svg
+    assert "7 of 9 blocks of Net A" in svg
     assert "Blocks, in the manner of Figs. 2 and 5" in made.page.read_text()
 
 
@@ -154,10 +154,12 @@ def test_the_blocks_of_one_net(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert {path.name for path in tmp_path.iterdir()} == {"blocks.png", "blocks.svg"}
     for wrong, message in {
         "depth": "write KEY=VALUE with a key of model.net",
-        "depht=20": "did you mean model.net.depth?",
+        "depht=20": "did you mean depth?",
         "depth=21": "a cifar net has 6n+2 layers",
         "depth=[": "not YAML",
-        "depth=x": "model.net.depth",
+        "depth=x": "depth cannot be this",
+        "depth.x=1": "depth cannot be this",
+        "gate_value=1": "gate is none",
     }.items():
         assert main(["nets", "--blocks", wrong]) == 2
         assert message in capsys.readouterr().err
