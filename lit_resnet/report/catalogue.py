@@ -131,6 +131,14 @@ def write_blocks(folder: Path, config: NetConfig) -> list[Path]:
     return _written(folder, {}, [_sheet("blocks", f"Blocks of {config}", (config,))])
 
 
+# What to write for a key of `model.net`, by its type; else a name.
+WANTED = {
+    int: "a whole number",
+    float | None: "a number",
+    dict[str, Any]: "its keys one by one, such as own_args.width=16",
+}
+
+
 def net_of(words: Sequence[str]) -> NetConfig:
     """The net of which `words` say keys of `model.net`, such as `depth=164` and `own_args.width=16`.
 
@@ -150,9 +158,8 @@ def net_of(words: Sequence[str]) -> NetConfig:
         if dot and kinds[key] == dict[str, Any]:
             value = values.get(key, {}) | {name: value}
         elif dot or not _fits(value, kinds[key]):
-            raise InputError(
-                f"--blocks {shown(word)}: {key} cannot be this; see the keys of model.net in docs/one-run.md"
-            )
+            wanted = WANTED.get(kinds[key], "a name")
+            raise InputError(f"--blocks {shown(word)}: {key} cannot be this; write {wanted}")
         values[key] = value
     try:
         return NetConfig(**values)

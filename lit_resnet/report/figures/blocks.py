@@ -207,7 +207,7 @@ def round_(step: Step) -> bool:
 def sheet(panels: Sequence[Panel]) -> Figure:
     """Panels side by side, in as many rows as they need."""
     layouts = [Layout(panel.diagram.steps) for panel in panels]
-    lines = [textwrap.wrap(panel.title, TITLE) or [""] for panel in panels]
+    lines = [textwrap.wrap(panel.title, TITLE, break_on_hyphens=False) or [""] for panel in panels]
     widths = [
         max(layout.left + layout.right, *(0.085 * len(line) for line in said), 0.07 * len(panel.note))
         for layout, said, panel in zip(layouts, lines, panels, strict=True)
