@@ -95,6 +95,14 @@ FIGURES = {
             draw="layers:gradients",
         ),
         FigureEntry(
+            name="gates",
+            title="Gates of the shortcuts",
+            about="of nets with gates: what part of the signal each shortcut carries, by block and over the iterations",
+            draw="gates:shares",
+            nets=("residual",),
+            panels="images",
+        ),
+        FigureEntry(
             name="blocks",
             title="Blocks, in the manner of Figs. 2 and 5",
             about="each kind of block in the nets, as the forward pass runs",
@@ -138,7 +146,7 @@ FIGURES = {
 }
 
 # The figures of a grid whose file names none; those without anything to draw are left out.
-DEFAULT = ("curves", "sweep", "precision-recall", "detections", "blocks")
+DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections", "blocks")
 
 TABLES = {
     entry.name: entry

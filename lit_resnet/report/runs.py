@@ -117,8 +117,20 @@ class FinishedRun(Run):
         Raises:
             InputError: Its signals.csv is damaged.
         """
+        return self._by_step(records.SIGNALS)
+
+    @cached_property
+    def gates(self) -> dict[int, list[records.Row]]:
+        """By the logged iteration how far the gate of each block was open, read once; empty for most nets.
+
+        Raises:
+            InputError: Its gates.csv is damaged.
+        """
+        return self._by_step(records.GATES)
+
+    def _by_step(self, record: records.Record) -> dict[int, list[records.Row]]:
         found: dict[int, list[records.Row]] = defaultdict(list)
-        for row in records.SIGNALS.read(self.folder.path):
+        for row in record.read(self.folder.path):
             found[row["step"]].append(row)
         return dict(found)
 
@@ -264,6 +276,16 @@ class FinishedCell:
         """
         found = self._alike(records.SIGNALS, lambda run: len(next(iter(run.signals.values()), ())))
         return [run.signals for run in found if not run.summary.diverged]
+
+    @cached_property
+    def gates(self) -> list[dict[int, list[records.Row]]]:
+        """Those of the runs that have gates and did not diverge; see `FinishedRun.gates`.
+
+        Raises:
+            InputError: A gates.csv is damaged, or has other blocks than that of another seed.
+        """
+        found = self._alike(records.GATES, lambda run: len(next(iter(run.gates.values()), ())))
+        return [run.gates for run in found if not run.summary.diverged]
 
     def _alike(self, record: records.Record, layers: Callable[[FinishedRun], int]) -> list[FinishedRun]:
         """The runs that have that record, which must be of the same number of layers: they are of one net."""

@@ -9,6 +9,7 @@
       responses.csv   layer responses (Fig. 7)
       blocks.json     what each kind of block of the net does, step by step
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
+      gates.csv       of a net with gates: how far each is open while training
       evaluation.json if asked for: errors by ten crops or many scales (Sec. 3.4); of detectors, mAP by protocol
       scores/         what these were averaged from: one row of class scores for each image
       detections/     of detectors: all that the last model has found in the test images

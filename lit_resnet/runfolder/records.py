@@ -186,6 +186,11 @@ def _share(value: float | None) -> bool:
     return value is not None and 0 <= value <= 1
 
 
+def _opening(value: float | None) -> bool:
+    """Whether it can be the mean of a gate; those of a net that diverged are no numbers."""
+    return _share(value) or (value is not None and not math.isfinite(value))
+
+
 # Layers count from 1. Std of each layer's response (Fig. 7).
 RESPONSES = Record(
     "responses",
@@ -204,6 +209,15 @@ SIGNALS = Record(
     digits=9,
     remedy="put a copy of it back, or remove it: the run is whole without it, and only another training measures it",
 )
+# How far the gate of each block is open at logged steps, of nets that have gates (see `probes.gates`).
+GATES = Record(
+    "gates",
+    keys=("step", "layer"),
+    words=("name",),
+    values={"opening": _opening},
+    digits=6,
+    remedy="put a copy of it back, or remove it: the run is whole without it, and only another training measures it",
+)
 # Of a detector's classes, from 0, with their names: precision at each point of recall (see `precision.py`).
 PRECISION = Record(
     "precision",
@@ -215,7 +229,7 @@ PRECISION = Record(
     remedy="remove it: the run is whole without it",
 )
 # What probes leave in a run folder, besides its metrics.
-ANALYSES = (RESPONSES, SIGNALS, PRECISION)
+ANALYSES = (RESPONSES, SIGNALS, GATES, PRECISION)
 
 
 def _word(text: str) -> str:

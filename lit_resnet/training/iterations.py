@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
 from lit_resnet.nets import OwnNet
+from lit_resnet.probes.gates import Watching, gates
 from lit_resnet.probes.signals import Layered, Listening
 from lit_resnet.training.schedule import LearningRate, Rate
 from lit_resnet.training.sgd import Sgd
@@ -107,10 +108,12 @@ class Iterations(LightningModule):
     waits for the device only at the end of a window, that of the log (`trainer.log_every_n_steps`) or of the warm-up,
     at a checkpoint, and after an iteration whose signals are measured.
 
-    Callbacks may have three hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after
+    Callbacks may have four hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after
     each iteration but the last of a stretch, which Lightning's own hooks follow. `on_signals(trainer, module, step,
-    signals)` is called with the signals of an iteration in which they are measured. `on_statistics_batch(trainer,
-    module)` is called after each batch over which BN's statistics are taken, when no iteration follows.
+    signals)` is called with the signals of an iteration in which they are measured, and `on_gates(trainer, module,
+    step, openings)` at the end of each window of the log, of a net that has gates and is not compiled.
+    `on_statistics_batch(trainer, module)` is called after each batch over which BN's statistics are taken, when no
+    iteration follows.
 
     Args:
         net: What is trained. Its attribute `config` is a frozen dataclass that describes it; `str(config)` is its name.
@@ -152,6 +155,7 @@ class Iterations(LightningModule):
         self.net = net
         if speed.channels_last:
             self.net.to(memory_format=torch.channels_last)
+        self.gates = {} if speed.compile else gates(net)  # hooks do not work on a compiled net
         self._draws = any(isinstance(module, DRAWING) for module in self.net.modules())
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
         self._restored: dict[str, dict[str, Tensor]] | None = (
@@ -225,7 +229,7 @@ class Iterations(LightningModule):
         return self.sgd.optimizer(self.net, self.rate.rule.lr)
 
     def on_train_start(self) -> None:
-        """Begin the windows, those of a checkpoint where it left them, and look for callbacks with the three hooks."""
+        """Begin the windows, those of a checkpoint where it left them, and look for callbacks with our hooks."""
         self._measured = None
         self._seed = torch.initial_seed()
         self._windows = {name: Window(self.device) for name in ("log", "warmup")}
@@ -235,7 +239,7 @@ class Iterations(LightningModule):
         callbacks = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
         self._listeners: dict[str, list[Callable[..., None]]] = {
             hook: [getattr(callback, hook) for callback in callbacks if hasattr(callback, hook)]
-            for hook in ("on_iteration_end", "on_signals", "on_statistics_batch")
+            for hook in ("on_iteration_end", "on_signals", "on_gates", "on_statistics_batch")
         }
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
@@ -258,21 +262,24 @@ class Iterations(LightningModule):
         if self._draws:  # what it draws depends on seed, iteration and device alone: a resume changes nothing
             drawn = np.random.SeedSequence(self._seed, spawn_key=(2, step, self.global_rank))
             torch.manual_seed(int(drawn.generate_state(1)[0]))
-        listening = self._listening(step)
-        with listening or nullcontext():
+        every = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
+        closing = step % every == 0 or step == self.trainer.max_steps  # the window of the log
+        listening, watching = self._listening(step), Watching(self.gates) if self.gates and closing else None
+        with listening or nullcontext(), watching or nullcontext():
             loss, counts = self.loss(batch)
             optimizer.optimizer.zero_grad()
             self.manual_backward(loss)
         optimizer.step()
         if listening is not None:
             self._tell("on_signals", step, listening.signals())
+        if watching is not None:
+            self._tell("on_gates", step, watching.openings())
         self._windows["log"].add(counts)
         if self.rate.warming_up:
             self._windows["warmup"].add(counts)
             if step % self.rate.rule.warmup_window == 0:
                 self.rate.observe(step, self._windows["warmup"].close(self._total)[self.WARMUP_METRIC])
-        every = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
-        if step % every == 0 or step == self.trainer.max_steps:
+        if closing:
             means = self._windows["log"].close(self._total)
             self._log_row(means | {"lr": rate} | self._speed(step, counts.images), step)
 

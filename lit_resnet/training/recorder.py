@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +13,11 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lit_resnet.errors import InputError
+from lit_resnet.probes.gates import Opening
 from lit_resnet.probes.signals import Signal
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.records import SIGNALS
+from lit_resnet.runfolder.records import GATES, SIGNALS, Record
 from lit_resnet.runfolder.status import Status
 from lit_resnet.task import Task
 from lit_resnet.training.checkpoints import CheckpointFiles
@@ -141,6 +143,36 @@ class MetricsFile(Logger):
         self.disk.insist(self.file, lambda: self.record.replace(self.folder.path, rows))
 
 
+class LayersFile:
+    """What is measured of each layer at some iterations, in a file of the run. While the disk is full, rows wait."""
+
+    def __init__(self, folder: RunFolder, disk: Disk, record: Record) -> None:
+        self.folder, self.disk, self.record = folder.path, disk, record
+        self.file = str(record.file(folder.path))
+        self._waiting: list[dict[str, Any]] = []
+
+    def resume(self, step: int) -> None:
+        """Drop the rows after that iteration, from which the run goes on."""
+        known = [row for row in self.record.grown(self.folder) if row["step"] <= step]
+        self.disk.insist(self.file, lambda: self.record.replace(self.folder, known))
+
+    def add(self, step: int, layers: Sequence[Signal | Opening]) -> None:
+        """Take what was measured in an iteration, and write it unless the disk is full."""
+        self._waiting += [{"step": step, "layer": number, **asdict(one)} for number, one in enumerate(layers, start=1)]
+        with self.disk.patient(self.file):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait.
+
+        Raises:
+            OSError: The disk is full; the rows go on waiting.
+        """
+        if self._waiting:
+            self.record.append(self.folder, self._waiting)
+            self._waiting = []
+
+
 class Recorder(Checkpoint):
     """Keeps status.json fresh and saves checkpoints; after a stop or a kill the run continues from the last one.
 
@@ -170,11 +202,15 @@ class Recorder(Checkpoint):
         """Drop the rows after the checkpoint that the run goes on from, and heed requests to stop from here on."""
         self._started = time.monotonic()
         self.clock.start()
-        self._signal_rows: list[dict[str, Any]] = []
         self.metrics.resume(trainer.global_step)
-        if module.signals_every is not None and trainer.is_global_zero:
-            known = [row for row in SIGNALS.grown(self.folder.path) if row["step"] <= trainer.global_step]
-            self.disk.insist(str(SIGNALS.file(self.folder.path)), lambda: SIGNALS.replace(self.folder.path, known))
+        measured = [(SIGNALS, module.signals_every is not None), (GATES, bool(module.gates))]
+        self._of_layers = {
+            record.name: LayersFile(self.folder, self.disk, record)
+            for record, asked in measured
+            if asked and trainer.is_global_zero
+        }
+        for file in self._of_layers.values():
+            file.resume(trainer.global_step)
         self.stop.training_begins()
         self.status.max_steps, self.status.saved = trainer.max_steps, trainer.global_step
         self._heartbeat(trainer)
@@ -182,16 +218,12 @@ class Recorder(Checkpoint):
     @rank_zero_only
     def on_signals(self, trainer: Trainer, module: LightningModule, step: int, signals: list[Signal]) -> None:
         """Write the signals of an iteration; only those of the first device."""
-        self._signal_rows += [
-            {"step": step, "layer": layer, **asdict(signal)} for layer, signal in enumerate(signals, start=1)
-        ]
-        with self.disk.patient(str(SIGNALS.file(self.folder.path))):
-            self._flush_signals()
+        self._of_layers[SIGNALS.name].add(step, signals)
 
-    def _flush_signals(self) -> None:
-        if self._signal_rows:
-            SIGNALS.append(self.folder.path, self._signal_rows)
-            self._signal_rows = []
+    @rank_zero_only
+    def on_gates(self, trainer: Trainer, module: LightningModule, step: int, openings: list[Opening]) -> None:
+        """Write how far the gates are open in an iteration; only those of the first device."""
+        self._of_layers[GATES.name].add(step, openings)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Save or stop if it is time and no evaluation follows; one follows each stretch of several iterations."""
@@ -272,7 +304,8 @@ class Recorder(Checkpoint):
         """Put on the disk what was measured up to here: a checkpoint without it would leave a gap for ever."""
         self.metrics.write_row()
         self.metrics.flush()
-        self._flush_signals()
+        for file in self._of_layers.values():
+            file.flush()
 
     def _heartbeat_if_due(self, trainer: Trainer) -> None:
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:

@@ -1,14 +1,18 @@
 """Shortcuts that are no identities, and other orders of activation, against their equations (arXiv 1603.05027)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from extending import Add
 from torch import Tensor, nn
 
+from lit_resnet.cli import main
 from lit_resnet.nets import NetConfig, ResNet, build
 from lit_resnet.nets.gates import GATES, ShortcutGate
+from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.sgd import Sgd
 
 SMALL = {"depth": 8, "num_classes": 4}
@@ -253,3 +257,29 @@ def test_gates_begin_at_their_bias():
     gates = [module for module in made.modules() if isinstance(module, ShortcutGate)]
     assert len(gates) == 3
     assert all((gate.conv.bias == -3).all() and gate.conv.weight.std() > 0 for gate in gates)
+
+
+def test_a_gate_and_an_order_are_added_as_the_docs_say(add: Add, tmp_path: Path, one_thread: None):
+    add("A gate")
+    add("An order of activation")
+    config = NetConfig(depth=8, gate="scaled-residual", order="no-last-relu")
+    assert str(config) == "ResNet-8 without the last ReLU scaled residual 0.1"
+    net = build(config).eval()
+    assert sum(p.numel() for p in net.parameters()) - 16 - 32 - 64 == sum(
+        p.numel() for p in build(NetConfig(depth=8)).parameters()
+    )
+    maps: list[Tensor] = []
+    last = net.get_submodule("layer3.0")
+    last.register_forward_hook(lambda module, inputs, y: maps.extend([*inputs, y]))
+    with torch.inference_mode():
+        net(images().float())
+        x, y = maps
+        assert y.min() < 0
+        torch.testing.assert_close(y, last.downsample(x) + 0.1 * last.residual(x))
+    options = {"data.source": "digits", "model.net.depth": 8, "model.net.gate": "scaled-residual"}
+    trainer = {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 1, "default_root_dir": tmp_path}
+    options |= {f"trainer.{key}": value for key, value in trainer.items()}
+    assert main(["fit", *(f"--{key}={value}" for key, value in options.items())]) == 0
+    summary = RunFolder(tmp_path).summary()
+    assert summary
+    assert summary.net == "ResNet-8 scaled residual 0.1"

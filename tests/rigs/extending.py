@@ -26,6 +26,8 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
     from lit_resnet.grid.exhibits import FIGURES, TABLES
     from lit_resnet.launch.launcher import LAUNCHERS
     from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS
+    from lit_resnet.nets.gates import GATES
+    from lit_resnet.nets.orders import ORDERS
     from lit_resnet.task import TASKS
 
     def added(heading: str, name: str = "mine") -> ModuleType:
@@ -35,7 +37,7 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
             exec(compile(block, f"docs/extending.md: {heading}", "exec"), module.__dict__)
         return module
 
-    tables: tuple[dict, ...] = (BLOCKS, SHORTCUTS, DATA_SETS, FIGURES, TABLES, LAUNCHERS, TASKS)
+    tables: tuple[dict, ...] = (BLOCKS, SHORTCUTS, GATES, ORDERS, DATA_SETS, FIGURES, TABLES, LAUNCHERS, TASKS)
     before = [dict(table) for table in tables]
     yield added
     for table, entries in zip(tables, before, strict=True):

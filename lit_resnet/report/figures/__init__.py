@@ -18,7 +18,7 @@ def draw(runs: GridRuns) -> list[Drawing]:
     For a grid that names none they are those of `exhibits.DEFAULT` that there is something to draw of.
 
     Raises:
-        InputError: A metrics.csv, responses.csv or signals.csv is damaged.
+        InputError: A metrics.csv, or a record of its layers, is damaged.
     """
     asked = runs.grid.figures
     drawings = [_draw(exhibits.FIGURES[name], runs.cells) for name in (exhibits.DEFAULT if asked is None else asked)]
