@@ -113,6 +113,14 @@ FIGURES = {
             unasked=True,
         ),
         FigureEntry(
+            name="blocks",
+            title="Blocks, in the manner of Figs. 2 and 5",
+            about="each kind of block in the nets, as the forward pass runs",
+            draw="blocks:blocks",
+            nets=(*get_args(Kind), None),
+            panels="images",
+        ),
+        FigureEntry(
             name="curves",
             title="Curves of all cells",
             about="errors of each cell over the iterations, of detectors mAP, too; of many cells, the best ones",
@@ -148,7 +156,7 @@ FIGURES = {
 }
 
 # The figures of a grid whose file names none; those without anything to draw are left out.
-DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections")
+DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections", "blocks")
 
 TABLES = {
     entry.name: entry
