@@ -12,12 +12,16 @@ from lit_resnet.errors import shown
 from lit_resnet.nested import mapping_at
 
 # Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
-# result; and the warm-up, which the paper gives to its deepest nets alone.
-COMPARED = ("depth", "shortcut", "block", "own", "own_args")  # of model.net
+# result; the warm-up, which the paper gives to its deepest nets alone; and whether the biases of gates decay, which is
+# nothing to the nets without gates that gated ones are compared with.
+COMPARED = ("depth", "shortcut", "block", "gate", "gate_value", "order", "own", "own_args")  # of model.net
 COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
-FREE = ("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window")
+FREE = (
+    *("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window"),
+    "decay_gates",
+)
 READING = ("workers", "damaged")  # of data.photographs: how they are read
-LATER = {"start": None, "bn_images": None, "decay_gates": True}  # of the model, missing in earlier versions: as here
+LATER = {"start": None, "bn_images": None}  # of the model, missing in earlier versions: as here
 STARTED = "trained weights"  # in place of the path of `model.start`: each net of a comparison starts from its own
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 
@@ -40,8 +44,8 @@ def may_resume(old: dict[str, Any], new: dict[str, Any]) -> str:
 def trained_alike(one: dict[str, Any], other: dict[str, Any]) -> str:
     """The first key by which two trainings differ in more than their nets, so that errors cannot be compared.
 
-    Seeds, the net's depth, shortcut and block, and `FREE` may differ. Missing keys are not filled in: give both
-    configs complete, or both as a grid says them.
+    Seeds, the net's depth, shortcut, block, gate and order, and `FREE` may differ. Missing keys are not filled in: give
+    both configs complete, or both as a grid says them.
     """
     return _difference(_training(one), _training(other))
 

@@ -67,7 +67,7 @@ CLASSIFICATION = Task(
     judging="lit_resnet.run.evaluate",
     protocols=("center", "ten-crop", "multi-scale"),
     judged=(metrics.TOP1_ERROR, metrics.TOP5_ERROR),
-    probes=("responses", "predictions"),
+    probes=("responses", "predictions", "blocks"),
     own_code=("data.source", "model.net.own"),
 )
 # Classification of images that somebody's own LightningDataModule prepares, of which no crops and scales are known.

@@ -230,7 +230,9 @@ def test_readme_names_every_verb():
     assert words >= cli.VERBS.keys()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/cifar.md", "docs/imagenet.md", "docs/detection.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/cifar.md", "docs/shortcuts.md", "docs/imagenet.md", "docs/detection.md"]
+)
 def test_its_grids_are_those_that_are_shipped(page: str):
     rows = re.findall(r"^\| (`.*?) \| .* \| (\d+) \|$", PAGES[page], flags=re.MULTILINE)
     named = {name: int(runs) for names, runs in rows for name in re.findall(r"`([\w-]+)`", names)}

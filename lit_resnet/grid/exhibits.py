@@ -113,6 +113,14 @@ FIGURES = {
             unasked=True,
         ),
         FigureEntry(
+            name="blocks",
+            title="Blocks, in the manner of Figs. 2 and 5",
+            about="each kind of block in the nets, as the forward pass runs",
+            draw="blocks:blocks",
+            nets=(*get_args(Kind), None),
+            panels="images",
+        ),
+        FigureEntry(
             name="curves",
             title="Curves of all cells",
             about="errors of each cell over the iterations, of detectors mAP, too; of many cells, the best ones",
@@ -148,7 +156,7 @@ FIGURES = {
 }
 
 # The figures of a grid whose file names none; those without anything to draw are left out.
-DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections")
+DEFAULT = ("curves", "sweep", "gates", "precision-recall", "detections", "blocks")
 
 TABLES = {
     entry.name: entry
@@ -189,6 +197,30 @@ TABLES = {
             title="Table 8",
             about="mAP@.5 and mAP@[.5, .95] of detectors on COCO, with box refinement and at many scales as in Table 9",
             make="detection:table8",
+        ),
+        TableEntry(
+            name="identity-table1",
+            title="Identity Mappings, Table 1",
+            about="median test error with other shortcuts: scaled, gated, 1x1, with dropout",
+            make="identity_mappings:table1",
+        ),
+        TableEntry(
+            name="identity-table2",
+            title="Identity Mappings, Table 2",
+            about="median test error with other orders of convolution, BN and ReLU",
+            make="identity_mappings:table2",
+        ),
+        TableEntry(
+            name="identity-table3",
+            title="Identity Mappings, Table 3",
+            about="median test error of original and of pre-activation units, on CIFAR-10 and CIFAR-100",
+            make="identity_mappings:table3",
+        ),
+        TableEntry(
+            name="highway",
+            title="Highway nets, in the shape of Table 6",
+            about="test error of highway nets beside residual nets, and of the highway nets of Table 6",
+            make="highway:highway",
         ),
     )
 }

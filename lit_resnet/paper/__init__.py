@@ -1,6 +1,7 @@
 """What the paper printed, as data: `printed.yaml`, and the questions that the tables and `lit-resnet nets` ask of it.
 
-Needs nothing but YAML.
+Two more papers have a file each in the same form: the authors' next one, and that on highway nets. Needs nothing but
+YAML.
 """
 
 import math
@@ -12,7 +13,10 @@ from typing import Any, Literal
 
 from lit_resnet.files import read_yaml
 
-# Keys of a net's config that its tables do not vary, with the paper's values. Single-layer functions have a sentence.
+FILES = ("printed.yaml", "identity_mappings.yaml", "highway.yaml")
+SENTENCES = ("claims", "net_claims")  # which a file adds to those of the files before it
+FAIL = "fail"  # in place of an error that a table does not give, as it is above `fails_above`
+# Of a net's config, where a row of a table does not say it, nor a run that is older than the key.
 USUAL = {"block": "paper", "gate": "none", "order": "paper"}
 
 
@@ -36,8 +40,15 @@ class PrintedError:
 
 @cache
 def load() -> dict[str, Any]:
-    """`table1` to `table14`, `claims` and `net_claims`, as in printed.yaml. All callers share it: do not change it."""
-    return read_yaml(Path(__file__).with_name("printed.yaml"))
+    """The tables of all files by their names, and all `claims` and `net_claims`, in the order of the files.
+
+    All callers share it: do not change it.
+    """
+    found: dict[str, Any] = {}
+    for name in FILES:
+        content = read_yaml(Path(__file__).with_name(name))
+        found |= content | {key: found.get(key, {}) | content.get(key, {}) for key in SENTENCES}
+    return found
 
 
 @dataclass(frozen=True)
@@ -116,18 +127,34 @@ def detected(net: Mapping[str, Any], data: str) -> dict[str, dict[str, float]]:
     return found
 
 
+def gate_value(net: Mapping[str, Any]) -> float | None:
+    """The number of a net's gate, the usual one where its config leaves that to the gate; None without a gate."""
+    said = net.get("gate_value")
+    return load()["gate_values"].get(net.get("gate")) if said is None else said
+
+
+def is_kind(net: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a net has the shortcuts and blocks of a row's net, whatever its family and depth; `net` as in `of`."""
+    ours, printed = {**USUAL, **net}, {**USUAL, **row}
+    if any(ours.get(key) != printed.get(key) for key in ("shortcut", *USUAL)):
+        return False
+    value, of_row = gate_value(ours), printed.get("gate_value")
+    if isinstance(of_row, list):
+        return value is not None and of_row[0] <= value <= of_row[1]
+    return value == of_row
+
+
 def is_row(net: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> bool:
     """Whether a row of a table is of exactly this net; `net` as in `of`.
 
-    The paper has no row for single-layer residual functions, only a sentence. Its bottleneck nets have the stride in
-    their 1x1 layer; other nets have no such layer.
+    The first paper has no row for single-layer residual functions, only a sentence. Its bottleneck nets have the stride
+    in their 1x1 layer; other nets have no such layer.
     """
     printed = {"family": load()[table].get("family"), **row}
-    if "depth" not in row or any(net.get(key) != printed[key] for key in ("family", "depth", "shortcut")):
+    if "depth" not in row or any(net.get(key) != printed[key] for key in ("family", "depth")) or not is_kind(net, row):
         return False
-    bottlenecks = net["family"] == "imagenet" and net["depth"] >= 50
-    usual = all(net.get(key, value) == value for key, value in USUAL.items())
-    return usual and not (bottlenecks and net.get("stride_on", "1x1") != "1x1")
+    bottlenecks = (net["family"] == "imagenet" and net["depth"] >= 50) or net.get("block") == "bottleneck"
+    return not (bottlenecks and net.get("stride_on", "1x1") != "1x1")
 
 
 def agreement(ours: float, printed: float) -> Literal["rounded", "cut off"] | None:

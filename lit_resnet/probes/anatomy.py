@@ -5,19 +5,19 @@ looks wrong there.
 """
 
 import copy
-import operator
 from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import fx, nn
-from torch.fx.node import Target
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.utils import _pair
 
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.probes import traced
+
+Factor = Literal["", "constant", "gate", "dropout"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,11 @@ class Layer:
         width: Channels of its output.
         stride: How far the window moves; 1 for `fc`.
         map: Height and width of its output; 1x1 for `fc`.
-        params: Its parameters, including those of the BN that follows.
+        params: Its parameters, including those of the BN before and after it.
         macs: Its multiply-adds for one image; none of a pool.
         followed_by: What its output passes through before the next layer, by torch's names: `BatchNorm2d`, `ReLU`.
+        preceded_by: What its input passes through first and a shortcut beside it does not: the same in a net with
+            pre-activation.
     """
 
     kind: Literal["conv", "max pool", "avg pool", "fc"]
@@ -43,6 +45,7 @@ class Layer:
     params: int
     macs: int = 0
     followed_by: tuple[str, ...] = ()
+    preceded_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ class Shortcut:
         end: Index of the later layer.
         kind: `identity`; `zero-padding` of the missing channels (option A); `projection` by a 1x1 convolution.
         stride: How many times smaller the map is at the end.
-        params: Parameters of the projection, including its BN.
-        macs: Multiply-adds of the projection for one image.
+        params: Parameters of the projection, including its BN, and of the gate.
+        macs: Multiply-adds of the projection and of the gate for one image.
+        factor: What the shortcut is multiplied by before the addition: a `constant`; a `gate`, the sigmoid of a
+            convolution; that of `dropout`. Empty where it is added as it is.
     """
 
     start: int
@@ -64,13 +69,14 @@ class Shortcut:
     stride: int
     params: int
     macs: int = 0
+    factor: Factor = ""
 
 
 @dataclass(frozen=True)
 class Anatomy:
     """A net's layers and shortcuts, in the order in which they end. Plain values.
 
-    Projections are among the shortcuts, not among the layers.
+    Projections and gates are among the shortcuts, not among the layers.
     """
 
     layers: tuple[Layer, ...]
@@ -110,23 +116,37 @@ def anatomy_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Anatomy:
 
 
 def _read(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
-    traced = fx.symbolic_trace(net.eval())
-    _Shapes(traced).propagate(torch.zeros(1, *image_shape, device="meta"))
+    graph = traced.module(net.eval(), (1, *image_shape))
     reading = _Reading()
-    for node in traced.graph.nodes:
-        reading.follow(node, traced.get_submodule(node.target) if node.op == "call_module" else None)
+    for node in graph.graph.nodes:
+        reading.follow(node, traced.called(graph, node))
     places = {node: place for place, node in enumerate(reading.layers)}
-    shortcuts = [replace(s, start=places.get(start, -1), end=places[end]) for start, end, s in reading.shortcuts]
+    shortcuts = [replace(s, start=places.get(start, -1), end=places[end]) for start, end, s in reading.finished()]
     return Anatomy(tuple(reading.layers.values()), tuple(shortcuts))
 
 
-class _Shapes(ShapeProp):
-    """The shape of every value. BN and ReLU keep it, and are skipped: on the meta device they take most of the time."""
+@dataclass(frozen=True)
+class _Value:
+    """What is known of a value in the graph.
 
-    def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the module returns, or something of its shape."""
-        module = self.module.get_submodule(str(target))
-        return args[0] if isinstance(module, nn.BatchNorm2d | nn.ReLU) else super().call_module(target, args, kwargs)
+    Args:
+        source: The layer that made it, or the image.
+        split: Whether several things take it, or what it was made from since its source: what one of them does first
+            is no part of that layer.
+        padded: Whether channels of zeros were added to it.
+        opened: Whether it is the output of a sigmoid, or one minus that: what a gate multiplies by.
+        passed: The modules that it has passed since it was split.
+        factor: What it was multiplied by.
+        gates: The convolutions of the gates that it was multiplied by.
+    """
+
+    source: fx.Node
+    split: bool = False
+    padded: bool = False
+    opened: bool = False
+    passed: tuple[nn.Module, ...] = ()
+    factor: Factor = ""
+    gates: frozenset[fx.Node] = frozenset()
 
 
 class _Reading:
@@ -136,56 +156,121 @@ class _Reading:
         self.layers: dict[fx.Node, Layer] = {}
         self.before: dict[fx.Node, fx.Node] = {}  # for each layer and projection, the layer whose output it takes
         self.shortcuts: list[tuple[fx.Node, fx.Node, Shortcut]] = []
-        self.source: dict[fx.Node, fx.Node] = {}  # for each value, the layer that made it
-        self.padded: set[fx.Node] = set()  # values with added channels of zeros
+        self.values: dict[fx.Node, _Value] = {}
+        self.owned: set[nn.Module] = set()  # modules after a split whose parameters have been counted
+        self.gates: dict[fx.Node, Layer] = {}  # by their convolutions; those of gates whose product was not added yet
 
     def follow(self, node: fx.Node, module: nn.Module | None) -> None:
         """Take in the next node of the graph, which calls `module` or a function."""
-        inputs = [value for value in node.all_input_nodes if value in self.source]
+        inputs = [value for value in node.all_input_nodes if value in self.values]
         if node.op == "placeholder":
-            self.source[node] = node
+            value = _Value(node)
         elif len(inputs) > 1:
-            self.source[node] = self._addition(node, inputs)
+            value = self._meeting(node, inputs)
         elif inputs and (layer := _layer(node, inputs[0], module)):
-            self.layers[node], self.before[node], self.source[node] = layer, self.source[inputs[0]], node
+            first = self.values[inputs[0]]
+            names = tuple(type(one).__name__ for one in first.passed)
+            params = layer.params + self._owned(first.passed)
+            self.layers[node] = replace(layer, params=params, preceded_by=names)
+            self.before[node] = first.source
+            value = _Value(node)
         elif inputs:
-            self.source[node] = self._passing(node, inputs[0], module)
+            value = self._passing(node, inputs[0], module)
+        else:
+            return
+        self.values[node] = replace(
+            value, split=value.split or sum("tensor_meta" in user.meta for user in node.users) > 1
+        )
 
-    def _passing(self, node: fx.Node, value: fx.Node, module: nn.Module | None) -> fx.Node:
+    def finished(self) -> list[tuple[fx.Node, fx.Node, Shortcut]]:
+        """The shortcuts, when all nodes have been followed.
+
+        Raises:
+            ValueError: A gate belongs to no shortcut.
+        """
+        if self.gates:
+            raise ValueError(f"{next(iter(self.gates))}: the gate that it opens belongs to no shortcut")
+        return self.shortcuts
+
+    def _passing(self, node: fx.Node, taken: fx.Node, module: nn.Module | None) -> _Value:
         """Pass BN, ReLU and other operations whose output still counts as the output of the layer before."""
-        source = self.source[value]
-        if source in self.layers and module and not isinstance(module, nn.Identity):
-            layer = self.layers[source]
-            names = (*layer.followed_by, type(module).__name__)
-            self.layers[source] = replace(layer, params=layer.params + _params(module), followed_by=names)
-        if value in self.padded or node.target is nn.functional.pad:
-            self.padded.add(node)
-        return source
+        value = self.values[taken]
+        does = traced.does(node, module)
+        if module and not isinstance(module, nn.Identity):
+            if value.split:
+                value = replace(value, passed=(*value.passed, module))
+            elif layer := self.layers.get(value.source):
+                names = (*layer.followed_by, type(module).__name__)
+                self.layers[value.source] = replace(layer, params=layer.params + _params(module), followed_by=names)
+        factor: Factor = "dropout" if does == "dropout" else "constant" if does == "multiply" else value.factor
+        return replace(
+            value,
+            padded=value.padded or does == "pad",
+            opened=does == "sigmoid" or (value.opened and does == "subtract"),
+            factor=factor,
+        )
 
-    def _addition(self, node: fx.Node, values: list[fx.Node]) -> fx.Node:
+    def _meeting(self, node: fx.Node, taken: list[fx.Node]) -> _Value:
+        """Two paths meet: at the end of a shortcut, or where a gate multiplies one of them.
+
+        Raises:
+            ValueError: Neither is the case.
+        """
+        values = [self.values[value] for value in taken]
+        does = traced.does(node, None)
+        if does == "multiply":
+            for value, other in (values, values[::-1]):
+                if other.opened and not value.opened:
+                    return self._gated(value, other)
+            raise ValueError(
+                f"{node}: paths meet there and are multiplied, and neither is the sigmoid of a convolution"
+            )
+        if does != "add":
+            raise ValueError(f"{node}: paths meet there, and are neither added nor multiplied")
+        return self._addition(node, values)
+
+    def _gated(self, value: _Value, opening: _Value) -> _Value:
+        """A path behind a gate: the gate's convolution is no layer of the net any more."""
+        if opening.source not in self.gates:
+            beside = self.before.get(opening.source) in self._back(value.source)
+            if not beside or self.layers[opening.source].kind != "conv":
+                raise ValueError(f"{opening.source}: no gate of one convolution beside the path that it multiplies")
+            self.gates[opening.source] = self.layers.pop(opening.source)
+        return replace(value, factor="gate", gates=value.gates | {opening.source})
+
+    def _addition(self, node: fx.Node, values: list[_Value]) -> _Value:
         """End a shortcut: it is the path with fewer layers, or with the smaller kernel if both have one layer."""
-        if node.target not in (operator.add, operator.iadd, torch.add):
-            raise ValueError(f"{node}: paths meet there, and are not added")
-        paths = [self._back(value) for value in values]
+        paths = [self._back(value.source) for value in values]
         start = next(layer for layer in paths[0] if layer in paths[1])
         branches = [path[: path.index(start)] for path in paths]
         sizes = [(len(branch), [self.layers[layer].kernel for layer in branch]) for branch in branches]
-        short, long = (0, 1) if sizes[0] < sizes[1] else (1, 0)
-        end = self.source[values[long]]
-        stride = _map(start)[0] // _map(end)[0]
-        match [self.layers.pop(layer) for layer in branches[short]]:
+        short, long = (values[0], values[1]) if sizes[0] < sizes[1] else (values[1], values[0])
+        stride = _map(start)[0] // _map(long.source)[0]
+        match [self.layers.pop(layer) for layer in branches[values.index(short)]]:
             case []:
-                shortcut = Shortcut(0, 0, "zero-padding" if values[short] in self.padded else "identity", stride, 0)
+                shortcut = Shortcut(0, 0, "zero-padding" if short.padded else "identity", stride, 0)
             case [Layer("conv", (1, 1)) as projection]:
                 shortcut = Shortcut(0, 0, "projection", stride, projection.params, projection.macs)
             case _:
                 raise ValueError(f"{node}: neither path that is added there is a shortcut of the paper (Sec. 3.3)")
-        self.shortcuts.append((start, end, shortcut))
-        return end
+        gates = [self.gates.pop(gate) for gate in short.gates | long.gates if gate in self.gates]
+        params, macs = (
+            self._owned((*short.passed, *long.passed)) + sum(gate.params for gate in gates),
+            sum(gate.macs for gate in gates),
+        )
+        shortcut = replace(shortcut, params=shortcut.params + params, macs=shortcut.macs + macs, factor=short.factor)
+        self.shortcuts.append((start, long.source, shortcut))
+        return _Value(long.source)
 
-    def _back(self, value: fx.Node) -> list[fx.Node]:
-        """The layers from `value` back to the image, and last the image."""
-        path = [self.source[value]]
+    def _owned(self, passed: tuple[nn.Module, ...]) -> int:
+        """The parameters of modules that a value has passed, as far as nothing else that takes it owns them already."""
+        fresh = set(passed) - self.owned
+        self.owned |= fresh
+        return sum(map(_params, fresh))
+
+    def _back(self, source: fx.Node) -> list[fx.Node]:
+        """The layers from `source` back to the image, and last the image."""
+        path = [source]
         while path[-1] in self.before:
             path.append(self.before[path[-1]])
         return path

@@ -23,7 +23,8 @@ from lit_resnet.grid.grid import Ensemble, Grid
 from lit_resnet.metrics import TEST_ERROR, Metric, listed
 from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import Look, Looks, is_plain, of_cells
-from lit_resnet.runfolder import examples, lesions, precision, predictions, records
+from lit_resnet.runfolder import diagrams, examples, lesions, precision, predictions, records
+from lit_resnet.runfolder.diagrams import Diagram
 from lit_resnet.runfolder.examples import Example
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lesions import Lesion
@@ -169,6 +170,15 @@ class FinishedRun(Run):
             InputError: A file of them is damaged.
         """
         return examples.read(self.folder.path)
+
+    @cached_property
+    def diagrams(self) -> tuple[Diagram, ...]:
+        """The kinds of blocks of its net; none where they were not recorded.
+
+        Raises:
+            InputError: Its blocks.json is damaged.
+        """
+        return diagrams.read(self.folder.path)
 
     @cached_property
     def test_count(self) -> int | None:

@@ -29,6 +29,7 @@ from lit_resnet.files import FOR_A_WHILE, parse_yaml
 from lit_resnet.metrics import IMAGES_PER_SECOND
 from lit_resnet.moved import check_keys
 from lit_resnet.nets import Net
+from lit_resnet.probes.blocks import diagrams
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.device import device_name, gpu_or_cpu
 from lit_resnet.probes.responses import responses
@@ -38,6 +39,7 @@ from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.last import Last
 from lit_resnet.run.models import untrained
+from lit_resnet.runfolder import diagrams as blocks
 from lit_resnet.runfolder import predictions, provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import RESPONSES
@@ -338,10 +340,22 @@ def _predict(last: Last) -> None:
     last.disk.insist(str(path / predictions.NAME), lambda: predictions.keep(path, *found))
 
 
+def _draw_blocks(last: Last) -> None:
+    """What the blocks of the net do, into blocks.json; a line says why where that cannot be read."""
+    try:
+        found = diagrams(last.net, last.data.image_shape)
+    except InputError as error:
+        say(f"its blocks are not drawn: {error}")
+        return
+    if found:
+        last.disk.insist(str(last.folder.path / blocks.NAME), lambda: blocks.keep(last.folder.path, found))
+
+
 # The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.
 PROBES: dict[str, Callable[[Last], None]] = {
     "responses": _measure_responses,
     "predictions": _predict,
+    "blocks": _draw_blocks,
     "detections": detect.keep_last,
 }
 

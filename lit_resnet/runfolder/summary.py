@@ -15,12 +15,13 @@ from lit_resnet.task import TASKS, Task, of
 
 MOST = 10**18  # of a whole number
 # What reports read of a net's config, where it says so, with the types. Other keys are for the net alone.
-NET: dict[str, type] = {
+NET: dict[str, type | tuple[type, ...]] = {
     "family": str,
     "depth": int,
     "shortcut": str,
     "block": str,
     "gate": str,
+    "gate_value": (float, int, type(None)),
     "order": str,
     "stride_on": str,
     "num_classes": int,
@@ -193,7 +194,9 @@ def parse(content: dict[str, Any]) -> Summary:
         raise ValueError(f"of an unknown task, {shown(values['task'])} (known: {', '.join(TASKS)})")
     low = 0 if values["net_config"].get("own") else 1  # a net of one's own has no depth
     for key, value in values["net_config"].items():
-        if (kind := NET.get(key)) and (type(value) is not kind or (kind is int and not low <= value <= MOST)):
+        kind = NET.get(key)
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if kind and (type(value) not in kinds or (kind is int and not low <= value <= MOST)):
             raise ValueError(f"damaged (net_config.{key} is {shown(value)})")
     values["start"] = started.parse(content.get("start"))
     diverged = values.get("diverged", False)

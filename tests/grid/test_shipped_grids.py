@@ -30,6 +30,8 @@ RECIPES = {
     "cifar10": "ResNet-20",
     "cifar10-short": "ResNet-20",
     "digits": "ResNet-20",
+    "identity-mappings": "ResNet-110",
+    "identity-mappings-short": "ResNet-32",
     "imagenet": "ResNet-50",
     "imagenet-90-epochs": "ResNet-50",
     "imagenette": "ResNet-18 A",
@@ -123,7 +125,7 @@ def test_every_cell_trains_and_the_grid_reports(
     monkeypatch.setattr("lit_resnet.report.figures.drawing.render", lambda drawing, format: b"<svg></svg>")
     grid = load(name)
     # One seed, without the deepest nets (tests/nets trains 1202 layers), and the base on tiny data for two iterations.
-    deep = (101, 152, 1202)
+    deep = (101, 152, 1001, 1202)
     first = {cell.name: cell for cell in reversed(grid.cells) if cell.overrides.get("model.net.depth") not in deep}
     cells = []
     for cell in reversed(first.values()):
@@ -160,7 +162,7 @@ def test_every_cell_trains_and_the_grid_reports(
     assert not written.not_drawn
     assert len(written.table.rows) == len(cells)
     for name in grid.tables:
-        columns = ("top1_error_mean", "top1_error", "map50_mean")
+        columns = ("top1_error_mean", "top1_error", "map50_mean", "test_error_median", "test_error_mean")
         assert any(record.get(column) is not None for record in written.tables[name].records for column in columns)
 
 

@@ -13,6 +13,7 @@ from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.anatomy import anatomy
 from lit_resnet.probes.complexity import complexity
 from lit_resnet.probes.responses import responses
+from lit_resnet.runfolder import diagrams
 from lit_resnet.runfolder.folder import RunFolder
 
 
@@ -235,6 +236,9 @@ def test_a_block_and_a_shortcut_are_added_as_the_docs_say(add: Add, tmp_path: Pa
     summary = RunFolder(tmp_path).summary()
     assert summary is not None
     assert summary.net == "ResNet-8 D wide"
+    kinds = diagrams.read(tmp_path)
+    assert [diagram.count for diagram in kinds] == [1, 2]
+    assert [step.words for step in kinds[1].steps][-4:] == ["1x1, 32", "BN", "+", "ReLU"]
 
 
 def test_a_convolution_without_its_bn_is_told_and_not_paired_with_another(add: Add):

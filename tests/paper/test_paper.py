@@ -40,6 +40,9 @@ def rows(table):
         ("table11", "baseline+++", "map50", 83.8),
         ("table12", "ResNet-101", "val2", 60.5),
         ("table14", "GoogLeNet", "test", 26.7),
+        ("highway-table2", "Highway C", "accuracy", 91.20),
+        ("highway-table2", "Fitnet A", "accuracy", 89.01),
+        ("highway-table3", "Highway", "accuracy", 67.76),
     ],
 )
 def test_printed_numbers(table, net, column, value):
@@ -69,6 +72,7 @@ def test_claims():
         "bottlenecks_for_pairs": 50,
         "cifar_layers": 6,
         "cifar_shortcuts": 3,
+        "resnet_164_parameters": 1.7,
     }
 
 

@@ -190,7 +190,18 @@ def test_a_projection_that_runs_first():
 @pytest.mark.parametrize(
     ("join", "shortcut", "message"),
     [
-        (torch.mul, nn.Identity(), "mul: paths meet there, and are not added"),
+        (torch.sub, nn.Identity(), "sub: paths meet there, and are neither added nor multiplied"),
+        (torch.mul, nn.Identity(), "mul: paths meet there and are multiplied, and neither is the sigmoid"),
+        (
+            torch.mul,
+            nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sigmoid()),
+            "shortcut_0: the gate that it opens belongs to no",
+        ),
+        (
+            torch.mul,
+            nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Sigmoid()),
+            "shortcut_1: no gate of one convolution",
+        ),
         (torch.add, nn.Conv2d(3, 3, 3, padding=1), "add: neither path that is added there is a shortcut"),
         (torch.add, nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)), "add: neither path"),
     ],
@@ -198,6 +209,138 @@ def test_a_projection_that_runs_first():
 def test_what_is_no_shortcut_of_the_paper(join: Callable[[Tensor, Tensor], Tensor], shortcut: nn.Module, message: str):
     with pytest.raises(ValueError, match=message):
         anatomy(Joined(join, shortcut), (3, 8, 8))
+
+
+class Gated(nn.Module):
+    """Two of these around the shortcut s and the residual function F, both of the image: y = a(s) + b(F)."""
+
+    def __init__(self, a: str, b: str = "", order: str = "", size: int = 1) -> None:
+        super().__init__()
+        self.a, self.b, self.order = a, b, order
+        self.first, self.norm, self.relu = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
+        self.conv, self.gate = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, size, padding=size // 2)
+        self.dropout = nn.Dropout(0.5)
+
+    def scaled(self, by: str, value: Tensor, g: Tensor) -> Tensor:
+        """The value, multiplied by what `by` says."""
+        match by:
+            case "constant":
+                return 0.5 * value
+            case "dropout":
+                return self.dropout(value)
+            case "g":
+                return value * g
+            case "1 - g":
+                return (1 - g) * value
+        return value
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        g = torch.sigmoid(self.gate(x)) if "g" in self.a + self.b else x
+        inner = self.relu(self.norm(x)) if self.order == "before" else x
+        inner = self.conv(inner)
+        if self.order == "inside":
+            inner = self.relu(self.norm(inner))
+        y = self.scaled(self.a, x, g) + self.scaled(self.b, inner, g)
+        return self.relu(self.norm(y)) if self.order == "after" else y
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "size", "factor"),
+    [
+        ("", "", 1, ""),
+        ("constant", "", 1, "constant"),
+        ("constant", "constant", 1, "constant"),
+        ("1 - g", "g", 1, "gate"),
+        ("1 - g", "g", 3, "gate"),
+        ("1 - g", "", 1, "gate"),
+        ("g", "1 - g", 1, "gate"),
+        ("dropout", "", 1, "dropout"),
+    ],
+)
+def test_what_a_shortcut_is_multiplied_by(a: str, b: str, size: int, factor: str):
+    module = Gated(a, b, size=size)
+    weights = 16 * size**2 if factor == "gate" else 0
+    module.gate = module.gate if weights else nn.Identity()
+    module.norm = nn.Identity()
+    net = anatomy(module, (3, 8, 8))
+    assert net.shortcuts == (Shortcut(0, 1, "identity", 1, weights + (4 if weights else 0), weights * 64, factor),)
+    assert [layer.kernel for layer in net.layers] == [(3, 3)] * 2
+    assert (net.params, net.macs) == (complexity(module, (3, 8, 8)).params, complexity(module, (3, 8, 8)).macs)
+
+
+CIFAR = (3, 32, 32)
+BN, BN_RELU = ("BatchNorm2d",), ("BatchNorm2d", "ReLU")
+
+
+@pytest.mark.parametrize(
+    ("options", "factor"),
+    [
+        ({}, ""),
+        ({"gate": "scale"}, "constant"),
+        ({"gate": "half"}, "constant"),
+        ({"gate": "dropout"}, "dropout"),
+        ({"gate": "exclusive"}, "gate"),
+        ({"gate": "shortcut", "shortcut": "C"}, "gate"),
+        ({"block": "highway"}, "gate"),
+        ({"block": "bottleneck", "shortcut": "B", "gate": "shortcut", "order": "full"}, "gate"),
+    ],
+)
+def test_nets_with_gates(options: dict[str, str], factor: str):
+    with torch.device("meta"):
+        module = build(NetConfig(depth=20, **options))
+        alone = build(NetConfig(depth=20, **{k: v for k, v in options.items() if k in ("block", "shortcut", "order")}))
+    net = anatomy(module, CIFAR)
+    counted = complexity(module, CIFAR)
+    assert (net.params, net.macs, net.depth) == (counted.params, counted.macs, 20)
+    assert {shortcut.factor for shortcut in net.shortcuts} == {factor}
+    assert outline(net) == outline(anatomy(alone, CIFAR))
+    added = [s for s in net.shortcuts if s.kind == "zero-padding"]
+    assert [s.stride for s in added] == ([] if "shortcut" in options else [2, 2])
+
+
+@pytest.mark.parametrize(
+    ("order", "of_block"),  # of each of its two layers, what it is preceded and followed by
+    [
+        ("paper", [((), BN_RELU), ((), BN_RELU)]),
+        ("bn-after", [((), BN_RELU), ((), BN_RELU)]),
+        ("relu-before", [((), BN_RELU), ((), BN_RELU)]),
+        ("relu-only", [(("ReLU",), BN_RELU), ((), BN)]),
+        ("full", [(BN_RELU, BN_RELU), ((), ())]),
+    ],
+)
+def test_nets_with_other_orders(order: str, of_block: list[tuple[tuple[str, ...], tuple[str, ...]]]):
+    with torch.device("meta"):
+        module = build(NetConfig(depth=20, shortcut="B", order=order))
+    net = anatomy(module, CIFAR)
+    around = [(layer.preceded_by, layer.followed_by) for layer in net.layers]
+    assert around[3:5] == of_block
+    assert net.layers[0].followed_by == BN_RELU  # and the special last unit of pre-activation ends like the others
+    assert net.layers[18].followed_by == BN_RELU
+    assert [(s.start, s.end) for s in net.shortcuts] == [(i, i + 2) for i in range(0, 18, 2)]
+    assert net.params == complexity(module, CIFAR).params
+
+
+@pytest.mark.parametrize(
+    ("order", "preceded", "followed"),
+    [
+        ("before", ("BatchNorm2d", "ReLU"), ()),
+        ("inside", (), ("BatchNorm2d", "ReLU")),
+        ("after", (), ("BatchNorm2d", "ReLU")),
+    ],
+)
+def test_bn_and_relu_belong_to_the_layer_on_their_side_of_the_split(
+    order: str, preceded: tuple[str, ...], followed: tuple[str, ...]
+):
+    module = Gated("", order=order)
+    module.gate = nn.Identity()
+    net = anatomy(module, (3, 8, 8))
+    first, second = net.layers
+    assert (first.preceded_by, first.followed_by) == ((), ())
+    assert (second.preceded_by, second.followed_by) == (preceded, followed)
+    assert second.params == 4 * 4 * 9 + 4 + 2 * 4
+    assert [(s.start, s.end, s.params) for s in net.shortcuts] == [(0, 1, 0)]
+    assert net.params == complexity(module, (3, 8, 8)).params
 
 
 def test_the_net_is_not_touched():

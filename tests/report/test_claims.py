@@ -25,6 +25,7 @@ PLAIN = {"shortcut": "none"}
 IMAGENET = {"family": "imagenet", "data": "photos"}  # nobody knows how many images that is
 PAPERS_IMAGENET = {"family": "imagenet", "data": "imagenet", "steps": 600_000, "log_every": 30_000}
 WARM = {"warmup_lr": 0.01, "warmup_steps": 400}
+HIGHWAY = {"block": "highway", "gate": "exclusive", "gate_value": -4, "order": "relu-before"}
 DETECTOR = {"detector": True}
 ON_VGG = DETECTOR | {"family": "vgg", "depth": 16, "shortcut": "none"}
 ON_RESNET = DETECTOR | {"family": "imagenet", "depth": 101, "shortcut": "B"}
@@ -272,6 +273,13 @@ SENTENCES = {
         },
         {"b": {"test_error": 3.0}},
     ),
+    "highway_no_gain_beyond_100": (
+        {
+            "a": HIGHWAY | {"depth": 56, "test_error": 8.5, "images": 10_000},
+            "b": HIGHWAY | {"depth": 110, "test_error": 8.5, "images": 10_000},
+        },
+        {"b": {"test_error": 6.0}},
+    ),
     "resnet_detects_better_voc": (
         {
             "a": ON_VGG | VOC | {"judged": {"voc07": (73.2, None)}},
@@ -292,6 +300,65 @@ SENTENCES = {
             "b": ON_RESNET | COCO | {"judged": {"coco": (48.4, 27.2)}},
         },
         {"b": {"judged": {"coco": (48.4, 21.0)}}},
+    ),
+    "failing_shortcuts_fail": (
+        {
+            "a": PAPERS | {"depth": 110, "gate": "scale", "test_error": 35},
+            "b": PAPERS | {"depth": 110, "gate": "exclusive", "gate_value": -3, "test_error": 90},
+        },
+        {"a": {"test_error": 15}},
+    ),
+    "scaled_shortcuts_worse": (
+        {
+            "a": {"depth": 32, "train_error": 20, "test_error": 22},
+            "b": {"depth": 32, "gate": "scale", "train_error": 30, "test_error": 33},
+            "c": {"depth": 32, "gate": "half", "gate_value": 0.5, "train_error": 25, "test_error": 27},
+        },
+        {"c": {"train_error": 19}},
+    ),
+    "exclusive_gates_worse": (
+        {
+            "a": {"depth": 32, "train_error": 20, "test_error": 22},
+            "b": {"depth": 32, "gate": "exclusive", "gate_value": 0, "train_error": 30, "test_error": 33},
+            "c": {"depth": 32, "gate": "exclusive", "train_error": 25, "test_error": 27},
+        },
+        {"c": {"train_error": 19}},
+    ),
+    "shortcut_gates_worse": (
+        {
+            "a": {"depth": 32, "train_error": 20, "test_error": 22},
+            "b": {"depth": 32, "gate": "shortcut", "train_error": 25, "test_error": 27},
+        },
+        {"b": {"test_error": 15}},
+    ),
+    "convolved_shortcuts_worse": (
+        {
+            "a": {"depth": 110, "train_error": 2, "test_error": 6.6},
+            "b": {"depth": 110, "shortcut": "C", "train_error": 9, "test_error": 12},
+        },
+        {"b": {"test_error": 4.0}},
+    ),
+    "dropped_shortcuts_worse": (
+        {
+            "a": {"depth": 110, "train_error": 2, "test_error": 6.6},
+            "b": {"depth": 110, "gate": "dropout", "train_error": 40, "test_error": 30},
+        },
+        {"b": {"test_error": 4.0}},
+    ),
+    "late_activation_worse": (
+        {
+            "a": {"depth": 110, "test_error": 6.6},
+            "b": {"depth": 110, "order": "bn-after", "test_error": 8.2},
+            "c": {"depth": 110, "order": "relu-before", "test_error": 7.8},
+        },
+        {"c": {"test_error": 4.0}},
+    ),
+    "preactivation_tests_better": (
+        {
+            "a": {"depth": 164, "shortcut": "B", "block": "bottleneck", "test_error": 7.9},
+            "b": {"depth": 164, "shortcut": "B", "block": "bottleneck", "order": "full", "test_error": 5.4},
+        },
+        {"b": {"test_error": 11}},
     ),
 }
 
@@ -323,6 +390,7 @@ FAR = "plain_signals_healthy"  # whose limits are so far away that one run tells
 LIKE = (
     *("twins_18_comparable", "residual_34_gains", "shortcuts_gain_34", "residual_deeper_trains_no_worse"),
     *("resnet_1202_overfits", "warmup_changes_little", "single_layer_no_advantage", "resnet_detects_better_coco"),
+    "highway_no_gain_beyond_100",
 )
 ALONE = ("plain_34_competitive", "one_152_beats_ensembles", "warmup_ends_early")  # about a net that only they measure
 
@@ -608,6 +676,13 @@ def test_with_and_without_warmup_the_papers_way_is_compared(lab):
     assert found["warmup_changes_little"].evidence.startswith("test error %: r110-cold 90.01±0.01 > r110 6.51±0.01 (")
 
 
+def test_a_warm_up_of_so_many_iterations_says_nothing_of_how_many_it_takes(lab):
+    for cell, error in (("a", 80.0), ("b", 100)):
+        finish(lab, cell, depth=110, **WARM, config={"model": {"rate": {"warmup_error": error}}})
+    assert list(checked(lab, lab.grid(["a"]))) == ["warmup_ends_early"]
+    assert checked(lab, lab.grid(["b"])) == {}
+
+
 def test_without_a_warm_one_the_cold_one_is_compared(lab):
     grid = run_all(lab, {"a": {"depth": 56, "test_error": 9}, "b": {"depth": 110, "test_error": 6.5}}, range(3))
     found = checked(lab, grid)
@@ -728,12 +803,72 @@ def test_what_a_cell_does_not_say_is_as_in_a_finished_run_that_did_not_say_it(la
     assert (b.name, b.block, b.shortcut, b.depth, b.runs) == ("b", "single", "A", 44, ())
 
 
+def test_only_the_papers_own_nets_are_in_its_sentences(lab):
+    """Neither gated nets, nor nets in another order, are plain or residual nets of the first paper."""
+    nets = {
+        "a": {"train_error": 3, "test_error": 5},
+        "gated": {"depth": 56, "gate": "exclusive", "train_error": 50, "test_error": 50},
+        "pre": {"depth": 56, "order": "full", "train_error": 60, "test_error": 60},
+        "b": {"depth": 56, "train_error": 2, "test_error": 4},
+        "highway": HIGHWAY | {"depth": 110, "train_error": 70, "test_error": 70},
+    }
+    found = checked(lab, run_all(lab, nets, range(3)))
+    assert found["residual_deeper_tests_better"].evidence.startswith(
+        "test error %: ResNet-20 5.01±0.01 > b 4.01±0.01 ("
+    )
+    assert set(found) == {
+        *("residual_deeper_trains_no_worse", "residual_deeper_trains_better", "residual_deeper_tests_better"),
+        *("exclusive_gates_worse", "preactivation_tests_better"),
+    }
+
+
+def test_gates_are_compared_with_the_identity_whether_their_biases_decay_or_not(lab):
+    def setting_of(decay):
+        return {"model": {"sgd": {"decay_gates": decay}}}
+
+    finish(lab, "identity", test_error=7, train_error=1, config=setting_of(True))
+    for cell, decay in (("decayed", True), ("spared", False)):
+        finish(lab, cell, gate="exclusive", test_error=9, train_error=2, config=setting_of(decay))
+    cells = {"identity": {}, "decayed": {"model.net.gate": "exclusive"}}
+    cells["spared"] = cells["decayed"] | {"model.sgd.decay_gates": False}
+    (claim,) = checked(lab, lab.grid(cells)).values()
+    assert claim.evidence.endswith(
+        "test error %: identity 7.00 < decayed 9.00; identity 7.00 < spared 9.00 (one run each, as claimed)"
+    )
+
+
+def test_highway_nets_are_followed_over_depth_for_each_bias_and_weight_decay_of_it_alone(lab):
+    cells = {}
+    for depth, errors in ((56, (8.0, 8.1)), (110, (8.2, 8.3))):
+        for decay, error in zip((True, False), errors, strict=True):
+            cell = f"{depth}-{decay}"
+            cells[cell] = {"model.net.depth": depth, "model.sgd.decay_gates": decay}
+            config = {"model": {"sgd": {"decay_gates": decay}}}
+            for seed in range(2):
+                finish(lab, cell, seed, **HIGHWAY, depth=depth, test_error=error, config=config)
+    finish(lab, "other", **(HIGHWAY | {"gate_value": -2}), depth=110, test_error=3)
+    cells["other"] = {"model.net.depth": 110}
+    claim = checked(lab, lab.grid(cells, seeds=[0, 1]))["highway_no_gain_beyond_100"]
+    words = "test error %: 56-True 8.00±0.01 < 110-True 8.20±0.01; 56-False 8.11±0.01 < 110-False 8.30±0.01 ("
+    assert claim.evidence.startswith(words)
+    assert "3.0" not in claim.evidence
+
+
+def test_a_gate_that_does_nothing_is_no_other_shortcut(lab):
+    finish(lab, "a", test_error=7)
+    finish(lab, "b", gate="scale", gate_value=1, test_error=6)
+    finish(lab, "c", gate="dropout", gate_value=0.0, test_error=6)
+    assert checked(lab, lab.grid(["a", "b", "c"])) == {}
+
+
 def test_a_depth_that_is_none_is_one_clear_line(lab):
     finish(lab, "a")
     with pytest.raises(InputError, match=r"^tiny: cell b: model.net.depth is deep: write a whole number$"):
         checked(lab, lab.grid({"a": {}, "b": {"model.net.depth": "deep"}}))
     with pytest.raises(InputError, match=r"^tiny: cell b: model.net.shortcut is 1: write a name$"):
         checked(lab, lab.grid({"a": {}, "b": {"model.net.shortcut": 1}}))
+    with pytest.raises(InputError, match=r"^tiny: cell b: model.net.gate_value is wide: write a number, or null$"):
+        checked(lab, lab.grid({"a": {}, "b": {"model.net.gate_value": "wide"}}))
 
 
 # -- in every form

@@ -110,6 +110,16 @@ def test_a_wrong_net_is_drawn_wrong(nets):
     assert bent(fig3({"34-layer plain": nets["34-layer plain"]})) == []
 
 
+def test_a_shortcut_times_something_has_a_colour_and_a_label_of_its_own(nets):
+    net = nets["34-layer residual"]
+    factors = ("gate", "constant", "dropout")
+    changed = [replace(shortcut, factor=factor) for shortcut, factor in zip(net.shortcuts, factors, strict=False)]
+    drawn = fig3({"changed": replace(net, shortcuts=(*changed, *net.shortcuts[3:]))})
+    assert len({arrow.get_edgecolor() for arrow in bent(drawn)}) == 4
+    legend = [text.get_text() for text in drawn.figure.axes[0].get_legend().get_texts()]
+    assert legend[:3] == ["identity times a gate", "identity times a constant", "identity with dropout"]
+
+
 def test_gflops_beside_the_papers(nets, drawing):
     found = texts(drawing)
     assert "19.63 GFLOPs (paper: 19.6)" in found

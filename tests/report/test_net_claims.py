@@ -52,6 +52,11 @@ def test_all_hold_but_one(found):
         ("more_projections", "16 - 3 projections = 13; 22.72 against 21.80 million parameters"),
         ("blocks_cost_alike", "73,728 and 69,632 at each position of the map, 5.6 % apart"),
         ("cifar_shortcuts", "n = 3, 5, 7, 9, 18 and 200: 9, 15, 21, 27, 54 and 600 shortcuts, 0 parameters in them"),
+        (
+            "gates_add_parameters",
+            "1,727,962 with identities, 1,727,962 scaled or with dropout; 1,824,186 with gates, 96,224 more; 1,826,202 "
+            "with convolutions, 98,240 more",
+        ),
         ("fewer_parameters", "1.73 million against 2.5 of FitNet-19, 2.3 of Highway-19 and 1.25 of Highway-32"),
     ],
 )
@@ -136,6 +141,19 @@ def with_shortcuts(patch: pytest.MonkeyPatch, name: str) -> None:
     patch.setattr(sentences, "build", lambda config: build(replace(config, shortcut="A")))
 
 
+def counted(**other: int) -> Callable[[pytest.MonkeyPatch, str], None]:
+    """Other numbers of parameters, of nets of a gate, shortcut or order."""
+
+    def spoil(patch: pytest.MonkeyPatch, name: str) -> None:
+        def params_of(**asked: Any) -> int:
+            return next((other[value] for value in asked.values() if value in other), right(**asked))
+
+        right = sentences.params_of
+        patch.setattr(sentences, "params_of", params_of)
+
+    return spoil
+
+
 # For each sentence, what makes it another verdict.
 SPOILT = {
     "deeper_than_vgg": [
@@ -199,6 +217,8 @@ SPOILT = {
     ],
     "cifar_parameters": [row("table6", "ResNet-56", params=0.86), net("cifar", 110, "A", layer(0, params=10**5))],
     "fewer_parameters": [row("table6", "Highway", params=2.3)],
+    "gates_add_parameters": [counted(scale=1), counted(exclusive=1_727_962), counted(C=1_727_962)],
+    "resnet_164_parameters": [entry(value=1.8), counted(full=1_600_000)],
 }
 
 

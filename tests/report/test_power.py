@@ -35,6 +35,14 @@ def test_more_runs_decide_more_but_not_more_than_the_images_allow():
     ("grid", "sentences"),
     [
         ("table6", ["The deeper a residual net (up to 110 layers), the lower its test error”: 3 runs of each net"]),
+        ("identity-mappings-table1", []),  # its errors are against the first paper's sentence on options
+        (
+            "identity-mappings-table2",
+            [
+                "or ReLU before it, nets test worse",
+                "“With full pre-activation nets test better than in the original order”",
+            ],
+        ),
         ("quickstart", []),  # digits
         ("fig6-short", []),  # not the paper's length
         ("longer", []),  # some cells are not of its length

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from lit_resnet import paper
 from lit_resnet.report import verdicts
-from lit_resnet.report.claims import compare, sentences
+from lit_resnet.report.claims import compare, sentences, sequel
 from lit_resnet.report.claims.alike import about_the_paper, groups
 from lit_resnet.report.claims.compare import Comparison
 from lit_resnet.report.claims.measures import Measure
@@ -45,9 +45,12 @@ class Claims:
     @property
     def note(self) -> str:
         """How verdicts are reached, and what words such as `comparable` mean in these sentences."""
-        of_detectors = {claim.name in sentences.DETECTORS for claim in self.found}
-        more = {False: sentences.NOTE, True: sentences.DETECTORS_NOTE}
-        return " ".join([NOTE, *(words for which, words in more.items() if which in of_detectors)])
+        about = {
+            "detectors" if c.name in sentences.DETECTORS else "shortcuts" if c.name in sequel.CHECKS else ""
+            for c in self.found
+        }
+        more = {"": sentences.NOTE, "shortcuts": sequel.NOTE, "detectors": sentences.DETECTORS_NOTE}
+        return " ".join([NOTE, *(words for which, words in more.items() if which in about)])
 
     def csv(self) -> str:
         """A row for each claim; the columns are the fields of `Claim`."""

@@ -15,10 +15,17 @@ from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.sameness import setting
 
-KIND = ("family", "depth", "shortcut", "block")  # the keys of a net's config that the sentences are about
-# Keys that the paper varies beside the net: the length of the training; of detectors the sets, how these are judged,
-# and the weights that each net starts from.
-PAPERS = ("trainer.max_steps", "model.rate.milestones", "data.train", "data.test", "evaluate", "model.start")
+# The keys of a net's config that the sentences are about, with the values of one that does not say them.
+KIND = ("family", "depth", "shortcut", "block", "gate", "gate_value", "order")
+UNSAID = {**paper.USUAL, "gate_value": None}
+# What a grid may say under them, where that is no name.
+TYPES = {"depth": ((int,), "a whole number"), "gate_value": ((int, float, type(None)), "a number, or null")}
+# Keys that the papers vary beside the net: the length of the training, and the data set; of detectors the sets, how
+# these are judged, and the weights that each net starts from.
+PAPERS = (
+    *("trainer.max_steps", "model.rate.milestones", "data.source"),
+    *("data.train", "data.test", "evaluate", "model.start"),
+)
 VGG = "vgg"  # the family of the nets that detectors are compared with
 WARMED_UP = 110  # layers from which on the paper warms up (Sec. 4.2)
 
@@ -32,8 +39,12 @@ class Net:
         family: `cifar`, `imagenet` or, of a detector, `vgg`.
         depth: Its layers.
         shortcut: `none`, `A`, `B` or `C`.
-        block: `paper` or `single`.
+        block: `paper`, `single`, `bottleneck` or `highway`.
+        gate: What multiplies shortcut and residual function, and with which number; `none` in the first paper.
+        gate_value: The number; None without a gate.
+        order: Of convolutions, BN and ReLU; `paper` in the first paper.
         warm: Whether it is trained with warm-up.
+        decay_gates: Whether weight decay acts on the biases of its gates; nothing to a net without gates.
         runs: Its finished runs; there may be none yet.
     """
 
@@ -42,13 +53,26 @@ class Net:
     depth: int
     shortcut: str
     block: str
+    gate: str
+    gate_value: float | None
+    order: str
     warm: bool
+    decay_gates: bool
     runs: tuple[FinishedRun, ...]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What its config says of it, as far as sentences distinguish that."""
+        return {key: getattr(self, key) for key in KIND}
+
+    def like(self, other: "Net", *but: str) -> bool:
+        """Whether another net differs from it in nothing but these keys, and the weight decay of gates."""
+        return all(getattr(self, key) == getattr(other, key) for key in (*KIND, "warm") if key not in but)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Nets of one family that were trained alike in all but depth, shortcut, block and warm-up.
+    """Nets of one family that were trained alike in all but depth, shortcut, block, gate, order and warm-up.
 
     Of detectors, VGG nets are among them.
     """
@@ -60,18 +84,22 @@ class Group:
         """`cifar` or `imagenet`."""
         return next(net.family for net in self.nets if net.family in FAMILIES)
 
+    @cached_property
+    def of_the_paper(self) -> list[Net]:
+        """Its nets, without VGG, whose blocks are as in the first paper: without gates, and in its order."""
+        return [n for n in self.nets if n.family in FAMILIES and (n.gate, n.order) == ("none", paper.USUAL["order"])]
+
     @property
     def options(self) -> list[str]:
         """The shortcut options of its residual nets."""
         return sorted({net.shortcut for net in self.nets} - {"none"})
 
     def by_depth(self, shortcut: str, block: str = "paper") -> list[Net]:
-        """Its nets of that kind from shallow to deep, one a depth.
+        """Its nets of that kind from shallow to deep, one a depth, without gates and in the paper's order.
 
         Of one with warm-up and one without, it is the one that is trained as in the paper.
         """
-        nets = [net for net in self.nets if net.family in FAMILIES]
-        kind = [net for net in nets if (net.shortcut, net.block) == (shortcut, block)]
+        kind = [net for net in self.of_the_paper if (net.shortcut, net.block) == (shortcut, block)]
         kind.sort(key=lambda net: (net.depth, net.warm != (net.depth >= WARMED_UP), not net.runs))
         return [next(twins) for _, twins in groupby(kind, key=lambda net: net.depth)]
 
@@ -118,8 +146,8 @@ class Group:
 def about_the_paper(runs: GridRuns) -> bool:
     """Whether the plain and residual nets of the grid differ in nothing but what the paper varies itself.
 
-    That is the net, its warm-up, and the length of the training; of detectors also the sets and the weights that they
-    start from. A grid over learning rates, say, is about these.
+    That is the net, its warm-up, the data set, and the length of the training; whether gates decay; of detectors also
+    the sets and the weights that they start from. A grid over learning rates, say, is about these.
     """
     others = [axis for axis in runs.axes if not (axis.of_the_net or axis.free or axis.key in PAPERS)]
     names = [name for name, net in runs.nets.items() if net.get("family") != VGG]
@@ -164,24 +192,31 @@ def _said(config: dict[str, Any], net: Net) -> str:
 
 def _trained(label: str, cell: FinishedCell) -> Net | None:
     """The net of a finished cell; None where it is no net of the paper."""
-    kind = {"block": "paper", **cell.summary.net_config}
+    kind = {**UNSAID, **cell.summary.net_config}
     if kind.get("family") not in (*FAMILIES, VGG) or any(key not in kind for key in KIND):
         return None
-    warm = cell.summary.warmup_lr is not None
-    return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=cell.runs)
+    return _net(label, kind, cell.summary.warmup_lr is not None, cell.summary.config, cell.runs)
 
 
 def _asked(label: str, config: dict[str, Any], unsaid: dict[str, Any], where: str) -> Net | None:
     """The net of a cell without a finished run, from the grid; None where it is no net of the paper."""
-    kind = {"block": "paper", **unsaid, **mapping_at(config, "model.net")}
+    kind = {**UNSAID, **unsaid, **mapping_at(config, "model.net")}
     for key in KIND:
-        wanted, words = (int, "a whole number") if key == "depth" else (str, "a name")
-        if key in kind and type(kind[key]) is not wanted:
+        wanted, words = TYPES.get(key, ((str,), "a name"))
+        if key in kind and type(kind[key]) not in wanted:
             raise InputError(f"{where}: model.net.{key} is {shown(kind[key])}: write {words}")
     if kind.get("own") or kind.get("family") not in (*FAMILIES, VGG) or any(key not in kind for key in KIND):
         return None
-    warm = value_at(config, "model.rate.warmup_lr") is not None
-    return Net(name=label, **{key: kind[key] for key in KIND}, warm=warm, runs=())
+    return _net(label, kind, value_at(config, "model.rate.warmup_lr") is not None, config, ())
+
+
+def _net(
+    label: str, kind: dict[str, Any], warm: bool, config: dict[str, Any] | None, runs: tuple[FinishedRun, ...]
+) -> Net:
+    """The net of a cell from its config's `model.net` and from all of its config, which old summaries lack."""
+    said: dict[str, Any] = {key: kind[key] for key in KIND} | {"gate_value": paper.gate_value(kind)}
+    decay = value_at(config or {}, "model.sgd.decay_gates") is not False
+    return Net(name=label, **said, warm=warm, decay_gates=decay, runs=runs)
 
 
 def _unsaid(configs: dict[str, dict[str, Any]], finished: dict[str, FinishedCell]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lit_resnet.evaluation import Testing
 from lit_resnet.metrics import MAP, MAP50, TEST_ERROR, TOP1_ERROR, TOP5_ERROR, TRAIN_ERROR, Metric
+from lit_resnet.nested import value_at
 from lit_resnet.report.claims.alike import Net
 from lit_resnet.report.claims.contrast import Sample
 from lit_resnet.report.runs import FinishedRun
@@ -138,8 +139,11 @@ def _window(run: FinishedRun) -> float:
 
 
 def _warmup(run: FinishedRun) -> float | None:
-    """Iterations of the warm-up; all of the run if it never ended."""
-    if run.summary.warmup_lr is None:
+    """Iterations of the warm-up to a training error below 80 %; all of the run if it never ended.
+
+    None for one to another error: that of the paper's sequel ends after 400 iterations, whatever the error is.
+    """
+    if run.summary.warmup_lr is None or value_at(run.summary.config, "model.rate.warmup_error") not in (None, 80):
         return None
     return float(run.summary.warmup_steps or run.summary.steps)
 

@@ -23,7 +23,10 @@ WANTED = 0.9  # probability of a verdict
 MOST = 20  # runs of a net
 DRAWS = 4000  # made-up repetitions of all runs: the probability is known to half a point
 # Of the printed errors: the column, the images that the errors are of, and the tables.
-PRINTED = {"cifar": ("error", 10_000, "table6"), "imagenet": ("top1", 50_000, "table2", "table3")}
+PRINTED = {
+    "cifar": ("error", 10_000, "table6", "identity-table1", "identity-table2", "identity-table3"),
+    "imagenet": ("top1", 50_000, "table2", "table3"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class Needed:
 
 
 def needed(grid: Grid) -> list[Needed]:
-    """For each sentence whose nets the paper has errors of, the runs that it takes; other sentences are left out.
+    """For each sentence whose nets the papers have errors of, the runs that it takes; other sentences are left out.
 
-    None where a cell is not trained on the paper's data, for as many iterations as there.
+    So are sentences that these errors speak against, as the sequel's do against one of the first paper. None where a
+    cell is not trained on the paper's data, for as many iterations as there.
     """
     if not all(_as_in_the_paper(grid.config(cell)) for cell in grid.cells):
         return []
@@ -69,6 +73,8 @@ def needed(grid: Grid) -> list[Needed]:
             comparisons = [one for measure, one in asked if measure in (TEST, CENTER, TEN_CROP)]
             nets = {sample.name for one in comparisons for sample in one.contrast.samples}
             if not comparisons or len(comparisons) < len(asked) or not nets <= errors.keys():
+                continue
+            if not all(_is_so(one, errors, spread.std) for one in comparisons):
                 continue
             counts = range(2, MOST + 1)
             enough = (n for n in counts if power(comparisons, errors, spread.std, n, PRINTED[family][1]) >= WANTED)
@@ -115,6 +121,15 @@ def power(
     return float(passed.mean())
 
 
+def _is_so(one: Comparison, errors: dict[str, float], std: float) -> bool:
+    """Whether the errors themselves are as claimed, to within the margin."""
+    contrast = one.contrast
+    pairs = zip(contrast.weights, contrast.samples, strict=True)
+    value = sum(weight * errors[sample.name] for weight, sample in pairs) - contrast.bound
+    margin = contrast.margin
+    return value < (max(margin.points, REPEATABLE * std) if margin.own else margin.points)
+
+
 def _as_in_the_paper(config: dict[str, Any]) -> bool:
     """Whether a cell is trained on the paper's data, from fresh weights, for as many iterations as there."""
     if value_at(config, "model.start") is not None:
@@ -125,13 +140,12 @@ def _as_in_the_paper(config: dict[str, Any]) -> bool:
 
 
 def _errors(group: alike.Group) -> dict[str, float]:
-    """The printed error of each net of a group that has one: of several runs the mean."""
+    """The printed error of each net of a group that has a number: of several runs the mean, or else the median."""
     column, _, *tables = PRINTED[group.family]
     found = {}
     for net, table in product(group.nets, tables):
-        config = {"family": net.family, "depth": net.depth, "shortcut": net.shortcut, "block": net.block}
         for row in paper.load()[table]["rows"]:
-            if paper.is_row(config, table, row):
+            if paper.is_row(net.config, table, row) and "data" not in row and row[column] != paper.FAIL:
                 found[net.name] = row.get("mean", row[column])
     return found
 

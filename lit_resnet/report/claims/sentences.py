@@ -4,9 +4,10 @@ from collections.abc import Callable, Container
 from itertools import chain, pairwise, product
 
 from lit_resnet import paper
-from lit_resnet.report.claims import layers
+from lit_resnet.report.claims import layers, sequel
 from lit_resnet.report.claims.alike import VGG, Group, Net
-from lit_resnet.report.claims.compare import Comparison, Far, Sign, by, deeper, limit, pair, times
+from lit_resnet.report.claims.asking import Compared, Couples, compare, like, limited, no_worse, trend, value_of
+from lit_resnet.report.claims.compare import Sign, by, pair, times
 from lit_resnet.report.claims.contrast import NO_MARGIN, Margin
 from lit_resnet.report.claims.margins import TOLD_APART, alike, of_detectors
 from lit_resnet.report.claims.measures import (
@@ -56,20 +57,7 @@ DETECTORS_NOTE = (
     f"are compared. Nearly as much means: by less than {LITTLE:g} point less."
 )
 
-Compared = list[tuple[Measure, Comparison]]
-Couples = list[tuple[Net, Net]]
-
 LAYERS = Measure("layers with smaller responses (%)", 0, lambda run: float(bool(run.responses)) or None)
-
-
-def _compare(couples: Couples, claimed: Sign, *measures: Measure, margin: Margin = NO_MARGIN) -> Compared:
-    return [(m, pair(m.of(left), claimed, m.of(right), margin)) for m in measures for left, right in couples]
-
-
-def _trend(lines: list[list[Net]], claimed: Sign, *measures: Measure) -> Compared:
-    """From net to net of each line, from shallow to deep, a number rises or falls."""
-    compared = product(measures, lines)
-    return [(m, one) for m, line in compared for one in deeper([m.of(net) for net in line], claimed)]
 
 
 def _validation(couples: Couples) -> Measure:
@@ -79,30 +67,7 @@ def _validation(couples: Couples) -> Measure:
 
 
 def _validate(couples: Couples, claimed: Sign, margin: Margin = NO_MARGIN) -> Compared:
-    return _compare(couples, claimed, _validation(couples), margin=margin)
-
-
-def _like(group: Group, couples: Couples, *measures: Measure) -> Compared:
-    """Neither of two nets is worse than the other."""
-    return [
-        one
-        for measure in measures
-        for claimed in ("<", ">")
-        for one in _compare(couples, claimed, measure, margin=alike(group, measure))
-    ]
-
-
-def _no_worse(group: Group, couples: Couples, claimed: Sign, *measures: Measure) -> Compared:
-    """The one net is below or above the other, or beyond it by no more than two runs of one net differ."""
-    return [one for m in measures for one in _compare(couples, claimed, m, margin=alike(group, m))]
-
-
-def _limit(nets: list[Net], claimed: Sign, number: float, *measures: Measure, far: Far | None = None) -> Compared:
-    return [(m, limit(m.of(net), claimed, number, far)) for m in measures for net in nets]
-
-
-def _value(claim: str) -> float:
-    return paper.load()["claims"][claim]["value"]
+    return compare(couples, claimed, _validation(couples), margin=margin)
 
 
 def _gains(group: Group, couples: Couples, claim: str) -> Compared:
@@ -111,7 +76,7 @@ def _gains(group: Group, couples: Couples, claim: str) -> Compared:
         return []
     margin = alike(group, TEN_CROP)
     samples = [(TEN_CROP.of(left), TEN_CROP.of(right)) for left, right in couples]
-    return [(TEN_CROP, one) for left, right in samples for one in by(left, right, _value(claim), margin)]
+    return [(TEN_CROP, one) for left, right in samples for one in by(left, right, value_of(claim), margin)]
 
 
 def _plain(group: Group, depths: Container[int] = ANY) -> list[Net]:
@@ -136,7 +101,7 @@ def _twins(group: Group, block: str = "paper", depths: Container[int] = ANY) -> 
 
 def _of_110(group: Group, warm: bool) -> list[Net]:
     """Residual nets of 110 layers, with or without warm-up, of CIFAR-10."""
-    nets = [net for net in group.nets if (net.depth, net.block, net.warm) == (110, "paper", warm)]
+    nets = [net for net in group.of_the_paper if (net.depth, net.block, net.warm) == (110, "paper", warm)]
     return [net for net in nets if net.shortcut != "none"]
 
 
@@ -156,7 +121,7 @@ def _plain_34_competitive(group: Group) -> Compared:
     """Not more than a little above VGG-16."""
     vgg = next(row["top1"] for row in paper.load()["table3"]["rows"] if row["net"] == "VGG-16")
     nets = _plain(group, (34,)) if group.as_in_the_paper else []
-    return _limit(nets, "<", vgg + LITTLE, TEN_CROP)
+    return limited(nets, "<", vgg + LITTLE, TEN_CROP)
 
 
 def _considerably(group: Group) -> Compared:
@@ -170,30 +135,30 @@ def _one_beats_ensembles(group: Group) -> Compared:
     """152 layers alone, at many scales, are better than the best ensemble before them in Table 5."""
     others = [row["top5"] for row in paper.load()["table5"]["rows"] if "models" not in row]
     nets = [*chain(*_residual(group, (152,)))] if group.as_in_the_paper else []
-    return _limit(nets, "<", min(others), SCALES_TOP5)
+    return limited(nets, "<", min(others), SCALES_TOP5)
 
 
 def _among_the_best(group: Group) -> Compared:
     """110 layers are better than all other methods of Table 6."""
     others = [row["error"] for row in paper.load()["table6"]["rows"] if "depth" not in row]
-    nets = [*chain(*_residual(group, (110,)))] if group.as_in_the_paper else []
-    return _limit(nets, "<", min(others), TEST)
+    nets = [net for net in group.by_depth("A") if net.depth == 110] if group.as_in_the_paper else []
+    return limited(nets, "<", min(others), TEST)
 
 
 def _printed(group: Group, nets: list[Net], claimed: Sign, claim: str, *measures: Measure) -> Compared:
     """Comparisons with the claim's number in printed.yaml; none if the nets were not trained as the paper's."""
-    return _limit(nets, claimed, _value(claim), *measures) if group.as_in_the_paper else []
+    return limited(nets, claimed, value_of(claim), *measures) if group.as_in_the_paper else []
 
 
 def _warm_up(group: Group) -> Compared:
     """About as many iterations as the paper says."""
-    nets, about = _of_110(group, warm=True) if group.on_the_papers_data else [], _value("warmup_ends_early")
-    return _limit(nets, ">", about / ABOUT, WARMUP) + _limit(nets, "<", about * ABOUT, WARMUP)
+    nets, about = _of_110(group, warm=True) if group.on_the_papers_data else [], value_of("warmup_ends_early")
+    return limited(nets, ">", about / ABOUT, WARMUP) + limited(nets, "<", about * ABOUT, WARMUP)
 
 
 def _late(group: Group) -> Compared:
     nets = _of_110(group, warm=False) if group.on_the_papers_data and group.batch_size else []
-    return _limit(nets, ">", SEVERAL * IMAGES / (group.batch_size or 1), CONVERGING)
+    return limited(nets, ">", SEVERAL * IMAGES / (group.batch_size or 1), CONVERGING)
 
 
 def _weaker(couples: Couples) -> Compared:
@@ -217,14 +182,14 @@ def _better_on_voc(group: Group) -> Compared:
         measure = VOC[column["protocol"]]
         for vgg, resnet in _detectors(group, column["data"]):
             high, low = measure.above(measure.of(resnet), measure.of(vgg))
-            at_least, _ = by(high, low, _value(claim), of_detectors())
+            at_least, _ = by(high, low, value_of(claim), of_detectors())
             compared.append((measure, at_least))
     return compared
 
 
 def _better_on_coco(group: Group) -> Compared:
     """ResNet-101 is better by the percentage that the paper says, to within the spread of the runs."""
-    factor = 1 + _value("resnet_detects_better_coco") / 100
+    factor = 1 + value_of("resnet_detects_better_coco") / 100
     couples = _detectors(group, paper.load()["table8"]["data"])
     ordered = [COCO.above(COCO.of(resnet), COCO.of(vgg)) for vgg, resnet in couples]
     return [(COCO, one) for high, low in ordered for one in times(high, low, factor, Margin(own=True))]
@@ -235,75 +200,77 @@ def _localizes(group: Group) -> Compared:
     couples = _detectors(group, paper.load()["table8"]["data"])
     gains = [(m, *m.above(m.of(resnet), m.of(vgg))) for m in (COCO_50, COCO) for vgg, resnet in couples]
     compared = [(measure, pair(high, ">", low)) for measure, high, low in gains]
-    return compared + _compare([(resnet, vgg) for vgg, resnet in couples], "<", COCO_APART, margin=Margin(LITTLE))
+    return compared + compare([(resnet, vgg) for vgg, resnet in couples], "<", COCO_APART, margin=Margin(LITTLE))
 
 
 DETECTORS = ("resnet_detects_better_voc", "resnet_detects_better_coco", "gain_is_localization_too")
 CHECKS: dict[str, Callable[[Group], Compared]] = {
-    "plain_34_trains_worse": lambda group: _compare(_next([_plain(group, (18, 34))]), "<", *QUARTERS),
+    "plain_34_trains_worse": lambda group: compare(_next([_plain(group, (18, 34))]), "<", *QUARTERS),
     "plain_34_validates_worse": lambda group: _validate(_next([_plain(group, (18, 34))]), "<"),
     "plain_34_competitive": _plain_34_competitive,
     "longer_training_no_cure": lambda group: (
-        _trend([_plain(group)], "<", TRAIN) if group.times_the_papers_length == 3 else []
+        trend([_plain(group)], "<", TRAIN) if group.times_the_papers_length == 3 else []
     ),
-    "residual_34_trains_better": lambda group: _compare(_next(_residual(group, (18, 34))), ">", TRAIN),
+    "residual_34_trains_better": lambda group: compare(_next(_residual(group, (18, 34))), ">", TRAIN),
     "residual_34_validates_better": lambda group: _validate(_next(_residual(group, (18, 34))), ">"),
     "residual_34_gains": lambda group: _gains(group, _next(_residual(group, (18, 34))), "residual_34_gains"),
     "shortcuts_help_34": lambda group: (
-        _compare(_twins(group, depths=(34,)), ">", TRAIN) + _validate(_twins(group, depths=(34,)), ">")
+        compare(_twins(group, depths=(34,)), ">", TRAIN) + _validate(_twins(group, depths=(34,)), ">")
     ),
     "shortcuts_gain_34": lambda group: _gains(
         group, [(plain, net) for plain, net in _twins(group, depths=(34,)) if net.shortcut == "A"], "shortcuts_gain_34"
     ),
-    "twins_18_comparable": lambda group: _like(
+    "twins_18_comparable": lambda group: like(
         group, _twins(group, depths=(18,)), _validation(_twins(group, depths=(18,)))
     ),
-    "residual_18_converges_faster": lambda group: _compare(_twins(group, depths=(18,)), ">", QUARTERS[0]),
+    "residual_18_converges_faster": lambda group: compare(_twins(group, depths=(18,)), ">", QUARTERS[0]),
     "options_differ_little": lambda group: (
         _validate(_options(group, "AB", "BC"), ">") + _validate(_options(group, "AB", "BC"), "<", Margin(LITTLE))
     ),
-    "depth_gains_up_to_152": lambda group: _trend(
+    "depth_gains_up_to_152": lambda group: trend(
         _residual(group, range(34, 153)), ">", _validation(_next(_residual(group, range(34, 153))))
     ),
-    "depth_gains_in_all_measures": lambda group: _trend(
+    "depth_gains_in_all_measures": lambda group: trend(
         _residual(group, range(34, 153)), ">", TEN_CROP_TOP5, SCALES, SCALES_TOP5
     ),
     "bottlenecks_gain_considerably": _considerably,
     "one_152_beats_ensembles": _one_beats_ensembles,
-    "plain_bottlenecks_degrade": lambda group: _trend([_plain(group, range(50, 153))], "<", TRAIN),
-    "plain_deeper_trains_worse": lambda group: _trend([_plain(group)], "<", TRAIN),
-    "plain_deeper_tests_worse": lambda group: _trend([_plain(group)], "<", TEST),
+    "plain_bottlenecks_degrade": lambda group: trend([_plain(group, range(50, 153))], "<", TRAIN),
+    "plain_deeper_trains_worse": lambda group: trend([_plain(group)], "<", TRAIN),
+    "plain_deeper_tests_worse": lambda group: trend([_plain(group)], "<", TEST),
     "plain_110_error_above": lambda group: _printed(
         group, _plain(group, (110,)), ">", "plain_110_error_above", TRAIN, TEST
     ),
-    "residual_deeper_trains_no_worse": lambda group: _no_worse(group, _next(_residual(group)), ">", TRAIN),
-    "residual_deeper_trains_better": lambda group: _trend(_residual(group, range(111)), ">", TRAIN),
-    "residual_trains_better": lambda group: _compare(_twins(group), ">", TRAIN),
-    "residual_tests_better": lambda group: _compare(_twins(group), ">", TEST),
-    "residual_deeper_tests_better": lambda group: _trend(_residual(group, range(111)), ">", TEST),
+    "residual_deeper_trains_no_worse": lambda group: no_worse(group, _next(_residual(group)), ">", TRAIN),
+    "residual_deeper_trains_better": lambda group: trend(_residual(group, range(111)), ">", TRAIN),
+    "residual_trains_better": lambda group: compare(_twins(group), ">", TRAIN),
+    "residual_tests_better": lambda group: compare(_twins(group), ">", TEST),
+    "residual_deeper_tests_better": lambda group: trend(_residual(group, range(111)), ">", TEST),
     "resnet_110_among_the_best": _among_the_best,
     "resnet_1202_train_error_below": lambda group: _printed(
         group, [*chain(*_residual(group, (1202,)))], "<", "resnet_1202_train_error_below", TRAIN
     ),
     "resnet_1202_overfits": lambda group: (
-        _like(group, _next(_residual(group, (110, 1202))), TRAIN)
-        + _compare(_next(_residual(group, (110, 1202))), "<", TEST)
+        like(group, _next(_residual(group, (110, 1202))), TRAIN)
+        + compare(_next(_residual(group, (110, 1202))), "<", TEST)
     ),
     "warmup_ends_early": _warm_up,
     "cold_110_converges_late": _late,
-    "warmup_changes_little": lambda group: _like(group, _cold_and_warm(group), TEST),
+    "warmup_changes_little": lambda group: like(group, _cold_and_warm(group), TEST),
     "options_differ_little_on_cifar": lambda group: (
-        _compare(_options(group, "AB", "BC", "AC"), "<", TEST, margin=Margin(LITTLE))
-        + _compare(_options(group, "AB", "BC", "AC"), ">", TEST, margin=Margin(LITTLE))
+        compare(_options(group, "AB", "BC", "AC"), "<", TEST, margin=Margin(LITTLE))
+        + compare(_options(group, "AB", "BC", "AC"), ">", TEST, margin=Margin(LITTLE))
     ),
     "residual_responses_smaller": lambda group: _weaker(_twins(group)),
     "residual_deeper_responses_smaller": lambda group: _weaker(_next(_residual(group))),
     "plain_signals_healthy": lambda group: (
-        _limit(_plain(group), ">", LEAST_VARIANCE, VARIANCE, far="times")
-        + _limit(_plain(group), "<", MOST_ORDERS, GRADIENT, far="orders")
+        limited(_plain(group), ">", LEAST_VARIANCE, VARIANCE, far="times")
+        + limited(_plain(group), "<", MOST_ORDERS, GRADIENT, far="orders")
     ),
-    "single_layer_no_advantage": lambda group: _no_worse(group, _twins(group, "single"), "<", TRAIN, TEST),
+    "single_layer_no_advantage": lambda group: no_worse(group, _twins(group, "single"), "<", TRAIN, TEST),
+    "highway_no_gain_beyond_100": sequel.highway,
     "resnet_detects_better_voc": _better_on_voc,
     "resnet_detects_better_coco": _better_on_coco,
     "gain_is_localization_too": _localizes,
+    **sequel.CHECKS,
 }

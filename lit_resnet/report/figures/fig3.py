@@ -14,6 +14,7 @@ from matplotlib.path import Path
 from lit_resnet import paper
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawing
+from lit_resnet.report.looks import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,13 @@ BULGE = 1.5  # of a shortcut
 STAGES = ("#fde3cf", "#f7edc6", "#e1dcf5", "#d3ecd2", "#f9d5d7", "#cde4f7")  # from the largest maps to the smallest
 FULLY_CONNECTED, POOL = "#e6e6e6", "#ffffff"
 INK, LINE = "#222222", "#777777"
+# What a shortcut is multiplied by, for its label, and the colour of its line.
+FACTORS = {
+    "": ("", INK),
+    "constant": (" times a constant", PALETTE[0][0]),
+    "gate": (" times a gate", PALETTE[1][0]),
+    "dropout": (" with dropout", PALETTE[3][0]),
+}
 
 Map = tuple[int, int]
 
@@ -119,13 +127,17 @@ def _column(ax: "Axes", x: float, name: str, net: "Anatomy", rows: Mapping[Map, 
 
 
 def _look(net: "Anatomy", shortcut: "Shortcut") -> tuple[str, dict[str, Any]]:
-    """Label and line of a shortcut: solid for the identity, dotted where dimensions increase, else dashed."""
+    """Label and line of a shortcut: solid for the identity, dotted where dimensions increase, else dashed.
+
+    One that is multiplied by something has a colour of its own.
+    """
     start, end = net.layers[shortcut.start], net.layers[shortcut.end]
+    factor, colour = FACTORS[shortcut.factor]
     if (start.width, start.map) != (end.width, end.map):
-        label, line = f"{shortcut.kind}, dimensions increase", (0, (1, 1.6))
+        label, line = f"{shortcut.kind}{factor}, dimensions increase", (0, (1, 1.6))
     else:
-        label, line = shortcut.kind, "-" if shortcut.kind == "identity" else (0, (4, 1.6))
-    return label, {"linestyle": line, "linewidth": 0.9, "color": INK}
+        label, line = f"{shortcut.kind}{factor}", "-" if shortcut.kind == "identity" else (0, (4, 1.6))
+    return label, {"linestyle": line, "linewidth": 0.9, "color": colour}
 
 
 def _arrow(ax: "Axes", path: Path, **look: Any) -> None:

@@ -288,6 +288,37 @@ def _fewer_parameters(entry: Entry) -> Found:
     return Found(all(ours < row["params"] for row in others), f"{ours:.2f} million against {against}")
 
 
+def _gates_add_parameters(entry: Entry) -> Found:
+    depth = entry["depth"]
+    usual = params_of(depth=depth)
+    without = [params_of(depth=depth, gate=gate) for gate in ("scale", "half", "dropout")]
+    exclusive, only, convolved = (
+        params_of(depth=depth, **net) for net in ({"gate": "exclusive"}, {"gate": "shortcut"}, {"shortcut": "C"})
+    )
+    return Found(
+        set(without) == {usual} and exclusive == only > usual and convolved > usual,
+        f"{usual:,} with identities, {_listed(f'{one:,}' for one in dict.fromkeys(without))} scaled or with dropout; "
+        f"{_listed(f'{one:,}' for one in dict.fromkeys((exclusive, only)))} with gates, {exclusive - usual:,} more; "
+        f"{convolved:,} with convolutions, {convolved - usual:,} more",
+    )
+
+
+def _resnet_164_parameters(entry: Entry) -> Found:
+    original, full = (
+        params_of(depth=164, shortcut="B", block="bottleneck", order=order) for order in ("paper", "full")
+    )
+    return Found(
+        all(paper.agreement(params / 1e6, entry["value"]) == "rounded" for params in (original, full)),
+        f"{original:,} in the original order, {full:,} with pre-activation",
+    )
+
+
+def params_of(**net: Any) -> int:
+    """The parameters of a CIFAR net of this config, its gates' too."""
+    with torch.device("meta"):
+        return sum(weights.numel() for weights in build(NetConfig(**net)).parameters())
+
+
 # By the sentences' keys in printed.yaml.
 CHECKS: dict[str, Callable[[Entry], Found]] = {
     "deeper_than_vgg": _deeper_than_vgg,
@@ -311,6 +342,8 @@ CHECKS: dict[str, Callable[[Entry], Found]] = {
     "cifar_shortcuts": _cifar_shortcuts,
     "cifar_parameters": _cifar_parameters,
     "fewer_parameters": _fewer_parameters,
+    "gates_add_parameters": _gates_add_parameters,
+    "resnet_164_parameters": _resnet_164_parameters,
 }
 
 

@@ -34,7 +34,7 @@ def all_nets(runs: GridRuns) -> Table:
         table[axis.key if axis.name in table else axis.name] = [axis.text(cell.name) for cell in cells]
     net = {
         "layers": [str(cell.depth or NONE) for cell in cells],
-        "params": [_millions(summary.params) for summary in summaries],
+        "params": [millions(summary.params) for summary in summaries],
         unit: [f"{summary.macs / scale:.1f}" for summary in summaries],
     }
     shared = {head: texts[0] for head, texts in net.items() if len(set(texts)) == 1 < len(cells)}
@@ -208,6 +208,6 @@ def _note(runs: GridRuns, unit: str, more: list[str]) -> str:
     return ". ".join(sentences) + "."
 
 
-def _millions(params: int) -> str:
+def millions(params: int) -> str:
     """As Table 6 writes it: 0.27M, 1.7M, 19.4M."""
     return f"{params / 1e6:.{1 if params >= 1e6 else 2}f}M"

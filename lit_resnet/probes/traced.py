@@ -1,0 +1,57 @@
+"""The graph of a module's forward pass, by torch.fx, with the shape of every value; no weight is touched."""
+
+import operator
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import fx, nn
+from torch.fx.node import Target
+from torch.fx.passes.shape_prop import ShapeProp
+
+Does = Literal["add", "subtract", "multiply", "sigmoid", "dropout", "pad", "other"]
+
+# What nodes of a graph do, by the function, the method's name or the module's class that they call.
+_DOES: dict[Any, Does] = {
+    **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), "add"),
+    **dict.fromkeys((operator.sub, operator.isub, torch.sub, torch.rsub, "sub", "sub_", "rsub"), "subtract"),
+    **dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul", "mul_"), "multiply"),
+    **dict.fromkeys((torch.sigmoid, F.sigmoid, nn.Sigmoid, "sigmoid", "sigmoid_"), "sigmoid"),
+    **dict.fromkeys((F.dropout, F.dropout2d, nn.Dropout, nn.Dropout2d, torch.dropout), "dropout"),
+    F.pad: "pad",
+}
+
+# Their outputs have the shapes of their inputs. On the meta device they take most of the time, and so they are skipped.
+KEEP_SHAPES = (nn.BatchNorm2d, nn.ReLU)
+
+
+def module(net: nn.Module, *shapes: tuple[int, ...]) -> fx.GraphModule:
+    """Trace a module on the meta device, whose tensor arguments have these shapes; every node says its value's shape.
+
+    Raises:
+        Exception: Any, from the module's own code: what it does depends on the values that it gets.
+    """
+    graph = fx.symbolic_trace(net)
+    _Shapes(graph).propagate(*(torch.zeros(*shape, device="meta") for shape in shapes))
+    return graph
+
+
+def called(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The module that a node of a graph calls; None where it calls a function."""
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def does(node: fx.Node, module: nn.Module | None) -> Does:
+    """What a node does that calls `module`, or a function where that is None."""
+    target: Callable[..., Any] | str | type = type(module) if module else node.target
+    return _DOES.get(target, "other")
+
+
+class _Shapes(ShapeProp):
+    """The shape of every value."""
+
+    def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the module returns, or something of its shape."""
+        module = self.module.get_submodule(str(target))
+        return args[0] if isinstance(module, KEEP_SHAPES) else super().call_module(target, args, kwargs)
