@@ -17,11 +17,11 @@ from lit_resnet.nested import mapping_at
 COMPARED = ("depth", "shortcut", "block", "gate", "gate_value", "order", "own", "own_args")  # of model.net
 COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
 FREE = (
-    *("channels_last", "compile", "recompute", "signals_every", "warmup_lr", "warmup_error", "warmup_window"),
-    "decay_gates",
+    *("channels_last", "compile", "recompute", "signals_every"),
+    *("warmup_lr", "warmup_error", "warmup_window", "decay_gates"),
 )
 READING = ("workers", "damaged")  # of data.photographs: how they are read
-LATER = {"start": None, "bn_images": None}  # of the model, missing in earlier versions: as here
+LATER = ("start", "bn_images")  # keys of the model that earlier versions lack
 STARTED = "trained weights"  # in place of the path of `model.start`: each net of a comparison starts from its own
 TRAINER = ("max_steps", "precision")  # the keys of the trainer that change what is learned
 
@@ -116,9 +116,11 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
     model, trainer = mapping_at(config, "model"), mapping_at(config, "trainer")
     compared = (*COMPARED, *COMPARED_TOO.get(str(config.get("task")), ()))
     net = {key: value for key, value in mapping_at(model, "net").items() if key not in compared}
+    # Left out where they are null, as they are missing in the configs of earlier versions.
+    model = {key: value for key, value in model.items() if key not in LATER or value is not None}
     return {
         "task": config.get("task"),
-        "model": _without_later(_without(FREE, {**model, "net": net})),
+        "model": _without(FREE, {**model, "net": net}),
         "data": config.get("data"),
         "trainer": {key: trainer.get(key) for key in TRAINER},
     }
@@ -132,15 +134,6 @@ def _without(names: tuple[str, ...], mapping: dict[str, Any]) -> dict[str, Any]:
         if key not in names
     }
     return {key: value for key, value in kept.items() if value != {}}
-
-
-def _without_later(mapping: dict[str, Any]) -> dict[str, Any]:
-    """A mapping without the keys that earlier versions lack, where they say what these did; at any depth."""
-    return {
-        key: _without_later(value) if isinstance(value, dict) else value
-        for key, value in mapping.items()
-        if key not in LATER or value != LATER[key]
-    }
 
 
 def _digits(config: dict[str, Any]) -> str:

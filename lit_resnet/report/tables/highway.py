@@ -15,7 +15,8 @@ def highway(runs: GridRuns) -> Table:
     rows, records = [], []
     for row in paper.load()[PRINTED]["rows"]:
         if row["net"].startswith("Highway"):
-            error = paper.PrintedError(*(_error(row, key) for key in ("accuracy", "mean")), row.get("std"))
+            mean = _error(row["mean"]) if "mean" in row else None
+            error = paper.PrintedError(_error(row["accuracy"]), mean, row.get("std"))
             rows.append((row["net"], str(row["layers"]), f"{row['params']}M", NONE, str(error), NONE))
             records.append(_record(row["net"], row["layers"], round(1e6 * row["params"]), None, error))
     cells = sorted(runs.cells, key=lambda cell: (not _is_highway(cell), cell.depth or 0))
@@ -40,9 +41,9 @@ def _is_highway(cell: FinishedCell) -> bool:
     return cell.summary.net_config.get("block") == "highway"
 
 
-def _error(row: dict, key: str) -> float | None:
-    """An accuracy as an error, in percent."""
-    return round(100 - row[key], 2) if key in row else None
+def _error(accuracy: float) -> float:
+    """An accuracy as an error, in percent, with the two digits of the table."""
+    return round(100 - accuracy, 2)
 
 
 def _record(

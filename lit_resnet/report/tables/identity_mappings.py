@@ -61,7 +61,7 @@ def table3(runs: GridRuns) -> Table:
     """Table 3: a line for each net on each data set, columns for original and for pre-activation units."""
     shape = Shape(
         heads=("data", "net"),
-        line=lambda row, net: (DATA.get(net["data"], net["data"]), _name(net)),
+        line=lambda row, net: (DATA.get(net["data"]) or str(net["data"]), _name(net)),
         column=lambda net: ORDERS[net["order"]],
         by_data=True,
     )
