@@ -97,7 +97,9 @@ def test_beside_the_papers_figures(rows: list[dict[str, str]], folder: Path):
     assert by_name["ResNet-50 imagenet"]["paper_gflops"] == "3.8"
     assert by_name["ResNet-50 v1.5 imagenet"]["paper_gflops"] == ""
     files = {path.name for path in folder.iterdir()}
-    assert files == {"table1.md", "table1.csv", "table1.tex", "fig3.png", "fig3.svg"}
+    sheets = {f"blocks-{sheet}" for sheet in ("paper", "shortcuts", "orders", "bottlenecks")}
+    pictures = {f"{name}.{kind}" for name in {"fig3"} | sheets for kind in ("png", "svg")}
+    assert files == {"table1.md", "table1.csv", "table1.tex"} | pictures
 
 
 def test_the_net_is_not_touched():
