@@ -280,6 +280,12 @@ def test_its_numbers_are_those_of_the_results(page: str, results: str, asked: li
     assert len(depths) >= 2
 
 
+def test_its_numbers_of_detectors_are_those_of_the_results():
+    found = errors("bccd/start", ("table.csv", "map50"))
+    for net in ("plain-18", "ResNet-18"):
+        assert f"| {net} | {found[f'{net}-fresh']} | {found[f'{net}-started']} |" in PAGES["docs/detection.md"]
+
+
 # -- recipes
 
 
