@@ -116,7 +116,7 @@ def anatomy_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Anatomy:
 
 
 def _read(net: nn.Module, image_shape: tuple[int, int, int]) -> Anatomy:
-    graph = traced.module(net.eval(), (1, *image_shape))
+    graph = traced.module(net.eval(), (1, *image_shape), device=torch.device("meta"))
     reading = _Reading()
     for node in graph.graph.nodes:
         reading.follow(node, traced.called(graph, node))

@@ -38,14 +38,17 @@ def diagrams(net: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Diagram
     Raises:
         InputError: Its forward pass depends on values, so that it cannot be traced, or is too long to be drawn.
     """
-    net = copy.deepcopy(net.module if isinstance(net, OwnNet) else net).to("meta").eval()
+    net = copy.deepcopy(net.module if isinstance(net, OwnNet) else net).eval()
     modules = dict(net.named_modules())
     blocks = [name for name, module in modules.items() if isinstance(module, Block)] or _with_shortcuts(
         net, image_shape
     )
     found: dict[Any, list[Diagram]] = {}
+    read: dict[str, Diagram] = {}  # a net has many blocks that are the same
     for name, shapes in _inputs(net, blocks, image_shape):
-        diagram = _diagram(modules[name].train(), shapes)
+        block = modules[name].train()
+        same = f"{type(block)} {block} {_values(block)} {shapes}"
+        diagram = read[same] = read.get(same) or _diagram(block, _device(net), shapes)
         found.setdefault(diagram.structure, []).append(diagram)
     if len(found) > MOST_KINDS:
         raise InputError(
@@ -56,7 +59,7 @@ def diagrams(net: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Diagram
 
 def _with_shortcuts(net: nn.Module, image_shape: tuple[int, int, int]) -> list[str]:
     """The names of the modules in whose forward pass paths are added, without those inside others of them."""
-    graph = _traced(net, (BATCH, *image_shape))
+    graph = _traced(net, _device(net), (BATCH, *image_shape))
     names = []
     for node in graph.graph.nodes:
         inputs = [value for value in node.all_input_nodes if _shape(value)]
@@ -90,13 +93,27 @@ def _inputs(
     if blocks:
         try:
             with torch.no_grad():
-                net(torch.zeros(BATCH, *image_shape, device="meta"))
+                net(torch.zeros(BATCH, *image_shape, device=_device(net)))
         except Exception as error:  # of somebody's own code
             raise _untraceable(net, error) from None
     yield from shapes.items()
 
 
-def _traced(module: nn.Module, *shapes: tuple[int, ...]) -> fx.GraphModule:
+def _values(block: nn.Module) -> dict[str, Any]:
+    """The attributes of a block that are no modules, and those of the modules in it."""
+    return {
+        f"{at}.{name}": value
+        for at, module in block.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, bool | int | float | str | list | tuple)
+    }
+
+
+def _device(net: nn.Module) -> torch.device:
+    return next((weight.device for weight in net.parameters()), torch.device("cpu"))
+
+
+def _traced(module: nn.Module, device: torch.device, *shapes: tuple[int, ...]) -> fx.GraphModule:
     """As `traced.module`.
 
     Raises:
@@ -104,7 +121,7 @@ def _traced(module: nn.Module, *shapes: tuple[int, ...]) -> fx.GraphModule:
     """
     try:
         with torch.no_grad():
-            return traced.module(module, *shapes)
+            return traced.module(module, *shapes, device=device)
     except Exception as error:  # of somebody's own code
         raise _untraceable(module, error) from None
 
@@ -117,13 +134,13 @@ def _untraceable(module: nn.Module, error: Exception) -> InputError:
     )
 
 
-def _diagram(block: nn.Module, shapes: list[tuple[int, ...]]) -> Diagram:
+def _diagram(block: nn.Module, device: torch.device, shapes: list[tuple[int, ...]]) -> Diagram:
     """The steps of a block that is called with tensors of these shapes.
 
     Raises:
         InputError: It cannot be traced, or is too long to be drawn.
     """
-    graph = _traced(block, *shapes)
+    graph = _traced(block, device, *shapes)
     reading = _Reading(graph)
     for node in graph.graph.nodes:
         reading.follow(node)

@@ -26,14 +26,16 @@ _DOES: dict[Any, Does] = {
 KEEP_SHAPES = (nn.BatchNorm2d, nn.ReLU)
 
 
-def module(net: nn.Module, *shapes: tuple[int, ...]) -> fx.GraphModule:
-    """Trace a module on the meta device, whose tensor arguments have these shapes; every node says its value's shape.
+def module(net: nn.Module, *shapes: tuple[int, ...], device: torch.device) -> fx.GraphModule:
+    """Trace a module on its device, whose tensor arguments have these shapes; every node says its value's shape.
+
+    On the meta device there are no weights, but PyTorch takes three seconds in a process to get ready for it.
 
     Raises:
         Exception: Any, from the module's own code: what it does depends on the values that it gets.
     """
     graph = fx.symbolic_trace(net)
-    _Shapes(graph).propagate(*(torch.zeros(*shape, device="meta") for shape in shapes))
+    _Shapes(graph).propagate(*(torch.zeros(*shape, device=device) for shape in shapes))
     return graph
 
 
