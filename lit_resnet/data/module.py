@@ -204,6 +204,10 @@ class ImageData(LightningDataModule):
         """Batches of all test images for one device, even where several train: for measurements that are made once."""
         return self._batches(self.test, Place(device, on_machine=self._place().on_machine))
 
+    def test_count(self) -> int:
+        """How many test images there are, damaged ones among them."""
+        return len(self.test_split()[1])
+
     def test_split(self) -> Split[Images]:
         """The test images, or their files, and their labels; loads no training images where the data set allows that.
 

@@ -110,6 +110,8 @@ class Block(nn.Module):
         self.downsample = SHORTCUTS[config.shortcut](c_in, c_out, stride)
         if isinstance(self.downsample, Projection) and "bn" in order.leading:
             self.downsample = nn.Sequential(self.downsample[0])  # its BN is that of the pre-activation
+        # Whether the shortcut is a layer, and not the input, or a part of it.
+        self.projects = self.downsample is not None and any(True for _ in self.downsample.parameters())
         self.relu = nn.ReLU(inplace=True)
         self.before = activation(order.leading, c_in, in_place="bn" in order.leading)  # the shortcut needs x as it is
         self.after = activation(order.after, c_out, in_place=True)
@@ -127,7 +129,7 @@ class Block(nn.Module):
         activated = self.before(x)
         y = self.residual(activated)
         if self.downsample is not None:
-            y = self._sum(x, self.downsample(activated if self._projects else x), y)
+            y = self._sum(x, self.downsample(activated if self.projects else x), y)
         return self.after(y)
 
     def layers(self) -> Iterator[tuple[str, nn.Module]]:
@@ -141,11 +143,6 @@ class Block(nn.Module):
             return y + shortcut
         y += shortcut
         return y
-
-    @property
-    def _projects(self) -> bool:
-        """Whether the shortcut is a layer, and not the input, or a part of it."""
-        return self.downsample is not None and any(True for _ in self.downsample.parameters())
 
 
 class Layered(Block):

@@ -81,8 +81,9 @@ class NetConfig:
         if self.own is not None:
             if not is_dotted(self.own):
                 raise ValueError(f"own is {shown(self.own)}: write the dotted path of a class, such as mypackage.Net")
-            says_nothing = {"family": OWN, "depth": 0, "shortcut": "none", "block": "paper", "order": "paper"}
-            for name, value in (says_nothing | {"gate": "none", "gate_value": None}).items():
+            says_nothing = {"family": OWN, "depth": 0, "shortcut": "none", "block": "paper"}
+            says_nothing |= {"gate": "none", "gate_value": None, "order": "paper"}
+            for name, value in says_nothing.items():
                 object.__setattr__(self, name, value)  # and so is the same for all such nets
             return
         if self.family == OWN or self.own_args:
@@ -156,7 +157,7 @@ class NetConfig:
     @property
     def bottleneck(self) -> bool:
         """Whether the residual functions are bottlenecks (Fig. 5 right)."""
-        return self.family != "vgg" and issubclass(self.block_type, Bottleneck)
+        return self._deep or issubclass(self.block_type, Bottleneck)
 
     @property
     def block_type(self) -> type[Block]:
@@ -188,12 +189,9 @@ class NetConfig:
         words = [f"plain-{self.depth}" if self.shortcut == "none" else f"{kind.name}-{self.depth}"]
         words += [] if self.shortcut in ("none", usual) else [self.shortcut]
         words += [kind.suffix, ORDERS[self.order].label if "order" not in kind.fixed else ""]
-        if self.gate != "none":
-            fixed = "gate" in kind.fixed  # then the name says it, and the value follows where it is not the usual one
-            words += (
-                ([f"{self.gate_value:g}"] if self.gate_value is not None else [])
-                if fixed
-                else [GATES[self.gate].label.format(self.gate_number)]
-            )
+        if self.gate != "none" and "gate" not in kind.fixed:
+            words.append(GATES[self.gate].label.format(self.gate_number))
+        elif self.gate_value is not None:  # of a gate that goes without saying
+            words.append(f"{self.gate_value:g}")
         words += ["v1.5"] if self.bottleneck and self.stride_on == "3x3" else []
         return " ".join(filter(None, words))

@@ -5,7 +5,7 @@ A block that lacks its BN, or has a shortcut in the wrong place, is another diag
 
 import copy
 import operator
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ def diagrams(net: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Diagram
     )
     found: dict[Any, list[Diagram]] = {}
     read: dict[str, Diagram] = {}  # a net has many blocks that are the same
-    for name, shapes in _inputs(net, blocks, image_shape):
+    for name, shapes in _inputs(net, blocks, image_shape).items():
         block = modules[name].train()
         same = f"{type(block)} {block} {_values(block)} {shapes}"
         diagram = read[same] = read.get(same) or _diagram(block, _device(net), shapes)
@@ -72,10 +72,8 @@ def _inside(name: str, other: str) -> bool:
     return name != other and (not other or name.startswith(f"{other}."))
 
 
-def _inputs(
-    net: nn.Module, blocks: list[str], image_shape: tuple[int, int, int]
-) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
-    """The name of each of these modules, and the shapes of the tensors that it is called with, in that order.
+def _inputs(net: nn.Module, blocks: list[str], image_shape: tuple[int, int, int]) -> dict[str, list[tuple[int, ...]]]:
+    """By the names of these modules, the shapes of the tensors that each is called with, in the order of the calls.
 
     Raises:
         InputError: The net does not take such images.
@@ -96,7 +94,7 @@ def _inputs(
                 net(torch.zeros(BATCH, *image_shape, device=_device(net)))
         except Exception as error:  # of somebody's own code
             raise _untraceable(net, error) from None
-    yield from shapes.items()
+    return shapes
 
 
 def _values(block: nn.Module) -> dict[str, Any]:
@@ -195,11 +193,7 @@ class _Reading:
                 waiting += self.takes[node]
         nodes = [node for node in self.steps if node in needed]
         places = {node: place for place, node in enumerate(nodes)}
-        return tuple(
-            Step(step.kind, step.does, step.width, step.stride, tuple(places[one] for one in self.takes[node]))
-            for node, step in self.steps.items()
-            if node in needed
-        )
+        return tuple(replace(self.steps[node], takes=tuple(places[one] for one in self.takes[node])) for node in nodes)
 
     def _handed_on(self, node: fx.Node, inputs: list[fx.Node]) -> bool:
         """Whether its value is that of its only input."""

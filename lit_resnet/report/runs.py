@@ -284,8 +284,7 @@ class FinishedCell:
         Raises:
             InputError: A signals.csv is damaged, or has other layers than that of another seed.
         """
-        found = self._alike(records.SIGNALS, lambda run: len(next(iter(run.signals.values()), ())))
-        return [run.signals for run in found if not run.summary.diverged]
+        return self._of_layers(records.SIGNALS, lambda run: run.signals)
 
     @cached_property
     def lesions(self) -> list[list[Lesion]]:
@@ -304,8 +303,14 @@ class FinishedCell:
         Raises:
             InputError: A gates.csv is damaged, or has other blocks than that of another seed.
         """
-        found = self._alike(records.GATES, lambda run: len(next(iter(run.gates.values()), ())))
-        return [run.gates for run in found if not run.summary.diverged]
+        return self._of_layers(records.GATES, lambda run: run.gates)
+
+    def _of_layers(
+        self, record: records.Record, of_run: Callable[[FinishedRun], dict[int, list[records.Row]]]
+    ) -> list[dict[int, list[records.Row]]]:
+        """What the runs that did not diverge measured of each layer, by iteration."""
+        found = self._alike(record, lambda run: len(next(iter(of_run(run).values()), ())))
+        return [of_run(run) for run in found if not run.summary.diverged]
 
     def _alike(
         self, record: records.Record, count: Callable[[FinishedRun], int], parts: str = "layers"

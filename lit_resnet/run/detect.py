@@ -27,7 +27,7 @@ from lit_resnet.evaluation.progress import progress
 from lit_resnet.listing import Columns, Row, count
 from lit_resnet.metrics import MAP, MAP50
 from lit_resnet.nets.detector import Detector
-from lit_resnet.probes.device import gpu_or_cpu
+from lit_resnet.probes.device import full_precision, gpu_or_cpu
 from lit_resnet.run import models
 from lit_resnet.run.last import Last
 from lit_resnet.runfolder import examples, precision
@@ -35,7 +35,6 @@ from lit_resnet.runfolder.examples import SCORE, Detection, Example, Truth
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.task import DETECTION
 from lit_resnet.training.detector import LitDetector
-from lit_resnet.training.weights import net_weights, read_weights
 
 SCALES = (200, 400, 600, 800, 1000)  # shorter sides of the paper's multi-scale testing (Appendix B)
 EXAMPLES, EXAMPLE_SIZES = 6, Sizes(240, 400)  # images that figures show, and how large
@@ -108,8 +107,7 @@ class Searched:
     def find(self, search: Search, device: torch.device) -> list[Found]:
         """What it finds in each test image."""
         net, images = self.net.to(device).eval(), self.data.test_set.images
-        torch.backends.cudnn.allow_tf32 = False  # reported numbers are those of 32-bit floats
-        torch.set_float32_matmul_precision("highest")
+        full_precision()
         found = []
         with progress(f"{self.net.config}: {search}", len(images), 0) as advance:
             for image in self.data.test_images(device, search.scales):
@@ -243,8 +241,7 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     data, net = models.untrained(folder, other)
     assert isinstance(data, BoxData)  # as the runs of this task have
     assert isinstance(net, Detector)
-    checkpoint, digest = read_weights(models.newest(folder))
-    net.load_state_dict(net_weights(net, checkpoint))
+    checkpoint, digest = models.load_newest(folder, net)
     state = checkpoint.get("data")
     data.restore(state if isinstance(state, dict) else {})
     one = Searched(folder, net, data, digest)

@@ -16,13 +16,12 @@ from lit_resnet.listing import Columns, Row, percent
 from lit_resnet.nets import ResNet
 from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.probes.lesions import places
-from lit_resnet.run.models import newest, place, untrained
+from lit_resnet.run.models import load_newest, newest, place, untrained
 from lit_resnet.run.run import Tested
 from lit_resnet.runfolder import lesions
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lesions import Lesion
 from lit_resnet.training.iterations import TaskData
-from lit_resnet.training.weights import net_weights, read_weights
 
 ANY = "any"  # in place of a block's name: blocks that were drawn
 
@@ -85,22 +84,17 @@ def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str,
     """The name of a run's net, and its errors without these blocks, which are also kept in the run's folder."""
     data, net = _subject(folder)
     assert isinstance(data, Tested)  # see `_subject`
-    checkpoint, digest = read_weights(newest(folder))
-    try:
-        net.load_state_dict(net_weights(net, checkpoint))
-    except InputError as error:  # which says nothing of the folder
-        raise InputError(f"{folder.path}: {error}") from None
+    _, digest = load_newest(folder, net)
     device = gpu_or_cpu()
     net.to(device).to(memory_format=torch.channels_last).eval()
     data.setup("test")
     home = place(folder, data.test_digest() or "", named=False)
     batches = data.test_batches(device)
     with judged_alone(home, home.scores):
-        images = sum(len(labels) for _, labels in batches)
         blocks = places(net, torch.zeros(1, *data.image_shape, device=device))
         plan = [(), *planned(blocks, most, draws, seed)]
         words = f"{net.config}: {len(blocks)} blocks alone, {len(plan) - 1 - len(blocks)} draws of several"
-        with progress(words, images * len(plan), 0) as advance:
+        with progress(words, data.test_count() * len(plan), 0) as advance:
             found = errors(net, plan, batches, advance)
         kept = [
             Lesion(tuple(block.name for block in taken), all(block.keeps for block in taken), error)

@@ -50,9 +50,8 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(data, ImageData):
         command = f"lit-resnet test --config {folder.config_file} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
         raise InputError(f"{folder.path}: its images are prepared by code of your own; judge it by {command}")
-    checkpoint, digest = read_weights(newest(folder))
     assert isinstance(net, Net)  # as those of the tasks with such data are
-    net.load_state_dict(net_weights(net, checkpoint))
+    checkpoint, digest = load_newest(folder, net)
     state = checkpoint.get("data")
     if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
         data.setup("test")
@@ -124,6 +123,23 @@ def published(path: Path, root: Path | None) -> Judged:
     net = build(found.net)
     net.load_state_dict(found.weights)
     return Judged(RunFolder(f"{path}.evaluation"), net, found.mean, found.digest, TestImages(data))
+
+
+def load_newest(folder: RunFolder, net: nn.Module) -> tuple[dict[str, Any], str]:
+    """Load the weights of a run's newest checkpoint into its net.
+
+    Returns:
+        The checkpoint, and the SHA-256 of its file.
+
+    Raises:
+        InputError: The run has no whole checkpoint, or that of another net.
+    """
+    checkpoint, digest = read_weights(newest(folder))
+    try:
+        net.load_state_dict(net_weights(net, checkpoint))
+    except InputError as error:  # which says nothing of the folder
+        raise InputError(f"{folder.path}: {error}") from None
+    return checkpoint, digest
 
 
 def checkpoint_digest(folder: RunFolder) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from lit_resnet.listing import Columns, Row
-from lit_resnet.probes.device import gpu_or_cpu
+from lit_resnet.probes.device import full_precision, gpu_or_cpu
 from lit_resnet.run.trained import BATCH_SIZE, TrainedNet, load_run
 
 TOP = 5  # classes that are shown of a picture
@@ -35,7 +35,7 @@ def predict(run: Path, pictures: Sequence[Path]) -> tuple[TrainedNet, list[Predi
         InputError: No finished run, or a file that is no picture or cannot be used; nothing is told of the others.
     """
     net = load_run(run).to(gpu_or_cpu())
-    torch.backends.cudnn.allow_tf32 = False  # as in evaluation: 32-bit floats
+    full_precision()  # as in evaluation
     found = []
     for start in range(0, len(pictures), BATCH_SIZE):
         portion = pictures[start : start + BATCH_SIZE]

@@ -306,7 +306,7 @@ def _keep_responses(folder: RunFolder, measured: list[tuple[str, float]]) -> Non
 
 @runtime_checkable
 class Tested(Protocol):
-    """What layer responses ask of the data of a task."""
+    """What measurements of a trained net ask of the data of a task."""
 
     def setup(self, stage: str) -> None:
         """Read what the loaders need."""
@@ -314,6 +314,10 @@ class Tested(Protocol):
 
     def test_batches(self, device: torch.device) -> Iterable[Batch]:
         """Batches of all test images on a device."""
+        ...
+
+    def test_count(self) -> int:
+        """How many test images there are."""
         ...
 
 

@@ -52,11 +52,11 @@ class Sgd:
         """The optimizer of a net's weights that train, which begins with the learning rate `lr`."""
         trained = [p for p in net.parameters() if p.requires_grad]
         of_gates = {id(gate.conv.bias) for gate in net.modules() if isinstance(gate, ShortcutGate)}
-        decays = [
-            p.ndim > 1 or (self.decay_bn_and_bias and (self.decay_gates or id(p) not in of_gates)) for p in trained
-        ]
-        weights = [p for p, decayed in zip(trained, decays, strict=True) if decayed]
-        others = [p for p, decayed in zip(trained, decays, strict=True) if not decayed]
+
+        def spared(p: nn.Parameter) -> bool:
+            return p.ndim <= 1 and not (self.decay_bn_and_bias and (self.decay_gates or id(p) not in of_gates))
+
+        weights, others = ([p for p in trained if spared(p) == wanted] for wanted in (False, True))
         groups = [{"params": weights, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
         return torch.optim.SGD(groups, lr=lr, momentum=self.momentum)
 
