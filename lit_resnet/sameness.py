@@ -10,12 +10,13 @@ from typing import Any
 from lit_resnet import data_sets
 from lit_resnet.errors import shown
 from lit_resnet.nested import mapping_at
+from lit_resnet.task import TASKS
 
 # Keys that may differ between runs that are compared: the net's kind; speed, memory and logging, which change no
 # result; the warm-up, which the paper gives to its deepest nets alone; and whether the biases of gates decay, which is
 # nothing to the nets without gates that gated ones are compared with.
-COMPARED = ("depth", "shortcut", "block", "gate", "gate_value", "order", "own", "own_args")  # of model.net
-COMPARED_TOO = {"detection": ("family",)}  # by task: Tables 7 and 8 compare a ResNet with VGG-16
+KIND = ("depth", "shortcut", "block", "gate", "gate_value", "order")  # of model.net: what the papers vary
+COMPARED = (*KIND, "own", "own_args")  # of model.net; a task may have more
 FREE = (
     *("channels_last", "compile", "recompute", "signals_every"),
     *("warmup_lr", "warmup_error", "warmup_window", "decay_gates"),
@@ -114,7 +115,8 @@ def _training(config: dict[str, Any]) -> dict[str, Any]:
     """A config without all that may differ between two nets that were trained alike."""
     config = _placeless(config)
     model, trainer = mapping_at(config, "model"), mapping_at(config, "trainer")
-    compared = (*COMPARED, *COMPARED_TOO.get(str(config.get("task")), ()))
+    task = TASKS.get(str(config.get("task")))
+    compared = (*COMPARED, *(task.compared if task else ()))
     net = {key: value for key, value in mapping_at(model, "net").items() if key not in compared}
     # Left out where they are null, as they are missing in the configs of earlier versions.
     model = {key: value for key, value in model.items() if key not in LATER or value is not None}

@@ -27,6 +27,7 @@ class Task:
         judged: The numbers that each of these ways gives: an entry of evaluation.json has all but the optional ones.
         probes: Measurements of the last model, besides its parameters and arithmetic: names of `run.run.PROBES`.
         own_code: Keys of its config under which a dotted path may name code of a user's own.
+        compared: Keys of `model.net` in which its runs may differ and still be compared, besides `sameness.COMPARED`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Task:
     judged: tuple[Metric, ...] = ()
     probes: tuple[str, ...] = ()
     own_code: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
     @property
     def final(self) -> tuple[Metric, ...]:
@@ -99,6 +101,7 @@ DETECTION = Task(
     protocols=("voc07", "voc10", "coco"),
     judged=(replace(metrics.MAP50, optional=False), metrics.MAP),  # PASCAL VOC's have no mean over IoUs
     probes=("detections",),
+    compared=("family",),  # Tables 7 and 8 compare a ResNet with VGG-16
 )
 TASKS = {task.name: task for task in (CLASSIFICATION, OWN_DATA, DETECTION)}
 

@@ -34,13 +34,13 @@ def test_help_says_what_is_measured(name: str, monkeypatch, capsys):
     assert module.__doc__.splitlines()[0].split(":")[0] in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_thousand_attacks_end_in_one_line_each():
+def test_hundreds_of_attacks_end_in_one_line_each():
     """Damaged and hostile grids, configs, words, run folders and checkpoints; a case is repeated by its number."""
-    cases = list(script("fuzz").attack(seed=0, seconds=1e9, number=1000))
+    cases = list(script("fuzz").attack(seed=0, seconds=1e9, number=500))
     assert [f"{case.number}: {case.kind}: {case.what}: {case.wrong}" for case in cases if case.wrong] == []
     assert len({case.kind for case in cases}) == 5
     accepted = sum(case.end == "0" for case in cases)
-    assert 200 < accepted < 800, "a change is often harmless, and often not"
+    assert 100 < accepted < 400, "a change is often harmless, and often not"
 
 
 def test_images_for_the_peer_are_read_as_cifar10(tmp_path: Path, monkeypatch):

@@ -30,13 +30,14 @@ ROOMS = (
     ("data",),
     ("probes",),
     ("runfolder",),
+    ("sameness",),
     ("task",),
     ("nets",),
     ("paper",),
     ("metrics",),
 )
 # Below all rooms; these know each other.
-GROUND = ("data_sets", "errors", "files", "listing", "moved", "nested", "own_code", "sameness")
+GROUND = ("data_sets", "errors", "files", "listing", "moved", "nested", "own_code")
 
 # What must answer at once, or lives beside the training: the process of each of these never imports what is heavy.
 LIGHT_VERBS = ("status", "cancel", "logs", "report", "wandb", "launch")

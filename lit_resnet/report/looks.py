@@ -96,7 +96,9 @@ def _by_axes(cells: list[str], axes: Sequence[Axis]) -> Looks | None:
     combinations = list(dict.fromkeys(beside.values()))
     points = {(main.plain[cell], beside[cell]) for cell in cells}
     enough = len(combinations) <= len(DASHES) and (main.numeric or len(main.values) <= len(PALETTE))
-    if len(points) < len(cells) or not enough:
+    crossed = len(cells) == len(main.values) * len(combinations)
+    # Where axes are not crossed, cells of one colour have less in common than it says: few have each their own.
+    if len(points) < len(cells) or not enough or (not crossed and len(cells) <= len(PALETTE)):
         return None
     values = main.values
     last = max(1, len(values) - 1)

@@ -200,9 +200,9 @@ def test_images_that_have_changed_in_their_place_do_not_change_a_finished_runs_n
     shutil.copytree(root, copy)
     folder.config_file.write_text(folder.config_file.read_text().replace(str(root), str(copy)))
     evaluate(folder)
-    own, images = folder.evaluation_file.read_bytes(), models.of_run(folder).images.digest
-    folder.write_summary(make_summary(net="ResNet-8", test_images=images))
+    folder.write_summary(make_summary(net="ResNet-8", test_images=models.of_run(folder).images.digest))
     evaluate(folder)
+    own = folder.evaluation_file.read_bytes()
     assert capsys.readouterr().err.count("other test images") == 0
     (copy / "val" / "n0" / "0.JPEG").write_bytes((copy / "val" / "n0" / "1.JPEG").read_bytes())
     evaluate(folder)

@@ -233,6 +233,12 @@ def test_cells_of_one_depth_are_told_apart(lab):
     assert len({(look.light, look.dash) for look in found.of.values()}) == 6
     assert found.of["lr=0.1,weight_decay=0.0"].light == found.of["lr=0.1,weight_decay=0.1"].light
     assert found.note == "Colour: lr, from light (small) to dark (large). Dashes: weight_decay."
+    pairs = {"one": (0.01, 0.0), "two": (0.01, 0.1), "three": (0.1, 0.1)}
+    cells = {name: dict(zip(values, pair, strict=True)) for name, pair in pairs.items()}
+    uneven = lab.grid(cells, name="uneven")
+    lab.finish("one", grid="uneven")
+    found = runs.read(Asked(uneven, root=lab.root)).looks
+    assert len({look.light for look in found.of.values()}) == 3, "cells of one rate are not one colour"
     many = lab.grid({}, name="many", matrix={"model.x": list("abcdefghi")})
     lab.finish("a", grid="many")
     found = runs.read(Asked(many, root=lab.root)).looks

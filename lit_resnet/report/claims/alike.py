@@ -7,16 +7,15 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from lit_resnet import paper
+from lit_resnet import paper, sameness
 from lit_resnet.errors import InputError, shown
 from lit_resnet.nested import mapping_at, value_at
 from lit_resnet.report.looks import FAMILIES
 from lit_resnet.report.runs import FinishedCell, FinishedRun, GridRuns
 from lit_resnet.runfolder.summary import Summary
-from lit_resnet.sameness import setting
 
 # The keys of a net's config that the sentences are about, with the values of one that does not say them.
-KIND = ("family", "depth", "shortcut", "block", "gate", "gate_value", "order")
+KIND = ("family", *sameness.KIND)
 UNSAID = {**paper.USUAL, "gate_value": None}
 # What a grid may say under them, where that is no name.
 TYPES = {"depth": ((int,), "a whole number"), "gate_value": ((int, float, type(None)), "a number, or null")}
@@ -187,7 +186,7 @@ def groups(runs: GridRuns) -> list[Group]:
 def _said(config: dict[str, Any], net: Net) -> str:
     """The setting of a cell in the grid, with the net's family, which the grid may leave out."""
     said = {**mapping_at(config, "model.net"), "family": net.family}
-    return setting({**config, "model": {**mapping_at(config, "model"), "net": said}})
+    return sameness.setting({**config, "model": {**mapping_at(config, "model"), "net": said}})
 
 
 def _trained(label: str, cell: FinishedCell) -> Net | None:

@@ -60,7 +60,7 @@ def precision_recall(cells: Sequence[FinishedCell]) -> Drawn:
         ax.set_axis_off()
     panels = list(zip(axes.flat, titles, strict=False))
     for ax, title in panels:
-        ax.set_title(title, parse_math=False)
+        ax.set_title(title, parse_math=False, pad=18)
         ax.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
         ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
@@ -80,7 +80,8 @@ def precision_recall(cells: Sequence[FinishedCell]) -> Drawn:
             text.set_parse_math(False)
     caption = (
         "Precision over recall of the last models on the test images, where a box is right from an IoU of 0.5 on: the "
-        "highest precision at that recall or a greater one. Numbers are the areas below the lines, in percent"
+        "highest precision at that recall or a greater one. Numbers are the areas below the lines, in percent, in the "
+        "order of the nets"
     )
     if any(len(cell.runs) > 1 for cell in drawn):
         caption += "; lines are means over the seeds"
@@ -110,15 +111,23 @@ def _look(cell: FinishedCell, width: float = 1.6) -> dict[str, Any]:
 
 
 def _nets(ax: "Axes", cells: list[FinishedCell], curves: list[np.ndarray | None], labels: dict[str, str]) -> None:
-    """A line for each net, and its area in its colour, from the bottom left."""
+    """A line for each net, and its area in its colour in a row above the panel, where no line can cross it."""
     for i, (cell, curve) in enumerate(zip(cells, curves, strict=True)):
         if curve is not None:
             ax.plot(RECALLS, curve, label=labels[cell.name], **_look(cell))
         if len(cells) > MOST_NUMBERS:
             continue
         text = "–" if curve is None else f"{100 * curve.mean():.1f}"
-        place = 0.05 + 0.08 * (len(cells) - 1 - i)
-        ax.text(0.05, place, text, color=cell.look.light, fontsize=8.5, fontweight="bold", transform=ax.transAxes)
+        ax.text(
+            (i + 0.5) / len(cells),
+            1.03,
+            text,
+            color=cell.look.light,
+            fontsize=8.5,
+            fontweight="bold",
+            ha="center",
+            transform=ax.transAxes,
+        )
 
 
 def _all_classes(ax: "Axes", cell: FinishedCell, curves: dict[str, np.ndarray]) -> None:

@@ -12,11 +12,11 @@ from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.runs import FinishedCell, GridRuns
 from lit_resnet.report.tables.cells import images, seen, shown, training
 from lit_resnet.report.tables.table import NONE, Table
+from lit_resnet.sameness import KIND
 
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 UNITS = {"single": ", one layer a unit", "bottleneck": " bottleneck"}  # by their blocks, after the name of a net
 ORDERS = {"paper": "original", "full": "pre-activation"}
-KEYS = ("depth", "shortcut", "block", "gate", "gate_value", "order")  # of a net's config, in the CSV
 
 Words = tuple[str, ...]
 
@@ -188,7 +188,7 @@ def _record(words: Words, column: str, row: dict[str, Any] | None, cell: Finishe
     net = {**paper.USUAL, **(cell.summary.net_config if cell else row or {})}
     bias = paper.gate_value(net) if cell else net.get("gate_value")
     record: dict[str, Any] = {"line": ", ".join(words), "column": column, "cell": cell and cell.name}
-    record |= {key: net.get(key) for key in KEYS}
+    record |= {key: net.get(key) for key in KIND}
     record |= {"gate_value": " to ".join(map(str, reversed(bias))) if isinstance(bias, list) else bias}
     record |= {"data": cell and cell.summary.data, "steps": cell and cell.summary.steps}
     values = _values(cell) if cell else []
