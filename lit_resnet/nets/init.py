@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from lit_resnet.nets.gates import ShortcutGate
+from lit_resnet.nets.gates import Gate
 
 
 def he_init(module: nn.Module) -> None:
@@ -11,7 +11,7 @@ def he_init(module: nn.Module) -> None:
     Ref. [13] derives both forms and calls either enough; the paper does not say which it took. Fan-out keeps the
     variance of the gradients from layer to layer.
 
-    The biases of gates begin at the value that their net's config says.
+    Gates begin as they say themselves (`Gate.begin`).
 
     On the meta device there are no weights, and PyTorch takes as long as for small ones to draw nothing.
     """
@@ -23,5 +23,5 @@ def he_init(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
     if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-    if isinstance(module, ShortcutGate):  # after its convolution
+    if isinstance(module, Gate):  # after its convolution
         module.begin()

@@ -44,20 +44,29 @@ class Watching:
         self.means: dict[str, Tensor] = {}
 
     def __enter__(self) -> "Watching":
-        self.hooks = [gate.sigmoid.register_forward_hook(self._hook(name)) for name, gate in self.gates.items()]
+        for name, gate in self.gates.items():
+            gate.opening = self._measured(name, gate.opening)  # of this gate alone, before that of its class
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hook in self.hooks:
-            hook.remove()
+        for gate in self.gates.values():
+            del gate.opening
 
-    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def seen(module: nn.Module, inputs: tuple[Tensor, ...], g: Tensor) -> None:
+    def _measured(self, name: str, opening: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def measured(x: Tensor) -> Tensor:
+            g = opening(x)
             self.means[name] = g.detach().float().mean()
+            return g
 
-        return seen
+        return measured
 
     def openings(self) -> list[Opening]:
-        """What was measured, in the order of the net. Waits for the device."""
-        means = torch.stack([self.means[name] for name in self.gates]).tolist()
-        return [Opening(*values) for values in zip(self.gates, means, strict=True)]
+        """What was measured, in the order of the net, without gates that its forward pass leaves out.
+
+        Waits for the device.
+        """
+        if not self.means:
+            return []
+        names = [name for name in self.gates if name in self.means]
+        means = torch.stack([self.means[name] for name in names]).tolist()
+        return [Opening(*values) for values in zip(names, means, strict=True)]

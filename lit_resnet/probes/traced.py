@@ -10,6 +10,8 @@ from torch import fx, nn
 from torch.fx.node import Target
 from torch.fx.passes.shape_prop import ShapeProp
 
+from lit_resnet.nets.gates import in_32_bits
+
 Does = Literal["add", "subtract", "multiply", "sigmoid", "dropout", "pad", "other"]
 
 # What nodes of a graph do, by the function, the method's name or the module's class that they call.
@@ -22,6 +24,9 @@ _DOES: dict[Any, Does] = {
     F.pad: "pad",
 }
 
+# What leaves numbers as they are, to rounding, is left out of a graph.
+CONVERSIONS = (in_32_bits, "to", "type_as", "float", "double", "half", "bfloat16")
+
 # Their outputs have the shapes of their inputs. On the meta device they take most of the time, and so they are skipped.
 KEEP_SHAPES = (nn.BatchNorm2d, nn.ReLU)
 
@@ -29,12 +34,20 @@ KEEP_SHAPES = (nn.BatchNorm2d, nn.ReLU)
 def module(net: nn.Module, *shapes: tuple[int, ...], device: torch.device) -> fx.GraphModule:
     """Trace a module on its device, whose tensor arguments have these shapes; every node says its value's shape.
 
+    Conversions to other floats are left out.
+
     On the meta device there are no weights, but PyTorch takes three seconds in a process to get ready for it.
 
     Raises:
         Exception: Any, from the module's own code: what it does depends on the values that it gets.
     """
     graph = fx.symbolic_trace(net)
+    for node in graph.graph.nodes:
+        if node.target in CONVERSIONS:
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()  # such as x.dtype, which a conversion asked for
+    graph.recompile()
     _Shapes(graph).propagate(*(torch.zeros(*shape, device=device) for shape in shapes))
     return graph
 

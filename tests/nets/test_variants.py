@@ -259,6 +259,22 @@ def test_gates_begin_at_their_bias():
     assert all((gate.conv.bias == -3).all() and gate.conv.weight.std() > 0 for gate in gates)
 
 
+@pytest.mark.parametrize("gate", ["shortcut", "exclusive"])
+def test_a_gate_that_is_nearly_shut_carries_in_bf16_what_it_does_in_64_bits(gate: str):
+    """1 - sigmoid(-6) is 0.9975; the nearest numbers of bf16 are 0.996 and 1."""
+    torch.manual_seed(0)
+    made = GATES[gate](8, 8, 1, -6.0)
+    nn.init.zeros_(made.conv.weight)
+    made.begin()
+    s, f = (torch.randn(64, 8, 16, 16).bfloat16() for _ in range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = made(s, s, f)
+    expected = made.double()(s.double(), s.double(), f.double())
+    assert found.dtype == torch.bfloat16
+    along = s.double() / s.double().square().sum()
+    assert ((found.double() - expected) * along).sum().abs() < 5e-4
+
+
 def test_a_gate_and_an_order_are_added_as_the_docs_say(add: Add, tmp_path: Path, one_thread: None):
     add("A gate")
     add("An order of activation")
