@@ -113,7 +113,7 @@ class Block(nn.Module):
         # Whether the shortcut is a layer, and not the input, or a part of it.
         self.projects = self.downsample is not None and any(True for _ in self.downsample.parameters())
         self.relu = nn.ReLU(inplace=True)
-        self.before = activation(order.leading, c_in, in_place="bn" in order.leading)  # the shortcut needs x as it is
+        self.before = activation(order.leading, c_in, in_place=order.leading[:1] == ("bn",))  # the shortcut needs x
         self.after = activation(order.after, c_out, in_place=True)
         self.in_place = order.last[-1] != "relu"  # a sum may take the place of F(x), but ReLU's gradient needs it
         self.gate = None
@@ -145,7 +145,7 @@ class Block(nn.Module):
         return y
 
 
-class Layered(Block):
+class Stacked(Block):
     """A block of convolutions `conv1`, `conv2`, ..., with their BN `bn1`, `bn2`, ..., in any order of activation."""
 
     def __init__(self, config: "NetConfig", c_in: int, width: int, stride: int) -> None:
@@ -180,7 +180,7 @@ class Layered(Block):
                 yield name, self.get_submodule(following) if following.startswith("bn") else module
 
 
-class Basic(Layered):
+class Basic(Stacked):
     """Two 3x3 layers (Fig. 5 left)."""
 
     @staticmethod
@@ -189,7 +189,7 @@ class Basic(Layered):
         return (c_in, width, 3, stride), (width, width, 3, 1)
 
 
-class Bottleneck(Layered):
+class Bottleneck(Stacked):
     """A 1x1 layer that reduces the width, a 3x3 layer, a 1x1 layer that widens four times (Fig. 5 right)."""
 
     expansion = 4
@@ -202,7 +202,7 @@ class Bottleneck(Layered):
         return (c_in, width, 1, first), (width, width, 3, second), (width, Bottleneck.expansion * width, 1, 1)
 
 
-class SingleLayer(Layered):
+class SingleLayer(Stacked):
     """One 3x3 layer, y = ReLU(W1 x + x): a form in which the paper saw no advantage (Sec. 3.2)."""
 
     per_function = 2

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lit_resnet.errors import check_choice, check_choices, check_range, shown
-from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block, Bottleneck, Layered
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Block, Bottleneck, Stacked
 from lit_resnet.nets.gates import GATES
 from lit_resnet.nets.orders import ORDERS
 from lit_resnet.own_code import is_dotted
@@ -130,7 +130,7 @@ class NetConfig:
             if given not in (usual, value):
                 raise ValueError(f"{name} is {given}: block {self.block} has {name} {value}; leave it out")
             object.__setattr__(self, name, value)
-        if self.order != "paper" and (self.family == "vgg" or not issubclass(self.block_type, Layered)):
+        if self.order != "paper" and (self.family == "vgg" or not issubclass(self.block_type, Stacked)):
             which = "a vgg net" if self.family == "vgg" else f"block {self.block}"
             raise ValueError(f"order is {self.order}: {which} has one of its own; leave it out")
 
@@ -141,6 +141,8 @@ class NetConfig:
             return
         if self.shortcut == "none":
             raise ValueError(f"gate is {self.gate}, which is about shortcuts: write shortcut A, B or C, or gate none")
+        if self.block_type.forward is not Block.forward:
+            raise ValueError(f"gate is {self.gate}: block {self.block} adds in a forward pass of its own; leave it out")
         kind = GATES[self.gate]
         check_range("gate_value", self.gate_number, kind.least, kind.most)
 
@@ -191,7 +193,7 @@ class NetConfig:
         words += [kind.suffix, ORDERS[self.order].label if "order" not in kind.fixed else ""]
         if self.gate != "none" and "gate" not in kind.fixed:
             words.append(GATES[self.gate].label.format(self.gate_number))
-        elif self.gate_value is not None:  # of a gate that goes without saying
-            words.append(f"{self.gate_value:g}")
+        elif self.gate != "none" and self.gate_number != GATES[self.gate].default:  # one that goes without saying
+            words.append(f"{self.gate_number:g}")
         words += ["v1.5"] if self.bottleneck and self.stride_on == "3x3" else []
         return " ".join(filter(None, words))

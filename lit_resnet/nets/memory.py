@@ -7,6 +7,8 @@ from contextlib import contextmanager, nullcontext
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lit_resnet.nets.chance import by_chance
+
 
 def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
     """`blocks(x)`, keeping only the activations between segments of about √n of the n blocks.
@@ -21,7 +23,7 @@ def recomputed(blocks: nn.Sequential, x: Tensor) -> Tensor:
             segment,
             x,
             use_reentrant=False,
-            preserve_rng_state=any(isinstance(module, nn.Dropout) for module in segment.modules()),
+            preserve_rng_state=by_chance(segment),
             context_fn=lambda segment=segment: (nullcontext(), _statistics_kept(segment)),
         )
     return x

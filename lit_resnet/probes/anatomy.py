@@ -178,9 +178,7 @@ class _Reading:
             value = self._passing(node, inputs[0], module)
         else:
             return
-        self.values[node] = replace(
-            value, split=value.split or sum("tensor_meta" in user.meta for user in node.users) > 1
-        )
+        self.values[node] = replace(value, split=value.split or sum("shape" in user.meta for user in node.users) > 1)
 
     def finished(self) -> list[tuple[fx.Node, fx.Node, Shortcut]]:
         """The shortcuts, when all nodes have been followed.
@@ -292,7 +290,7 @@ def _layer(node: fx.Node, value: fx.Node, module: nn.Module | None) -> Layer | N
         macs = module.weight.numel()
     else:
         return None
-    return Layer(kind, kernel, node.meta["tensor_meta"].shape[1], stride[0], after, _params(module), macs)
+    return Layer(kind, kernel, traced.shape(node)[1], stride[0], after, _params(module), macs)
 
 
 def _two(size: int | tuple[int, ...]) -> tuple[int, int]:
@@ -301,7 +299,8 @@ def _two(size: int | tuple[int, ...]) -> tuple[int, int]:
 
 
 def _map(node: fx.Node) -> tuple[int, int]:
-    return tuple(node.meta["tensor_meta"].shape[2:]) or (1, 1)
+    height, width = traced.shape(node)[2:] or (1, 1)
+    return height, width
 
 
 def _params(module: nn.Module | None) -> int:

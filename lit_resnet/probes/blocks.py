@@ -4,8 +4,10 @@ A block that lacks its BN, or has a shortcut in the wrong place, is another diag
 """
 
 import copy
+import inspect
 import operator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -64,7 +66,8 @@ def _with_shortcuts(net: nn.Module, image_shape: tuple[int, int, int]) -> list[s
     for node in graph.graph.nodes:
         inputs = [value for value in node.all_input_nodes if _shape(value)]
         if len(inputs) > 1 and traced.does(node, traced.called(graph, node)) == "add":
-            names.append(next(reversed(node.meta.get("nn_module_stack") or {}), ""))
+            name = next(reversed(node.meta.get("nn_module_stack") or {}), "")
+            names.append(name.partition("@")[0])  # `b@1` is the second call of b
     return [name for name in dict.fromkeys(names) if not any(_inside(name, other) for other in names)]
 
 
@@ -75,16 +78,19 @@ def _inside(name: str, other: str) -> bool:
 def _inputs(net: nn.Module, blocks: list[str], image_shape: tuple[int, int, int]) -> dict[str, list[tuple[int, ...]]]:
     """By the names of these modules, the shapes of the tensors that each is called with, in the order of the calls.
 
+    Of a module that is called twice, those of its first call.
+
     Raises:
         InputError: The net does not take such images.
     """
     shapes: dict[str, list[tuple[int, ...]]] = {}
 
-    def note(name: str, args: tuple[Any, ...]) -> None:
-        shapes.setdefault(name, [tuple(arg.shape) for arg in args if isinstance(arg, Tensor)])
+    def note(name: str, module: nn.Module, args: tuple[Any, ...], said: dict[str, Any]) -> None:
+        values = inspect.signature(module.forward).bind(*args, **said).arguments.values()
+        shapes.setdefault(name, [tuple(value.shape) for value in values if isinstance(value, Tensor)])
 
     for name in blocks:
-        net.get_submodule(name).register_forward_pre_hook(lambda _, args, name=name: note(str(name), args))
+        net.get_submodule(name).register_forward_pre_hook(partial(note, name), with_kwargs=True)
     for module in net.modules():
         if isinstance(module, traced.KEEP_SHAPES):
             module.forward = nn.Identity().forward
@@ -274,5 +280,5 @@ def _stride(inputs: list[fx.Node], node: fx.Node) -> int:
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
     """The shape of a node's value; empty where that is no tensor with channels."""
-    shape = tuple(getattr(node.meta.get("tensor_meta"), "shape", ()))
+    shape = traced.shape(node)
     return shape if len(shape) > 1 else ()

@@ -52,7 +52,7 @@ class Watching:
         for gate in self.gates.values():
             del gate.opening
 
-    def _measured(self, name: str, opening: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def _measured(self, name: str, opening: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
         def measured(x: Tensor) -> Tensor:
             g = opening(x)
             self.means[name] = g.detach().float().mean()

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.fx.node import Target
-from torch.fx.passes.shape_prop import ShapeProp
 
 from lit_resnet.nets.gates import in_32_bits
 
@@ -48,7 +47,7 @@ def module(net: nn.Module, *shapes: tuple[int, ...], device: torch.device) -> fx
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()  # such as x.dtype, which a conversion asked for
     graph.recompile()
-    _Shapes(graph).propagate(*(torch.zeros(*shape, device=device) for shape in shapes))
+    _Shapes(graph).run(*(torch.zeros(*shape, device=device) for shape in shapes))
     return graph
 
 
@@ -63,8 +62,20 @@ def does(node: fx.Node, module: nn.Module | None) -> Does:
     return _DOES.get(target, "other")
 
 
-class _Shapes(ShapeProp):
-    """The shape of every value."""
+def shape(node: fx.Node) -> tuple[int, ...]:
+    """The shape of a node's value; () where that is no tensor."""
+    return node.meta.get("shape", ())
+
+
+class _Shapes(fx.Interpreter):
+    """Notes the shape of every value."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The value of a node."""
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            n.meta["shape"] = tuple(value.shape)
+        return value
 
     def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the module returns, or something of its shape."""

@@ -147,6 +147,7 @@ def net_of(words: Sequence[str]) -> NetConfig:
     """
     kinds = get_type_hints(NetConfig)
     values: dict[str, Any] = {}
+    said: set[str] = set()
     for word in words:
         path, sign, text = word.partition("=")
         key, dot, name = path.partition(".")
@@ -154,6 +155,9 @@ def net_of(words: Sequence[str]) -> NetConfig:
             raise InputError(f"--blocks {shown(word)}: write KEY=VALUE with a key of model.net, such as depth=56")
         if key not in kinds:
             raise InputError(f"--blocks {shown(word)}: model.net has no such key{did_you_mean(key, kinds)}")
+        if path in said:
+            raise InputError(f"--blocks {shown(word)}: {path} is said twice; write it once")
+        said.add(path)
         value = parse_yaml(text, f"--blocks {path}")
         if dot and kinds[key] == dict[str, Any]:
             value = values.get(key, {}) | {name: value}

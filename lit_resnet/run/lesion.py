@@ -1,6 +1,7 @@
 """`lit-resnet lesion`: trained nets judged again without some of their blocks (Veit, Wilber, Belongie 2016)."""
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +21,11 @@ from lit_resnet.run.models import load_newest, newest, place, untrained
 from lit_resnet.run.run import Tested
 from lit_resnet.runfolder import lesions
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.lesions import Lesion
+from lit_resnet.runfolder.lesions import CHANGED, KEPT, Lesion
+from lit_resnet.runfolder.records import LESIONS
 from lit_resnet.training.iterations import TaskData
 
+MOST = 1000  # draws of a number of blocks, and blocks at once
 ANY = "any"  # in place of a block's name: blocks that were drawn
 
 TITLE = "Test error (%) without some of the blocks"
@@ -62,8 +65,8 @@ def _check(runs: Sequence[Path], most: int, draws: int) -> None:
     if twice := next((run for run, path in zip(runs, paths, strict=True) if paths.count(path) > 1), None):
         raise InputError(f"{twice}: is there twice; write every run once")
     for option, value in (("--most", most), ("--draws", draws)):
-        if value < 1:
-            raise InputError(f"{option} is {value}: write 1 or more; --most 1 takes out single blocks alone")
+        if not 1 <= value <= MOST:
+            raise InputError(f"{option} is {value}: write 1 to {MOST}; --most 1 takes out single blocks alone")
 
 
 def _subject(folder: RunFolder) -> tuple[TaskData, ResNet]:
@@ -100,7 +103,10 @@ def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str,
             Lesion(tuple(block.name for block in taken), all(block.keeps for block in taken), error)
             for taken, error in zip(plan, found, strict=True)
         ]
-        lesions.keep(home.path, digest, kept)
+        try:
+            lesions.keep(home.path, digest, kept)
+        except OSError as error:
+            print(f"warning: {LESIONS.file(home.path)}: not written ({error.strerror})", file=sys.stderr)
     return str(net.config), kept
 
 
@@ -122,7 +128,7 @@ def _row(folder: RunFolder, net: str, blocks: str, lesions: Sequence[Lesion]) ->
         "net": net,
         "removed": lesions[0].removed,
         "block": blocks,
-        "dimensions": "kept" if lesions[0].keeps else "changed",
+        "dimensions": KEPT if lesions[0].keeps else CHANGED,
         "draws": len(values),
         "error": round(fmean(values), 4),
         "std": round(stdev(values), 4) if several else None,
@@ -135,7 +141,7 @@ COLUMNS: Columns = {
     "net": lambda r: r["net"],
     "run": lambda r: r["run"],
     "removed": lambda r: str(r["removed"]),
-    "block": lambda r: r["block"] + (", changes dimensions" if r["dimensions"] == "changed" else ""),
+    "block": lambda r: r["block"] + (", changes dimensions" if r["dimensions"] == CHANGED else ""),
     "draws": lambda r: str(r["draws"]) if r["block"] == ANY else "",
     "error": lambda r: percent(r["error"]),
     "std": lambda r: "" if r["std"] is None else percent(r["std"]),

@@ -348,7 +348,7 @@ def _draw_blocks(last: Last) -> None:
     """What the blocks of the net do, into blocks.json; a line says why where that cannot be read."""
     try:
         found = diagrams(last.net, last.data.image_shape)
-    except InputError as error:
+    except Exception as error:  # somebody's own net may do anything, and no picture is worth a run
         say(f"its blocks are not drawn: {error}")
         return
     if found:

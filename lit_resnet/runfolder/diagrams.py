@@ -130,7 +130,7 @@ def _step(place: int, value: Any) -> Step:
     kind, does, width, stride, takes = value
     if kind not in get_args(Kind):
         raise ValueError(f"the kind of a step is {shown(kind)}")
-    if not isinstance(does, str) or len(does) > LONGEST or not does.isprintable():
+    if not isinstance(does, str) or len(does) > LONGEST or not does.isprintable() or bool(does) == (kind == "input"):
         raise ValueError(f"a step does {shown(does)}")
     taken = tuple(_list("takes", takes, MOST_STEPS))
     if not all(type(one) is int and 0 <= one < place for one in taken) or bool(taken) == (kind == "input"):

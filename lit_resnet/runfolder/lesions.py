@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
 from lit_resnet.runfolder.records import LESIONS
 from lit_resnet.runfolder.start import weights_digest
 
@@ -64,6 +64,8 @@ def read(folder: Path) -> list[Lesion]:
     found = [Lesion(tuple(row["blocks"].split()), row["dimensions"] == KEPT, row["error"]) for row in rows]
     if [lesion.removed for lesion in found] != [row["removed"] for row in rows] or (found and found[0].removed):
         raise LESIONS.damaged(folder, "blocks are missing")
+    if wrong := next((row["dimensions"] for row in rows if row["dimensions"] not in (KEPT, CHANGED)), None):
+        raise LESIONS.damaged(folder, f"dimensions are {shown(wrong)}")
     try:
         newest = weights_digest(str(folder)) if rows else ""
     except InputError:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lit_resnet.data.stream import Stretch
 from lit_resnet.errors import InputError
-from lit_resnet.nets import OwnNet
+from lit_resnet.nets.chance import by_chance
 from lit_resnet.probes.gates import Watching, gates
 from lit_resnet.probes.signals import Layered, Listening
 from lit_resnet.training.schedule import LearningRate, Rate
@@ -24,9 +24,6 @@ from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.start import Start
 from lit_resnet.training.weights import net_weights
 from lit_resnet.training.window import Counts, Window
-
-# Modules that may draw random numbers: dropout, VGG's, and whatever a net of one's own does.
-DRAWING = (nn.modules.dropout._DropoutNd, OwnNet)
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ class Iterations(LightningModule):
         if speed.channels_last:
             self.net.to(memory_format=torch.channels_last)
         self.gates = {} if speed.compile else gates(net)  # hooks do not work on a compiled net
-        self._draws = any(isinstance(module, DRAWING) for module in self.net.modules())
+        self._draws = by_chance(self.net)
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
         self._restored: dict[str, dict[str, Tensor]] | None = (
             None  # their state in a checkpoint, with a value for each device

@@ -10,8 +10,11 @@ from extending import Add
 from torch import Tensor, nn
 
 from lit_resnet.cli import main
-from lit_resnet.nets import NetConfig, ResNet, build
+from lit_resnet.nets import NetConfig, ResNet, build, orders
+from lit_resnet.nets.blocks import BLOCKS, Block, Kind
 from lit_resnet.nets.gates import GATES, ShortcutGate
+from lit_resnet.nets.orders import Order
+from lit_resnet.probes.gates import Watching, gates
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.training.sgd import Sgd
 
@@ -182,6 +185,7 @@ def test_what_multiplies_by_one_and_nothing_is_the_identity_or_the_plain_net(ord
         ({"depth": 164, "order": "full", **SEQUEL}, "ResNet-164 bottleneck pre-activation", 1_703_258),
         ({"depth": 1001, **SEQUEL}, "ResNet-1001 bottleneck", 10_328_602),
         ({"depth": 20, "block": "highway"}, "Highway-20", 537_658),
+        ({"depth": 20, "block": "highway", "gate_value": -6.0}, "Highway-20", 537_658),
         ({"depth": 32, "block": "highway"}, "Highway-32", 926_074),
         ({"depth": 56, "block": "highway", "gate_value": -3.0}, "Highway-56 -3", 1_702_906),
         ({"depth": 110, "block": "highway"}, "Highway-110", 3_450_778),
@@ -273,6 +277,60 @@ def test_a_gate_that_is_nearly_shut_carries_in_bf16_what_it_does_in_64_bits(gate
     assert found.dtype == torch.bfloat16
     along = s.double() / s.double().square().sum()
     assert ((found.double() - expected) * along).sum().abs() < 5e-4
+
+
+class Hard(ShortcutGate):
+    """An opening of its own, and dropout of whole channels."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int, value: float, size: int = 1) -> None:
+        super().__init__(c_in, c_out, stride, value, size)
+        self.dropout = nn.Dropout2d(0.5)
+
+    def opening(self, x: Tensor) -> Tensor:
+        """From 0 to 1 in a straight line."""
+        return self.dropout(F.hardsigmoid(self.conv(x)))
+
+
+class Bare(Block):
+    """A block with a forward pass of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Nothing is added."""
+        return x
+
+
+def test_a_gate_with_an_opening_of_its_own_is_watched_and_recomputed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(GATES, "hard", Hard)
+    made = build(NetConfig(depth=8, gate="hard", gate_value=0.0)).train()
+    found, images = [], torch.randn(2, 3, 8, 8)
+    for made.recompute in (False, True):
+        torch.manual_seed(0)
+        with Watching(gates(made)) as watching:
+            loss = made(images).square().sum()
+        made.zero_grad()
+        loss.backward()
+        found.append([weight.grad for weight in made.parameters()])
+        assert [one.name for one in watching.openings()] == ["layer1.0", "layer2.0", "layer3.0"]
+        assert all(0 < one.opening < 1 for one in watching.openings())
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    with Watching(gates(made)) as watching:
+        pass
+    assert watching.openings() == []
+
+
+def test_blocks_that_add_by_themselves_have_no_gate(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(BLOCKS, "bare", Kind(Bare))
+    with pytest.raises(ValueError, match="gate is scale: block bare adds in a forward pass of its own; leave it out"):
+        NetConfig(depth=8, block="bare", gate="scale")
+
+
+def test_an_order_that_begins_with_relu_leaves_the_shortcut_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(orders.ORDERS, "early", Order(("relu", "bn", "conv"), ("relu", "bn", "conv")))
+    block = build(NetConfig(depth=8, order="early")).get_submodule("layer1.0")
+    x = torch.randn(2, 16, 4, 4)
+    before = x.clone()
+    block(x)
+    assert torch.equal(x, before)
 
 
 def test_a_gate_and_an_order_are_added_as_the_docs_say(add: Add, tmp_path: Path, one_thread: None):

@@ -212,7 +212,36 @@ class Choosing(Block):
         return x if x.mean() > 0 else -x
 
 
-def test_what_else_a_block_may_do(monkeypatch: pytest.MonkeyPatch):
+class Twice(nn.Module):
+    """A residual module that is called twice, with its shortcut by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """What is added to what."""
+        return self.conv(x).to(x.dtype) + skip
+
+
+class Recurrent(nn.Module):
+    """A net of one such block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Twice()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Two calls."""
+        x = self.block(x, skip=x)
+        return self.block(x, skip=x)
+
+
+def test_a_block_that_is_called_twice_and_by_keyword():
+    assert [said(one) for one in diagrams(Recurrent(), CIFAR)] == ["3-d > 3-d > 3x3, 3 [0] > + [2, 1]"]
+
+
+def test_what_else_a_block_may_do(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     monkeypatch.setitem(BLOCKS, "squeezed", Kind(Squeezed))
     monkeypatch.setitem(BLOCKS, "choosing", Kind(Choosing))
     assert next(iter(of(block="squeezed"))) == (
@@ -220,6 +249,7 @@ def test_what_else_a_block_may_do(monkeypatch: pytest.MonkeyPatch):
     )
     with pytest.raises(InputError, match=r"^(Choosing|ResNet): its forward pass cannot be drawn.*: write it without"):
         of(block="choosing")
+    assert capfd.readouterr().err == "", "torch prints no traceback of its own"
 
 
 def test_the_net_is_not_touched():

@@ -134,6 +134,7 @@ def test_what_is_kept_is_read(tmp_path: Path):
                 ["layer", "3x3", 1e300, 1, [0]],
                 ["layer", "3\n3", 16, 1, [0]],
                 ["layer", "x" * 1000, 16, 1, [0]],
+                ["layer", "", 16, 1, [0]],
                 ["magic", "3x3", 16, 1, [0]],
                 ["layer", "3x3"],
             )
@@ -160,8 +161,9 @@ def test_the_blocks_of_one_net(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "depth=x": "depth cannot be this",
         "depth.x=1": "depth cannot be this",
         "gate_value=1": "gate is none",
+        "depth=20 depth=8": "depth is said twice",
     }.items():
-        assert main(["nets", "--blocks", wrong]) == 2
+        assert main(["nets", "--blocks", *wrong.split()]) == 2
         assert message in capsys.readouterr().err
     assert main(["nets", "--blocks", "family=vgg", "depth=16", "shortcut=none"]) == 2
     assert "VGG-16: has no blocks" in capsys.readouterr().err

@@ -92,6 +92,22 @@ def test_gates_whose_biases_decay_and_those_whose_do_not_are_two_lines(made):
     assert len(table.rows) == 12
 
 
+def test_each_of_several_initial_biases_has_its_line(made):
+    cells = {
+        f"exclusive{b}": ([30.0 - b], PAPERS | {"gate": "exclusive", "gate_value": b}, {"model.net.gate_value": b})
+        for b in (0, -3, -6)
+    }
+    found = rows(made(identity_mappings.table1, cells))
+    assert found["exclusive gating (b = 0)", "1 - g", "g", "0 to -5"][0].endswith("30.00")
+    assert found["exclusive gating (b = -3)", "1 - g", "g", "0 to -5"][0].endswith("33.00")
+    assert found["exclusive gating", "1 - g", "g", "-6"][0].endswith("36.00")
+
+
+def test_a_grid_without_these_nets_is_not_that_table(made):
+    table = made(identity_mappings.table1, {"VGG-16": ([9.0], {"family": "vgg", "depth": 16}, {})})
+    assert table.title.startswith("In the shape of Table 1")
+
+
 @pytest.mark.parametrize("change", [{"data": "cifar100"}, {"steps": 32_000}, {"batch_size": 64}, {"depth": 56}])
 def test_what_is_not_trained_as_printed_is_called_so_and_fails_nowhere(made, change):
     cells = {

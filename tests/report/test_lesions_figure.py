@@ -88,6 +88,7 @@ def test_what_is_damaged_is_one_line(lab):
         (text.replace("\n0,", "\n1,", 1).replace("1,1,kept,layer1.0", "1,4,kept,layer1.0"), "does|stands after"),
         (text.partition("\n")[0] + "\n" + text.partition("\n")[2].partition("\n")[2], "blocks are missing"),
         (text.replace(",20\n", ",120\n"), "not a row"),
+        (text.replace(",kept,", ",widened,", 1), "dimensions are widened"),
     ):
         file.write_text(damaged)
         with pytest.raises(InputError, match=rf"lesions\.csv.*({words})"):

@@ -3,6 +3,7 @@
 The residual function goes down, with the gate beside it and the shortcut beside that.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -191,7 +192,8 @@ class Layout:
 
 def _area(layer: Step) -> int:
     """Of a layer's kernel."""
-    return prod(int(side) for side in layer.does.split()[0].split("x") if side.isdigit())
+    sides = re.match(r"[0-9]+(x[0-9]+)*", layer.does)
+    return prod(map(int, sides[0].split("x"))) if sides else 1
 
 
 def width(step: Step) -> float:

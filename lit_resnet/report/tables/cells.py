@@ -9,6 +9,7 @@ from lit_resnet.listing import numbered
 from lit_resnet.metrics import TEST_ERROR
 from lit_resnet.report.runs import FinishedCell, GridRuns, Over
 from lit_resnet.report.tables.table import NONE, Table
+from lit_resnet.sameness import KIND
 from lit_resnet.task import Task
 
 # From so many seeds on, the table has `best (mean±std)`, as Table 6 has for ResNet-110.
@@ -121,7 +122,7 @@ def _records(runs: GridRuns) -> Iterator[dict[str, Any]]:
 def _record(cell: FinishedCell, task: Task) -> dict[str, Any]:
     summary = cell.summary
     record: dict[str, Any] = {"cell": cell.name, "net": summary.net}
-    record |= {key: summary.net_config.get(key) for key in ("family", "depth", "shortcut", "block", "stride_on")}
+    record |= {key: summary.net_config.get(key) for key in ("family", *KIND, "stride_on")}
     record |= {key: getattr(summary, key) for key in ("data", "params", "macs", "steps", "batch_size")}
     record["n"] = len(cell.runs)
     for metric in task.final:

@@ -98,14 +98,18 @@ def _table(name: str, runs: GridRuns, shape: Shape) -> Table:
         row = next((row for row in printed["rows"] if paper.is_kind(net, row)), None)
         if row and net.get("family") == printed["family"] and net.get("depth"):
             ours = place(row, net).cells
-            ours[_beside(axes, cell, ours)] = cell
+            ours[_beside(axes, cell, row, ours)] = cell
             placed.add(cell.name)
     return _written(name, runs, shape, lines, sorted(columns, key=columns.__getitem__), placed)
 
 
-def _beside(axes: Sequence[Axis], cell: FinishedCell, taken: Mapping[Words, FinishedCell]) -> Words:
+def _beside(
+    axes: Sequence[Axis], cell: FinishedCell, row: Mapping[str, Any], taken: Mapping[Words, FinishedCell]
+) -> Words:
     """What a cell differs in from others in its place: values of axes, or its name where they are the same."""
     words = tuple(f"{axis.name} {axis.text(cell.name)}" for axis in axes)
+    if isinstance(row.get("gate_value"), list):  # a row of several initial biases
+        words = (f"b = {paper.gate_value(cell.summary.net_config)}", *words)
     return words if words not in taken else (*words, cell.name)
 
 
@@ -134,7 +138,7 @@ def _written(
                     records.append(_record(words, column, found.row, cell))
             row.append(", ".join(map(str, dict.fromkeys(counts))) or NONE)
             rows.append(tuple(row))
-    as_printed = all(_as_printed(cell, name) for cell in runs.cells if cell.name in placed)
+    as_printed = bool(placed) and all(_as_printed(cell, name) for cell in runs.cells if cell.name in placed)
     number = f"Table {printed['number']} of {printed['paper']}"
     on = "" if as_printed else f", on {seen(runs, 'data')}"
     return Table(
