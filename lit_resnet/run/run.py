@@ -58,6 +58,7 @@ from lit_resnet.training.weights import load_weights
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
+MOST_NAMED = 10  # boxes in a line
 
 
 # -- one run
@@ -253,7 +254,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
             file=sys.stderr,
         )
     if boxes := data.degenerate_boxes:
-        print(f"warning: {len(boxes)} boxes without width or height were left out: {', '.join(boxes)}", file=sys.stderr)
+        named = ", ".join(boxes[:MOST_NAMED]) + (", ..." if len(boxes) > MOST_NAMED else "")
+        print(f"warning: {len(boxes)} boxes without width or height were left out: {named}", file=sys.stderr)
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
     speeds = [row[IMAGES_PER_SECOND.name] for row in rows]
@@ -400,9 +402,11 @@ def evaluate(verb: str, args: list[str]) -> int:
     assert isinstance(cli.datamodule, LightningDataModule)  # as every task's data are
     run = cli.trainer.validate if verb == "validate" else cli.trainer.test
     run(cli.model, datamodule=cli.datamodule, verbose=False)
-    for metric in cli.task.final:
-        if metric.name in cli.trainer.callback_metrics:
-            print(f"{metric.name} {cli.trainer.callback_metrics[metric.name]:.4f} {metric.unit}".rstrip())
+    measured = [metric for metric in cli.task.final if metric.name in cli.trainer.callback_metrics]
+    for metric in measured:
+        print(f"{metric.name} {cli.trainer.callback_metrics[metric.name]:.4f} {metric.unit}".rstrip())
+    if not measured:
+        say("nothing is known of these images that a number could be made from: no labels, or no boxes")
     return 0
 
 

@@ -278,7 +278,7 @@ def test_a_run_that_nothing_here_can_judge_is_refused_before_it_trains(tmp_path:
 
 @pytest.mark.parametrize("test", ["hard", "secret?"])
 def test_a_check_needs_no_objects_in_the_first_test_images(
-    test: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    test: str, finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     write_voc(tmp_path / "data", ["train", test])
     for xml in (tmp_path / "data" / "Annotations").glob("hard1.xml"):
@@ -287,6 +287,10 @@ def test_a_check_needs_no_objects_in_the_first_test_images(
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(said))
     assert main(["fit", "--config", str(tmp_path / "run.yaml"), "--check"]) == 0
     assert "it trains" in capsys.readouterr().err
+    weights = str(finished.checkpoints / "last.ckpt")
+    assert main(["test", "--config", str(tmp_path / "run.yaml"), "--ckpt_path", weights]) == 0
+    said = capsys.readouterr()
+    assert (said.out == "", "nothing is known of these images" in said.err) == (test == "secret?",) * 2
 
 
 def test_a_detector_starts_from_published_weights(voc: Path, tmp_path: Path):
