@@ -42,7 +42,7 @@ def module(net: nn.Module, *shapes: tuple[int, ...], device: torch.device) -> fx
     """
     graph = fx.symbolic_trace(net)
     for node in graph.graph.nodes:
-        if node.target in CONVERSIONS:
+        if node.op in ("call_function", "call_method") and node.target in CONVERSIONS:
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()  # such as x.dtype, which a conversion asked for
