@@ -10,5 +10,5 @@ shift 2
 lit-resnet launch "$grid" "$@"
 mkdir -p "$target"
 shopt -s nullglob # a grid of detectors that the paper has no numbers of has no claims
-cp "runs/$grid"/report/{claims.*,curves.csv.gz,table*.csv,table*.md,figures/*} "$target"
+cp "runs/$grid"/report/{claims.*,curves.csv.gz,*table*.csv,*table*.md,figures/*} "$target"
 rm -f "$target"/detections.svg # photographs: the PNG is enough

@@ -280,6 +280,11 @@ def test_its_numbers_are_those_of_the_results(page: str, results: str, asked: li
     assert len(depths) >= 2
 
 
+def test_its_numbers_of_shortcuts_are_those_of_the_results():
+    found = errors("cifar10-jpeg/identity-mappings-short", ("table.csv", "train_error"), ("table.csv", "test_error"))
+    assert [cell for cell, text in found.items() if f" | {text} | " not in PAGES["docs/shortcuts.md"]] == []
+
+
 def test_its_numbers_of_detectors_are_those_of_the_results():
     found = errors("bccd/start", ("table.csv", "map50"))
     for net in ("plain-18", "ResNet-18"):
