@@ -157,8 +157,8 @@ def _made(archive: str, wanted: Callable[[str], bool]) -> np.ndarray:
 
 def _in_split(archive: str, parts: list[str]) -> list[str]:
     """The path of an image from its split on."""
-    for depth in (0, 1):
-        if len(parts) > depth + 1 and parts[depth] in SPLITS:
+    for depth, folder in enumerate(parts[:-1]):
+        if folder in SPLITS:
             return parts[depth:]
     words = re.split(r"[\W_]+", os.path.basename(archive).lower())
     split = next((word for word in words if word in SPLITS), None)

@@ -94,7 +94,7 @@ def splits(root: Path, tests: tuple[str, str]) -> tuple[Images, Images]:
             "archives of these"
         )
     found = {name: Images(root / name) for name in ("train", *tests) if (root / name).is_dir()}
-    if len(found) < 2:
+    if not {"train", tests[0]} <= found.keys():
         archived = archives.images(root, is_image)
         found = {name: Archived(root / name, files) for name, files in archived.items()} | found
     if "train" not in found:

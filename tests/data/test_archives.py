@@ -55,7 +55,7 @@ def packed(root: Path, target: Path, how: str) -> Path:
         return target
     target.mkdir()
     if how == "one tar":
-        tar_of(root, target / "all.tar", f"./{root.name}/")
+        tar_of(root, target / "all.tar", "./ILSVRC/Data/CLS-LOC/")
     elif how == "a tar each":
         for split in ("train", "val"):
             tar_of(root / split, target / f"photos_{split}.tar")
