@@ -1,4 +1,4 @@
-"""Images/s of photographs in archives beside those of the same folder: through the loader of a run, and opened files."""
+"""Images/s of photographs in archives beside those in a folder: through the loader of a run; and how many files."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from lit_resnet.data.reading import default_workers
 
 
 def rate(root: Path, batches: int, photographs: Photographs) -> float:
-    """Training images/s of a folder, or of the archives in it; the first batches, which are read ahead, are left out."""
+    """Training images/s of a folder, or of the archives in it; without the first batches, which are read ahead."""
     data = ImageData("imagenet", str(root), batch_size=64, photographs=photographs, stretch=1)
     data.setup("fit")
     stream = iter(data.train_dataloader())
@@ -48,9 +48,8 @@ def main() -> None:
             rates[root] += [measured] if number else []  # the first round reads the files into memory
     for root, values in rates.items():
         files = sum(len(names) for _, _, names in os.walk(root))
-        print(
-            f"{root}: {statistics.median(values):,.0f} images/s ({min(values):,.0f} to {max(values):,.0f}), {files} files"
-        )
+        spread = f"{min(values):,.0f} to {max(values):,.0f}"
+        print(f"{root}: {statistics.median(values):,.0f} images/s ({spread}), {files} files")
     ratios = [ours / theirs for ours, theirs in zip(rates[args.archives], rates[args.folder], strict=True)]
     print(f"ratio: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
