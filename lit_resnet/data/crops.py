@@ -5,7 +5,6 @@ A worker process does all of it, or it only loads the files and the device decod
 
 import io
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 
+from lit_resnet.data.archives import content
 from lit_resnet.data.photographs import (
     Damaged,
     Photographs,
@@ -137,12 +137,12 @@ def load_files(places: Places) -> Loaded:
 def _plain_jpeg(file: str) -> bytes:
     """The content of a complete RGB or greyscale JPEG; empty for other files, which a GPU may fail to decode."""
     try:
-        content = Path(file).read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            plain = image.format == "JPEG" and image.mode in ("RGB", "L") and content.endswith(b"\xff\xd9")
+        found = content(file)
+        with Image.open(io.BytesIO(found)) as image:
+            plain = image.format == "JPEG" and image.mode in ("RGB", "L") and found.endswith(b"\xff\xd9")
     except (OSError, Image.DecompressionBombError):
         plain = False
-    return content if plain else b""
+    return found if plain else b""
 
 
 def decode(loaded: Loaded, device: torch.device) -> dict[str, Tensor]:

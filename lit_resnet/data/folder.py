@@ -3,6 +3,7 @@
 Greyscale, palette and CMYK images become RGB; an alpha channel is dropped.
 """
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from lit_resnet.data.archives import changed, content, place
 from lit_resnet.data.array_cache import cached, digest
-from lit_resnet.data.layout import TEST_THEN_VAL, class_names, images_in, test_images, training_images
+from lit_resnet.data.layout import TEST_THEN_VAL, class_names, splits, test_images, training_images
 from lit_resnet.data.photographs import Damaged, centre, read_photograph, resize_short_side
 from lit_resnet.errors import InputError
 
@@ -27,12 +29,12 @@ def describe(root: Path, image_size: int | None) -> tuple[tuple[str, ...], tuple
         InputError: A folder is missing or empty, or that image cannot be read.
     """
     classes = class_names(root, TEST_THEN_VAL)
-    path = images_in(root / "train" / classes[0])[0]
+    file = splits(root, TEST_THEN_VAL)[0].of(classes[0])[0]
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content(file))) as image:
             width, height = image.size
     except OSError:
-        raise Damaged(path) from None
+        raise Damaged(file) from None
     return tuple(classes), (3, image_size or height, image_size or width)
 
 
@@ -46,14 +48,14 @@ def load(root: Path, image_size: int | None) -> tuple[Tensor, Tensor, Tensor, Te
         InputError: The folder is not as it should be, an image is damaged, or the cache cannot be written.
     """
     (train, labels), (test, test_labels) = training_images(root, TEST_THEN_VAL), test_images(root, TEST_THEN_VAL)
-    files = [Path(file) for file in train + test]
-    contents = digest([(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files])
+    files = train + test
+    contents = digest([(file, place(file)[2], changed(file)) for file in files])
     key = [str(root.absolute()), image_size]
     images = torch.from_numpy(cached(key, contents, lambda: _decode(files, image_size).numpy()))
     return images[: len(train)], labels, images[len(train) :], test_labels
 
 
-def read_image(path: Path, image_size: int | None) -> Tensor:
+def read_image(file: Path | str, image_size: int | None) -> Tensor:
     """Read one image, uint8 [3, H, W].
 
     With `image_size`, its shorter side is resized to that (antialiased) and the centre cut out.
@@ -61,29 +63,29 @@ def read_image(path: Path, image_size: int | None) -> Tensor:
     Raises:
         InputError: It is no image, a damaged one, or one of 16 bits or several frames.
     """
-    image = read_photograph(path)
+    image = read_photograph(file)
     return image if image_size is None else centre(resize_short_side(image, image_size), image_size)
 
 
-def _decode(files: list[Path], image_size: int | None) -> Tensor:
+def _decode(files: list[str], image_size: int | None) -> Tensor:
     """Decode all images: uint8 [N, 3, H, W].
 
     Threads do it, as the decoder runs without Python's lock. Processes would have to import torch first, or be forked
     from a process that has threads.
     """
     # Small files are decoded faster than threads hand over the lock: two took twice as long as one for 32x32 JPEGs.
-    threads = 1 if files[0].stat().st_size < 2048 else torch.get_num_threads()
+    threads = 1 if place(files[0])[2] < 2048 else torch.get_num_threads()
     first = read_image(files[0], image_size)
     images = torch.empty(len(files), *first.shape, dtype=torch.uint8)
 
     def fill(start: int) -> int:
         chunk = files[start : start + CHUNK]
-        for i, path in enumerate(chunk, start):
-            image = read_image(path, image_size)
+        for i, file in enumerate(chunk, start):
+            image = read_image(file, image_size)
             if image.shape != first.shape:
                 (_, height, width), (_, first_height, first_width) = image.shape, first.shape
                 raise InputError(
-                    f"{path}: is {width}x{height}, but {files[0]} is {first_width}x{first_height}: "
+                    f"{file}: is {width}x{height}, but {files[0]} is {first_width}x{first_height}: "
                     "give image_size, to which all are then resized"
                 )
             images[i] = image

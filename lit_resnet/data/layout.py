@@ -1,4 +1,6 @@
-"""Folders of images: `root/train/<class>/*`, and `root/val/<class>/*` (or `test`) or a val/ without class folders.
+"""Trees of images: `root/train/<class>/*`, and `root/val/<class>/*` (or `test`) or a val/ without class folders.
+
+A split may lie in archives in the root in place of a folder: see `archives`.
 
 Images are the files that end in .jpg, .jpeg, .png or .webp, in small letters or capitals; other files, and names that
 begin with a dot, are ignored. Classes are numbered by their sorted names, as torchvision numbers ImageNet's.
@@ -11,13 +13,15 @@ Kaggle's `LOC_val_solution.csv`.
 import csv
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
+from lit_resnet.data import archives
 from lit_resnet.errors import InputError, did_you_mean
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
@@ -30,29 +34,85 @@ VAL_THEN_TEST = ("val", "test")
 # Small images: where both folders are there, val/ is not used.
 TEST_THEN_VAL = ("test", "val")
 
-# Files, class by class, and their labels, int64 [N]. Strings take a sixth of the memory of a million Paths.
+# Files, class by class, and their labels, int64 [N]. Files are named by paths, or as in `archives`; strings take a
+# sixth of the memory of a million Paths.
 Labelled = tuple[list[str], Tensor]
 
 
-def split_folders(root: Path, tests: tuple[str, str]) -> tuple[Path, Path]:
-    """The folder of the training images and that of the test images, the first of the names `tests` that exists.
+@dataclass(frozen=True)
+class Images:
+    """The images of a split, in a folder.
+
+    Args:
+        path: The folder, or, of images in archives, where it would be.
+    """
+
+    path: Path
+
+    def classes(self) -> list[str]:
+        """The names of its folders, sorted; none where the images lie in the folder of the split itself."""
+        with os.scandir(self.path) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+    def of(self, name: str = "") -> list[str]:
+        """The images of a class, or those of none, sorted.
+
+        Raises:
+            InputError: There are none.
+        """
+        folder = self.path / name
+        names = [name for name in os.listdir(folder) if is_image(name)]
+        if not names:
+            raise InputError(f"{folder}: has no images ({' '.join(EXTENSIONS)}): put some there, or remove the folder")
+        return [os.path.join(folder, name) for name in sorted(names)]
+
+
+@dataclass(frozen=True)
+class Archived(Images):
+    """The images of a split, in archives."""
+
+    files: Mapping[str, Sequence[str]]
+
+    def classes(self) -> list[str]:
+        """See `Images`."""
+        return sorted(set(self.files) - {""})
+
+    def of(self, name: str = "") -> list[str]:
+        """See `Images`."""
+        return list(self.files[name])
+
+
+def splits(root: Path, tests: tuple[str, str]) -> tuple[Images, Images]:
+    """The training images and the test images, the first of the names `tests` that exists.
 
     Raises:
-        InputError: One is missing.
+        InputError: One is missing, or an archive cannot be read.
     """
     if not root.is_dir():
         raise InputError(
-            f"{root}: no such folder: give as root one that has train/<class>/ and {tests[0]}/<class>/ in it"
+            f"{root}: no such folder: give as root one that has train/<class>/ and {tests[0]}/<class>/ in it, or "
+            "archives of these"
         )
-    train = root / "train"
-    if not train.is_dir():
-        raise InputError(f"{train}: no such folder: put the training images in {train}/<class>/")
+    found = {name: Images(root / name) for name in ("train", *tests) if (root / name).is_dir()}
+    if not {"train", tests[0]} <= found.keys():
+        archived = archives.images(root, is_image)
+        found = {name: Archived(root / name, files) for name, files in archived.items()} | found
+    if "train" not in found:
+        raise InputError(
+            f"{root / 'train'}: no such folder: put the training images in {root / 'train'}/<class>/, or in train.tar"
+        )
     for name in tests:
-        if (root / name).is_dir():
-            return train, root / name
+        if name in found:
+            return found["train"], found[name]
     raise InputError(
-        f"{root}: has neither {tests[0]}/ nor {tests[1]}/: put the test images in {root}/{tests[0]}/<class>/"
+        f"{root}: has neither {tests[0]}/ nor {tests[1]}/: put the test images in {root}/{tests[0]}/<class>/, or in "
+        f"{tests[0]}.tar"
     )
+
+
+def is_image(name: str) -> bool:
+    """Whether a name is that of an image."""
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
 def class_names(root: Path, tests: tuple[str, str]) -> list[str]:
@@ -61,14 +121,14 @@ def class_names(root: Path, tests: tuple[str, str]) -> list[str]:
     Raises:
         InputError: A folder is missing, or the two splits differ in their classes.
     """
-    train, test = split_folders(root, tests)
-    names = _folders(train)
+    train, test = splits(root, tests)
+    names = train.classes()
     if not names:
-        raise InputError(f"{train}: has no class folders: put the images in {train}/<class>/")
-    test_names = _folders(test)
+        raise InputError(f"{train.path}: has no class folders: put the images in {train.path}/<class>/")
+    test_names = test.classes()
     if test_names:  # else the images lie in the folder of the split itself
         for name in sorted(set(names) ^ set(test_names)):
-            missing, other = (test / name, train) if name in names else (train / name, test)
+            missing, other = (test.path / name, train.path) if name in names else (train.path / name, test.path)
             raise InputError(f"{missing}: no such folder, but {other} has this class: add it, or remove it there")
     return names
 
@@ -79,7 +139,7 @@ def training_images(root: Path, tests: tuple[str, str]) -> Labelled:
     Raises:
         InputError: As `class_names`; or a class has no images.
     """
-    return _by_class(split_folders(root, tests)[0], class_names(root, tests))
+    return _by_class(splits(root, tests)[0], class_names(root, tests))
 
 
 def test_images(root: Path, tests: tuple[str, str]) -> Labelled:
@@ -88,20 +148,8 @@ def test_images(root: Path, tests: tuple[str, str]) -> Labelled:
     Raises:
         InputError: As `class_names`; or a class has no images, or the file of labels is damaged or is for other images.
     """
-    test, names = split_folders(root, tests)[1], class_names(root, tests)
-    return _by_class(test, names) if _folders(test) else _flat(root, test, names)
-
-
-def images_in(folder: Path) -> list[str]:
-    """The images of a folder, sorted.
-
-    Raises:
-        InputError: It has none.
-    """
-    names = [name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
-    if not names:
-        raise InputError(f"{folder}: has no images ({' '.join(EXTENSIONS)}): put some there, or remove the folder")
-    return [os.path.join(folder, name) for name in sorted(names)]
+    test, names = splits(root, tests)[1], class_names(root, tests)
+    return _by_class(test, names) if test.classes() else _flat(root, test, names)
 
 
 def is_imagenet(classes: list[str]) -> bool:
@@ -109,32 +157,27 @@ def is_imagenet(classes: list[str]) -> bool:
     return len(classes) == 1000 and all(map(WNID.fullmatch, classes))
 
 
-def _folders(split: Path) -> list[str]:
-    with os.scandir(split) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-
-
-def _by_class(split: Path, names: list[str]) -> Labelled:
+def _by_class(split: Images, names: list[str]) -> Labelled:
     files: list[str] = []
     counts = []
     for name in names:
-        found = images_in(split / name)
+        found = split.of(name)
         files += found
         counts.append(len(found))
     return files, torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
-def _flat(root: Path, test: Path, names: list[str]) -> Labelled:
+def _flat(root: Path, test: Images, names: list[str]) -> Labelled:
     """The files and labels of images that lie in the folder of the split itself."""
-    files = images_in(test)
-    source, read = _label_file(root, test)
+    files = test.of()
+    source, read = _label_file(root, test.path)
     wnids = read(source)
     if len(wnids) != len(files):
         raise InputError(
-            f"{source}: has the labels of {len(wnids)} images, but {test} has {len(files)}: put them all there, or "
-            "replace the file"
+            f"{source}: has the labels of {len(wnids)} images, but {test.path} has {len(files)}: put them all there, "
+            "or replace the file"
         )
-    images = [Path(file).stem for file in files]
+    images = [Path(archives.place(file)[1]).stem for file in files]
     for image in images:
         if image not in wnids:
             raise InputError(f"{source}: has no label of {image}: it belongs to other images; replace it")

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lit_resnet.data import layout
+from lit_resnet.data.archives import place as named
 from lit_resnet.data.dataset import Description, Place, Portion, Settings, Split
 from lit_resnet.data.layout import VAL_THEN_TEST
 from lit_resnet.data.means import mean_of_photographs
@@ -61,10 +61,8 @@ class OnDisk:
 
     def digest(self, split: Split[list[str]]) -> str:
         """SHA-256 of the names and sizes of the files, and of the labels."""
-        files, labels = map(Path, split[0]), split[1]
-        names = [(file.parent.name, file.name, file.stat().st_size) for file in files]
-        digest = hashlib.sha256(repr(names).encode())
-        digest.update(labels.contiguous().numpy().data)
+        digest = hashlib.sha256(repr(list(map(named, split[0]))).encode())
+        digest.update(split[1].contiguous().numpy().data)
         return digest.hexdigest()
 
     def portions(

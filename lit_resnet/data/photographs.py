@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image  # imported here, so that forked workers have it
 
+from lit_resnet.data.archives import content, member
 from lit_resnet.errors import InputError, check_choices, check_range, printable
 
 MOST_PIXELS, MOST_WORKERS = 8192, 1024  # beyond which a number is a slip
@@ -80,20 +81,22 @@ class Damaged(InputError):
         return printable("{}: {}".format(*self.args))
 
 
-def read_photograph(path: Path | str) -> Tensor:
+def read_photograph(file: Path | str) -> Tensor:
     """Read an image as RGB, uint8 [3, H, W]; its memory has channels last, as the decoder writes it.
 
-    Greyscale, palette and CMYK images are converted, alpha is dropped, EXIF's rotation is ignored.
+    Greyscale, palette and CMYK images are converted, alpha is dropped, EXIF's rotation is ignored. The file may be in
+    an archive (see `archives`).
 
     Raises:
         Damaged: The file cannot be read, is no image, is damaged, or has 16 bits a channel or several frames.
     """
     try:
-        image = decode_image(str(path), ImageReadMode.RGB)
-    except RuntimeError:
-        raise Damaged(path) from None
+        encoded = torch.frombuffer(bytearray(content(name)), dtype=torch.uint8) if member(name := str(file)) else name
+        image = decode_image(encoded, ImageReadMode.RGB)
+    except (RuntimeError, OSError, ValueError):
+        raise Damaged(file) from None
     if image.dtype != torch.uint8 or image.ndim != 3:
-        raise Damaged(path, "has 16 bits a channel or several frames: convert it to a still image of 8 bits")
+        raise Damaged(file, "has 16 bits a channel or several frames: convert it to a still image of 8 bits")
     return image
 
 

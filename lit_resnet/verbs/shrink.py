@@ -6,7 +6,9 @@ from pathlib import Path
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder with train/ and val/ in it")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="a folder with train/ and val/ in it, or with archives"
+    )
     parser.add_argument(
         "target", type=Path, metavar="TARGET", help="where to write the copy; files that are there are kept"
     )
@@ -16,6 +18,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quality", type=int, metavar="Q", default=90, help="of the JPEGs, 1 to 95 (default: %(default)s)"
     )
+    parser.add_argument(
+        "--tars", type=int, metavar="N", help="write N tars of training images, and some of test images, not files"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
 
 
@@ -23,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
     """Make the copy, or what is missing of it."""
     from lit_resnet.data.shrink import shrink
 
-    shrink(args.source, args.target, args.short_side, args.quality, args.jobs)
+    shrink(args.source, args.target, args.short_side, args.quality, args.jobs, args.tars)
     return 0

@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,11 +63,11 @@ def test_it_goes_on_with_what_is_missing(
     target = tmp_path / "small"
     done, shrunk = [], module._shrunk
 
-    def full(path: Path, short_side: int) -> Image.Image | None:
-        done.append(path)
+    def full(file: str, *args: Any) -> bytes | None:
+        done.append(Path(file))
         if len(done) == 5:
             raise OSError(28, "No space left on device")
-        return shrunk(path, short_side)
+        return shrunk(file, *args)
 
     monkeypatch.setattr(module, "_shrunk", full)
     monkeypatch.setattr(module, "default_workers", lambda: 0)
@@ -106,6 +107,7 @@ def test_damaged_images_are_copied_and_named(
         ({"short_side": 0}, "--short-side is 0: write a number from 1 to 65535"),
         ({"quality": 96}, "--quality is 96: write a number from 1 to 95"),
         ({"jobs": 0}, "--jobs is 0: write 1 or more"),
+        ({"tars": 251}, "--tars is 251: write a number from 1 to 250"),
         ({"source": "nowhere"}, "nowhere: no such folder"),
         ({"target": "{source}/small"}, "/small: is in .*: give another folder for the copy"),
         ({"target": "{source}/../file/small"}, "/small: Not a directory: give another folder"),
