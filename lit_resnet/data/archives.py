@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import numpy as np
 from rich.console import Console
@@ -56,7 +56,7 @@ def member(file: str) -> Member | None:
     if not found:
         return None
     archive, name, start, length, packed = found.groups()
-    return Member(archive, name, int(start), int(length), packed and int(packed))
+    return Member(archive, name, int(start), int(length), int(packed) if packed else None)
 
 
 def content(file: str) -> bytes:
@@ -223,7 +223,7 @@ def _members(what: str, part: "_Part") -> Iterator[tuple[str, int, int]]:
     """
     end = 0
     try:
-        with tarfile.open(fileobj=part, mode="r:") as tar:  # pyright: ignore[reportArgumentType] (all that it asks for)
+        with tarfile.open(fileobj=cast(IO[bytes], part), mode="r:") as tar:  # it asks for no more than `_Part` has
             while info := tar.next():
                 tar.members.clear()  # else it keeps a kilobyte of each
                 if info.issym() or info.islnk() or info.issparse():
