@@ -225,7 +225,7 @@ def _members(what: str, part: "_Part") -> Iterator[tuple[str, int, int]]:
     try:
         with tarfile.open(fileobj=cast(IO[bytes], part), mode="r:") as tar:  # it asks for no more than `_Part` has
             while info := tar.next():
-                tar.members.clear()  # else it keeps a kilobyte of each
+                tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue] (undeclared; a kilobyte of each)
                 if info.issym() or info.islnk() or info.issparse():
                     raise InputError(
                         f"{what}: {shown(info.name)} is a link, or sparse: make the tar with --dereference"
