@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from PIL import Image
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from lit_resnet.data.dataset import Place
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import BatchStream, EvalBatches
-from lit_resnet.nets import NetConfig
+from lit_resnet.nets import NetConfig, build
 from lit_resnet.probes.signals import Listening
 from lit_resnet.training.classifier import LitResNet
 from lit_resnet.training.iterations import Speed
@@ -61,7 +62,7 @@ class Alone:
 
     max_steps, log_every_n_steps, world_size, global_rank, global_step = 1000, 100, 1, 0, 0
     callbacks: tuple[()] = ()
-    datamodule, testing = None, False
+    datamodule = None
 
     def __init__(self, module: LitResNet) -> None:
         self.strategy = self
@@ -195,14 +196,14 @@ def test_batches_and_forward_passes_on_a_gpu_stay_there():
     with FakeTensorMode(), torch.device("cuda"):
         images, labels = torch.zeros(50, 3, 32, 32, dtype=torch.uint8), torch.zeros(50, dtype=torch.long)
         mean = torch.zeros(3, 32, 32)
-        for name, net in NETS.items():
-            module = LitResNet(NetConfig(**net | {"in_channels": 3}), speed=Speed(channels_last=False))
+        for name, config in NETS.items():
+            net = build(NetConfig(**config | {"in_channels": 3}))
             batch = next(BatchStream(images, labels, CropFlip(mean), 8, 0))
-            loss, counts = module.loss(batch)
-            assert {tensor.device.type for tensor in (loss, *batch, *counts.sums.values())} == {"cuda"}, name
-            module._trainer = Alone(module.eval())  # pyright: ignore[reportAttributeAccessIssue]
-            module.validation_step(next(iter(EvalBatches(images, labels, mean, 8))), 0)
+            trained_on = F.cross_entropy(net(batch[0]), batch[1])
+            judged = next(iter(EvalBatches(images, labels, mean, 8)))
+            scores = net.eval()(judged[0])
+            assert {tensor.device.type for tensor in (trained_on, scores, *batch, *judged)} == {"cuda"}, name
         with pytest.raises(DataDependentOutputException):
-            loss.item()
+            scores.sum().item()
         with pytest.raises(RuntimeError, match="device"):
-            _ = loss + torch.zeros(2, device="cpu")
+            _ = scores + torch.zeros(8, 10, device="cpu")
