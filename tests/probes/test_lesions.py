@@ -9,7 +9,7 @@ from torch import nn
 
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, ResNet, build
-from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Basic, Kind, Layered, conv, option_a
+from lit_resnet.nets.blocks import BLOCKS, SHORTCUTS, Basic, Kind, Stacked, conv, option_a
 from lit_resnet.probes.lesions import places, removed
 
 SIDE = {"cifar": 9, "imagenet": 40}  # odd maps, too
@@ -69,7 +69,7 @@ def without(net: ResNet, name: str) -> ResNet:
     """A copy of a net in which a block has an F of zeros, or in which option A is in the place of a plain block."""
     net = copy.deepcopy(net)
     block = net.get_submodule(name)
-    assert isinstance(block, Layered)
+    assert isinstance(block, Stacked)
     *_, last = (block.get_submodule(step) for step in block.steps if step != "relu")
     if block.downsample is None:
         layers = [child for child in block.children() if isinstance(child, nn.Conv2d)]

@@ -126,8 +126,11 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("options", [{}, {"bn_group": 8}, {"speed": Speed(recompute=True)}], ids=str)
+@pytest.mark.parametrize(
+    ("net", "options"),
+    [*((net, {}) for net in NETS), ("residual", {"bn_group": 8}), ("dropout", {"speed": Speed(recompute=True)})],
+    ids=str,
+)
 def test_iterations_wait_for_nothing_until_the_window_ends(net: str, options: dict[str, Any]):
     module = LitResNet(NetConfig(**NETS[net]), rate=Rate(warmup_lr=0.01), **options)
     trainer, batches = trained(module), digits()
