@@ -11,7 +11,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -79,7 +79,7 @@ def content(file: str) -> bytes:
     return read
 
 
-def place(file: str) -> tuple[str, str, int]:
+def entry(file: str) -> tuple[str, str, int]:
     """The name of the folder of a file, its own name, and its bytes: the same in an archive as unpacked."""
     found = member(file)
     path = PurePosixPath(found.name if found else file)
@@ -106,15 +106,12 @@ def images(root: Path, wanted: Callable[[str], bool]) -> dict[str, dict[str, lis
         InputError: An archive is damaged, compressed or of a kind that cannot be read in place, has an image of no
             split, or there are too many; or the cache cannot be written.
     """
-    archives = sorted(str(path) for path in _listed(root) if path.suffix in ENDINGS and path.is_file())
+    paths = (path for path in root.iterdir() if path.suffix in ENDINGS and not path.name.startswith("."))
+    archives = sorted(str(path) for path in paths if path.is_file())
     if len(archives) > MOST_ARCHIVES:
         raise InputError(f"{root}: has {len(archives)} archives: make it {MOST_ARCHIVES} or fewer, which stay open")
     stats = tuple((archive, (stat := os.stat(archive)).st_size, stat.st_mtime_ns) for archive in archives)
     return _images(stats, wanted)
-
-
-def _listed(root: Path) -> Iterable[Path]:
-    return [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else ()
 
 
 @lru_cache(maxsize=2)  # a data set is asked several times

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from lit_resnet.data.archives import changed, content, place
+from lit_resnet.data.archives import changed, content, entry
 from lit_resnet.data.array_cache import cached, digest
 from lit_resnet.data.layout import TEST_THEN_VAL, class_names, splits, test_images, training_images
 from lit_resnet.data.photographs import Damaged, centre, read_photograph, resize_short_side
@@ -49,7 +49,7 @@ def load(root: Path, image_size: int | None) -> tuple[Tensor, Tensor, Tensor, Te
     """
     (train, labels), (test, test_labels) = training_images(root, TEST_THEN_VAL), test_images(root, TEST_THEN_VAL)
     files = train + test
-    contents = digest([(file, place(file)[2], changed(file)) for file in files])
+    contents = digest([(file, entry(file)[2], changed(file)) for file in files])
     key = [str(root.absolute()), image_size]
     images = torch.from_numpy(cached(key, contents, lambda: _decode(files, image_size).numpy()))
     return images[: len(train)], labels, images[len(train) :], test_labels
@@ -74,7 +74,7 @@ def _decode(files: list[str], image_size: int | None) -> Tensor:
     from a process that has threads.
     """
     # Small files are decoded faster than threads hand over the lock: two took twice as long as one for 32x32 JPEGs.
-    threads = 1 if place(files[0])[2] < 2048 else torch.get_num_threads()
+    threads = 1 if entry(files[0])[2] < 2048 else torch.get_num_threads()
     first = read_image(files[0], image_size)
     images = torch.empty(len(files), *first.shape, dtype=torch.uint8)
 

@@ -40,7 +40,7 @@ Labelled = tuple[list[str], Tensor]
 
 
 @dataclass(frozen=True)
-class Images:
+class InFolder:
     """The images of a split, in a folder.
 
     Args:
@@ -68,21 +68,21 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Archived(Images):
+class InArchives(InFolder):
     """The images of a split, in archives."""
 
     files: Mapping[str, Sequence[str]]
 
     def classes(self) -> list[str]:
-        """See `Images`."""
+        """See `InFolder`."""
         return sorted(set(self.files) - {""})
 
     def of(self, name: str = "") -> list[str]:
-        """See `Images`."""
+        """See `InFolder`."""
         return list(self.files[name])
 
 
-def splits(root: Path, tests: tuple[str, str]) -> tuple[Images, Images]:
+def splits(root: Path, tests: tuple[str, str]) -> tuple[InFolder, InFolder]:
     """The training images and the test images, the first of the names `tests` that exists.
 
     Raises:
@@ -93,10 +93,10 @@ def splits(root: Path, tests: tuple[str, str]) -> tuple[Images, Images]:
             f"{root}: no such folder: give as root one that has train/<class>/ and {tests[0]}/<class>/ in it, or "
             "archives of these"
         )
-    found = {name: Images(root / name) for name in ("train", *tests) if (root / name).is_dir()}
-    if not {"train", tests[0]} <= found.keys():
+    found = {name: InFolder(root / name) for name in ("train", *tests) if (root / name).is_dir()}
+    if "train" not in found or len(found) < 2:  # beside folders of both an archive may be anything
         archived = archives.images(root, is_image)
-        found = {name: Archived(root / name, files) for name, files in archived.items()} | found
+        found = {name: InArchives(root / name, files) for name, files in archived.items()} | found
     if "train" not in found:
         raise InputError(
             f"{root / 'train'}: no such folder: put the training images in {root / 'train'}/<class>/, or in train.tar"
@@ -157,7 +157,7 @@ def is_imagenet(classes: list[str]) -> bool:
     return len(classes) == 1000 and all(map(WNID.fullmatch, classes))
 
 
-def _by_class(split: Images, names: list[str]) -> Labelled:
+def _by_class(split: InFolder, names: list[str]) -> Labelled:
     files: list[str] = []
     counts = []
     for name in names:
@@ -167,7 +167,7 @@ def _by_class(split: Images, names: list[str]) -> Labelled:
     return files, torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
-def _flat(root: Path, test: Images, names: list[str]) -> Labelled:
+def _flat(root: Path, test: InFolder, names: list[str]) -> Labelled:
     """The files and labels of images that lie in the folder of the split itself."""
     files = test.of()
     source, read = _label_file(root, test.path)
@@ -177,7 +177,7 @@ def _flat(root: Path, test: Images, names: list[str]) -> Labelled:
             f"{source}: has the labels of {len(wnids)} images, but {test.path} has {len(files)}: put them all there, "
             "or replace the file"
         )
-    images = [Path(archives.place(file)[1]).stem for file in files]
+    images = [Path(archives.entry(file)[1]).stem for file in files]
     for image in images:
         if image not in wnids:
             raise InputError(f"{source}: has no label of {image}: it belongs to other images; replace it")

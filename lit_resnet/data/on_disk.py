@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data import layout
-from lit_resnet.data.archives import place as named
+from lit_resnet.data.archives import entry
 from lit_resnet.data.dataset import Description, Place, Portion, Settings, Split
 from lit_resnet.data.layout import VAL_THEN_TEST
 from lit_resnet.data.means import mean_of_photographs
@@ -61,7 +61,7 @@ class OnDisk:
 
     def digest(self, split: Split[list[str]]) -> str:
         """SHA-256 of the names and sizes of the files, and of the labels."""
-        digest = hashlib.sha256(repr(list(map(named, split[0]))).encode())
+        digest = hashlib.sha256(repr(list(map(entry, split[0]))).encode())
         digest.update(split[1].contiguous().numpy().data)
         return digest.hexdigest()
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lit_resnet.data import archives
-from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, VAL_THEN_TEST, is_image, splits
+from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, VAL_THEN_TEST, InArchives, is_image, splits
 from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_side
 from lit_resnet.data.reading import default_workers, in_order
 from lit_resnet.errors import InputError
@@ -90,7 +90,7 @@ def shrink(
             raise InputError(f"--{name} is {value}: write a number from {least} to {most}")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs is {jobs}: write 1 or more")
-    splits(source, VAL_THEN_TEST)
+    splits(source, VAL_THEN_TEST)  # refuses what is none
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise InputError(f"{target}: is in {source}: give another folder for the copy")
     files = list(_images(source))
@@ -141,7 +141,8 @@ def shrink(
 
 def _images(source: Path) -> Iterator[tuple[str, str]]:
     """All images of all splits: their names from the split on, and the files."""
-    archived = archives.images(source, is_image)
+    in_archives = any(isinstance(split, InArchives) for split in splits(source, VAL_THEN_TEST))
+    archived = archives.images(source, is_image) if in_archives else {}  # an archive beside folders may be anything
     for split in archives.SPLITS:
         if (source / split).is_dir():
             for folder, folders, names in os.walk(source / split, followlinks=True):
@@ -227,6 +228,6 @@ def _shrunk(file: str, content: bytes, short_side: int, quality: int) -> bytes |
     except (OSError, Image.DecompressionBombError):
         raise Damaged(file) from None
     smaller, made = resize_short_side(read_photograph(file), short_side), io.BytesIO()
-    kind = Image.registered_extensions()[os.path.splitext(archives.place(file)[1])[1].lower()]
+    kind = Image.registered_extensions()[os.path.splitext(archives.entry(file)[1])[1].lower()]
     Image.fromarray(smaller.permute(1, 2, 0).numpy()).save(made, kind, quality=quality)
     return made.getvalue()

@@ -96,7 +96,7 @@ def test_batches_digests_and_bytes_are_those_of_the_folder(
         assert torch.equal(labels, same)
         assert [archives.content(file) for file in files] == [archives.content(file) for file in ours]
         if how != "official" or images is layout.training_images:
-            assert list(map(archives.place, files)) == list(map(archives.place, ours))
+            assert list(map(archives.entry, files)) == list(map(archives.entry, ours))
     monkeypatch.setattr(archives, "_made", None)  # the index is in the cache
     archives._images.cache_clear()
     for number, (a, b) in enumerate(zip(batches(photo_root, small), batches(root, small), strict=True)):
@@ -120,10 +120,13 @@ def test_small_images_too(root: Path, tmp_path: Path):
         first, second = (next(iter(data.test_dataloader())) for data in (whole, same))
         assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert layout.class_names(tmp_path / "packed", TEST_THEN_VAL) == ["cat", "dog"]
+    (root / "other.zip").write_text("not looked into, beside folders")
+    assert layout.class_names(root, VAL_THEN_TEST) == ["cat", "dog"]
 
 
 def test_a_smaller_copy_of_archives_is_that_of_the_folder(photo_root: Path, tmp_path: Path):
     root = packed(photo_root, tmp_path, "zip")
+    (photo_root / "other.zip").write_text("not looked into, beside folders")
     shrink(photo_root, tmp_path / "a", 24, jobs=1)
     shrink(root, tmp_path / "b", 24, jobs=2)
     shrink(root, tmp_path / "c", 24, jobs=2, tars=3)

@@ -191,7 +191,7 @@ def photos(root: Path, small: Photographs, **options: Any) -> ImageData:
 def test_what_is_known_of_photographs_without_listing_them(
     photo_root: Path, small: Photographs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(layout.Images, "of")
+    monkeypatch.delattr(layout.InFolder, "of")
     data = photos(photo_root, small)
     assert (data.num_classes, data.image_shape, data.name) == (2, (3, 16, 16), "folder:photos")
     monkeypatch.setattr(layout, "is_imagenet", lambda classes: classes == ["n01", "n02"])
