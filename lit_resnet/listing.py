@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -62,6 +63,12 @@ def redraws(console: Console) -> bool:
     A cell of a notebook cannot, though `!lit-resnet` in it writes to a terminal: each frame would stay there.
     """
     return console.is_terminal and not console.is_dumb_terminal and NOTEBOOK not in os.environ
+
+
+def passing_bar(*columns: str | ProgressColumn) -> Progress:
+    """A bar on stderr that is gone when all is done; nothing where it cannot be drawn again and again."""
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not redraws(console))
 
 
 def spinner(text: str) -> Status:

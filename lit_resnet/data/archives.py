@@ -18,11 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, cast
 
 import numpy as np
-from rich.console import Console
 from rich.progress import DownloadColumn, Progress
 
 from lit_resnet.data.array_cache import cached, digest
 from lit_resnet.errors import InputError, shown
+from lit_resnet.listing import passing_bar
 
 ENDINGS = (".tar", ".zip")
 MOST_ARCHIVES = 500  # in a folder: each stays open in every process that reads
@@ -138,7 +138,7 @@ def _made(archive: str, wanted: Callable[[str], bool]) -> np.ndarray:
     """The index of an archive, as UTF-8: uint8 [bytes]."""
     size, lines = os.stat(archive).st_size, []
     columns = (*Progress.get_default_columns(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with passing_bar(*columns) as progress:
         task = progress.add_task(f"index of {os.path.basename(archive)}", total=size)
         read = _of_zip if archive.endswith(".zip") else _of_tar
         for path, start, length, packed in read(archive, lambda at: progress.update(task, completed=at)):

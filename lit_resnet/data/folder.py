@@ -9,8 +9,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from lit_resnet.data.archives import changed, content, entry
@@ -18,6 +16,7 @@ from lit_resnet.data.array_cache import cached, digest
 from lit_resnet.data.layout import TEST_THEN_VAL, class_names, splits, test_images, training_images
 from lit_resnet.data.photographs import Damaged, centre, read_photograph, resize_short_side
 from lit_resnet.errors import InputError
+from lit_resnet.listing import passing_bar
 
 CHUNK = 64  # images that a thread decodes at a time
 
@@ -93,7 +92,7 @@ def _decode(files: list[str], image_size: int | None) -> Tensor:
 
     with (
         ThreadPoolExecutor(threads) as pool,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        passing_bar() as progress,
     ):
         task = progress.add_task("decoding images", total=len(files))
         for n in pool.map(fill, range(0, len(files), CHUNK)):

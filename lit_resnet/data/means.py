@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from lit_resnet.data.array_cache import cached, digest
 from lit_resnet.data.photographs import Damaged, Photographs, centre, read_photograph, resize_short_side
 from lit_resnet.data.reading import Damages, in_order
 from lit_resnet.errors import InputError
+from lit_resnet.listing import passing_bar
 
 MOST = 10_000  # images for a mean of three numbers: images differ by 35 levels, so the mean is off by a third of one
 PORTION = 64  # images that a worker adds up at a time
@@ -51,7 +50,7 @@ def _mean_image(files: Sequence[str], photographs: Photographs, workers: int, da
     parts = (files[start : start + PORTION] for start in range(0, len(files), PORTION))
     with (
         closing(in_order(partial(_sum, photographs=photographs), parts, workers)) as sums,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        passing_bar() as progress,
     ):
         task = progress.add_task("mean of the training images", total=len(files))
         for part, number, damaged in sums:

@@ -34,7 +34,7 @@ def default_workers(devices: int = 1) -> int:
 def in_order(
     work: Callable[[S], T], specs: Iterable[S], workers: int, pin_memory: bool = False
 ) -> Generator[T, None, None]:
-    """`work(spec)` for each of the specs, which may be endless, in their order; some are computed ahead.
+    """`work(spec)` for each of the specs, which may be endless, in their order; some are computed ahead, from now on.
 
     Close the iterator, or exhaust it: if it is left to the garbage collector, its workers take 5 s to end.
 
@@ -54,7 +54,10 @@ def in_order(
         generator=torch.Generator(),  # no work uses its seed; but torch's global generator must not advance
         pin_memory=pin_memory,
     )
-    items = begin(loader)
+    return _ending_with_its_reader(begin(loader))
+
+
+def _ending_with_its_reader(items: Iterator[T]) -> Generator[T, None, None]:
     try:
         yield from items
     finally:

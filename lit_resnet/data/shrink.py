@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
 
 from lit_resnet.data import archives
 from lit_resnet.data.layout import DEVKIT, EXTENSIONS, KAGGLE, META, VAL_THEN_TEST, InArchives, is_image, splits
@@ -22,6 +20,7 @@ from lit_resnet.data.photographs import Damaged, read_photograph, resize_short_s
 from lit_resnet.data.reading import default_workers, in_order
 from lit_resnet.errors import InputError
 from lit_resnet.files import read_json, write_whole
+from lit_resnet.listing import passing_bar
 
 PORTION = 32  # images that a worker copies at a time
 
@@ -122,7 +121,7 @@ def shrink(
     smaller = before = after = 0
     with (
         closing(in_order(work, missing, default_workers() if jobs is None else jobs)) as copied,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        passing_bar() as progress,
     ):
         task = progress.add_task("images", total=len(files), completed=there)
         for done in copied:

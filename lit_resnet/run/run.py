@@ -388,6 +388,8 @@ def fit(args: list[str]) -> int:
         folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
     run = RunFolder(folder)
     train(cli, run)
+    if rank_zero_only.rank != 0:  # the first process is not done yet: Lightning kills it if another ends with an error
+        return 0
     summary = run.summary()
     end = f"done, {summary.results}" if summary else "stopped; the same command continues it"
     print(f"{folder}: {end}", file=sys.stderr)
@@ -402,6 +404,8 @@ def evaluate(verb: str, args: list[str]) -> int:
     assert isinstance(cli.datamodule, LightningDataModule)  # as every task's data are
     run = cli.trainer.validate if verb == "validate" else cli.trainer.test
     run(cli.model, datamodule=cli.datamodule, verbose=False)
+    if not cli.trainer.is_global_zero:
+        return 0
     measured = [metric for metric in cli.task.final if metric.name in cli.trainer.callback_metrics]
     for metric in measured:
         print(f"{metric.name} {cli.trainer.callback_metrics[metric.name]:.4f} {metric.unit}".rstrip())

@@ -28,7 +28,7 @@ from lit_resnet.runfolder.records import RESPONSES
 RECIPE = {
     "model": {"net": {"depth": 8}, "rate": {"milestones": [180, 270]}},
     "data": {"source": "digits", "pad": 1, "flip": False, "batch_size": 16},
-    "trainer": {"max_steps": 360, "val_check_interval": 60, "log_every_n_steps": 24, "accelerator": "cpu"},
+    "trainer": {"max_steps": 360, "val_check_interval": 120, "log_every_n_steps": 24, "accelerator": "cpu"},
 }
 MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
 SEEDS = [0, 1, 2]

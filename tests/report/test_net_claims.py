@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 from lit_resnet import paper
 from lit_resnet.cli import main
 from lit_resnet.nets import build
+from lit_resnet.probes import complexity
 from lit_resnet.probes.anatomy import Anatomy, Layer
 from lit_resnet.report import net_claims
 from lit_resnet.report.net_claims import CHECKS, sentences
@@ -27,6 +28,14 @@ DOES_NOT_HOLD = ["fewer_parameters"]  # Highway-32 has fewer
 
 Net = tuple[str, int, str]
 Change = Callable[[Anatomy], Anatomy]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted_quickly() -> Iterator[None]:
+    """By PyTorch's counter, which gives what fvcore gives (tests/probes/test_complexity.py)."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(complexity, "TRACED_LAYERS", 0)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from clocks import Killed, Saves
 from filelock import FileLock
 from scenes import write_coco, write_voc
+from together import train_together
 
 from lit_resnet import task
 from lit_resnet.cli import main
@@ -336,15 +336,11 @@ def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path, 
     A single step, from BN that was taken on both: each one makes what rounding differs by about ten times as large.
     """
     monkeypatch.setattr("lit_resnet.training.detector.TAKEN_IMAGES", 64)  # as in the two processes
-    one, two = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two")
+    one = RunFolder(tmp_path / "one")
     said = config(voc, data__batch_size=2)
     said["trainer"] |= {"max_steps": 1, "val_check_interval": 1, "log_every_n_steps": 1}
     assert train(RunCLI(said), one)
-    said["trainer"] |= {"devices": 2, "strategy": "ddp"}
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(said))
-    command = [sys.executable, "-m", "lit_resnet", "fit", "--config", str(tmp_path / "two.yaml")]
-    done = subprocess.run([*command, "--trainer.default_root_dir", str(two.path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    two = train_together(said, tmp_path / "two")
     a, b = (torch.load(run.checkpoints / "last.ckpt", weights_only=True) for run in (one, two))
     momenta = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (a, b)]
     gradients = [[state["momentum_buffer"] for state in of_all.values()] for of_all in momenta]

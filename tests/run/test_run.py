@@ -300,10 +300,16 @@ def test_killed_after_the_last_iteration(whole: RunFolder, tmp_path: Path, monke
     assert_same(whole, folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(
-    ("when", "step", "saved"),
-    [("before", 9, 9), ("after", 9, 10), ("after", 7, 8), ("after", 8, 9), ("after", 24, 24)],
+    ("number", "when", "step", "saved"),
+    [
+        (signal.SIGTERM, "before", 9, 9),
+        (signal.SIGTERM, "after", 9, 10),
+        (signal.SIGTERM, "after", 7, 8),
+        (signal.SIGTERM, "after", 24, 24),
+        (signal.SIGINT, "after", 8, 9),
+        (signal.SIGUSR1, "after", 8, 9),
+    ],
 )
 def test_a_stopped_run_saves_and_the_next_call_continues(
     whole: RunFolder, tmp_path: Path, monkeypatch, number: signal.Signals, when: str, step: int, saved: int

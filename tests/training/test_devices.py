@@ -1,6 +1,5 @@
 """Two processes that train together (DDP over gloo): the paper's two GPUs, on a CPU."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 import yaml
 from lab import METRICS
 from slurm_rig import Rig
+from together import train_together
 
 from lit_resnet.cli import main
 from lit_resnet.nets import build
@@ -35,14 +35,7 @@ def config(batch_size: int, **model) -> dict:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory) -> RunFolder:
     """A run of two processes of 83 images each, through the command line."""
-    folder = tmp_path_factory.mktemp("two")
-    content = config(166)
-    content["trainer"] |= {"devices": 2, "strategy": "ddp"}
-    (folder / "config.yaml").write_text(yaml.safe_dump(content))
-    command = [sys.executable, "-m", "lit_resnet", "fit", "--config", str(folder / "config.yaml")]
-    done = subprocess.run([*command, "--trainer.default_root_dir", str(folder / "run")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return RunFolder(folder / "run")
+    return train_together(config(166), tmp_path_factory.mktemp("two"))
 
 
 def assert_same(a: RunFolder, b: RunFolder) -> None:

@@ -1,16 +1,14 @@
 """Runs on photographs: read by a worker while they train, with a rate that falls on plateaus, judged at their end."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from clocks import Killed, Saves
 from lab import METRICS
 from PIL import Image
+from together import train_together
 
 from lit_resnet.nets import build
 from lit_resnet.run.config import RunCLI
@@ -121,14 +119,8 @@ def test_two_processes_count_every_image_once(root: Path, tmp_path: Path):
     """15 images to validate and 7 held out: by one process, the checkpoint has the same errors."""
     content = config(root)
     content["data"]["val_size"] = 7
-    content["trainer"] |= {"devices": 2, "strategy": "ddp", "max_steps": VAL}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    run = RunFolder(tmp_path / "run")
-    command = [sys.executable, "-m", "lit_resnet", "fit", "--config", str(tmp_path / "config.yaml")]
-    done = subprocess.run(
-        [*command, "--trainer.default_root_dir", str(run.path)], capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
+    content["trainer"]["max_steps"] = VAL
+    run = train_together(content, tmp_path / "two")
     data, net_config = RunCLI(content).check()
     data.setup("test")
     net = build(net_config).eval()
