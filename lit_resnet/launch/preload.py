@@ -17,6 +17,7 @@ try:
 
     provenance.code()
     provenance.of_package()
+    provenance.installed()
     gc.freeze()
     atexit.register(gc.unfreeze)  # libraries complain of what is left when Python ends
 finally:

@@ -65,9 +65,14 @@ def of_user() -> Checkout | None:
     return _checkout(Path(root), ["*.py"], ["*.py"])
 
 
+@cache
 def installed() -> str:
-    """The versions of Python and of all installed packages, a line each, as pip's constraints; no places, no hashes."""
-    found = {str(one.metadata["Name"]): one.version for one in distributions() if one.metadata["Name"]}
+    """The versions of Python and of all installed packages, a line each, as pip's constraints; no places, no hashes.
+
+    As they were when this process first asked, or that it is forked from.
+    """
+    metadata = [one.metadata for one in distributions()]  # each is a file
+    found = {str(one["Name"]): one["Version"] for one in metadata if one["Name"]}
     lines = sorted((f"{name}=={version}\n" for name, version in found.items()), key=str.lower)
     return "".join([f"# Python {platform.python_version()}, {platform.system()} {platform.machine()}\n", *lines])
 
