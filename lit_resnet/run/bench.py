@@ -132,7 +132,7 @@ def row(config: NetConfig, batch_size: int, precision: str, seconds: float, limi
     labels = torch.randint(0, config.num_classes, (IMAGES,))
     work = least_work(build(config), (batch_size, *SHAPE), DTYPES[precision])
     data = _data(images.to(device), labels.to(device), batch_size)
-    a_step = _step(config, batch_size, precision)
+    a_step = iteration(config, batch_size, precision)
     step = statistics.median(timing.rounds(a_step, device, seconds))
     del a_step
     splits = (images, labels, images[:batch_size], labels[:batch_size])
@@ -163,8 +163,8 @@ def _data(images: torch.Tensor, labels: torch.Tensor, batch_size: int) -> float:
     return batch_size / statistics.median(timing.rounds(lambda: next(stream), images.device, 0.2))
 
 
-def _step(config: NetConfig, batch_size: int, precision: str) -> Callable[[], None]:
-    """One iteration of training, on a batch that lies on the device."""
+def iteration(config: NetConfig, batch_size: int, precision: str) -> Callable[[], None]:
+    """One iteration of training, on a batch that lies on the device; `precision` is a key of `DTYPES`."""
     device = gpu_or_cpu()
     model = LitResNet(config).to(device)
     optimizer = model.configure_optimizers()

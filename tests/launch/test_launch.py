@@ -31,7 +31,7 @@ RECIPE = {
     "trainer": {"max_steps": 360, "val_check_interval": 120, "log_every_n_steps": 24, "accelerator": "cpu"},
 }
 MATRIX = {"model.net.shortcut": {"plain": "none", "residual": "A"}}
-SEEDS = [0, 1, 2]
+SEEDS = [0, 1]
 CELLS = [f"{kind}-seed{seed}" for kind in ("plain", "residual") for seed in SEEDS]
 
 
@@ -158,8 +158,8 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
 def test_a_grid_on_slurm_that_is_disturbed_ends_like_a_local_one_that_was_not(
     slurm: Rig, calm: Path, tmp_path: Path, capsys
 ):
-    """Two tasks of four runs, two of these side by side: requeued, killed, without a node for a while, out of time."""
-    cluster = {"cpus": 1, "runs_per_job": 4, "runs_per_gpu": 2}
+    """Two tasks of two runs, side by side: requeued, killed, without a node for a while, out of time."""
+    cluster = {"cpus": 1, "runs_per_job": 2, "runs_per_gpu": 2}
     grid, root = write_grid(tmp_path / "grids", matrix=MATRIX, seeds=SEEDS, cluster=cluster), tmp_path / "runs"
     command = ["launch", str(grid), "--on", "slurm", "--root", str(root)]
     assert main(command) == 0

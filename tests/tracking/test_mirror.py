@@ -228,10 +228,10 @@ def test_another_training_of_the_same_cell_is_not_mixed_in(lab, grid, lines, wan
     assert run.summary().metrics["test_error"] == 1.0
 
 
-@pytest.mark.parametrize("trouble", ["500", "hang", "refuse", "key", "malformed key", "dies"])
+@pytest.mark.parametrize("trouble", ["hang", "refuse", "malformed key", "dies"])
 def test_whatever_wandb_does_there_is_one_line_and_the_files(lab, grid, lines, wandb_server, trouble):
-    env = {"key": {"WANDB_API_KEY": "f" * 40}, "malformed key": {"WANDB_API_KEY": "abc"}}.get(trouble, {})
-    if trouble in ("500", "hang", "refuse"):
+    env = {"WANDB_API_KEY": "abc"} if trouble == "malformed key" else {}
+    if trouble in ("hang", "refuse"):
         wandb_server.trouble = trouble
     if trouble == "dies":
         wandb_server.dies_after = 2
