@@ -38,6 +38,7 @@ VERBS = TRAINING | {
     "predict": "what the net of a finished run sees in photographs or small images",
     "export": "the net of a finished run as one file for other programs: torch.export or ONNX",
     "shrink": "copy a folder of photographs with smaller training images, which are read faster",
+    "doctor": "what works on this machine or a node of the cluster, and what to set",
     "bench": "training throughput of this machine, against its limits",
 }
 

@@ -20,6 +20,7 @@ ROOMS = (
     ("__main__",),
     ("cli",),
     ("verbs",),
+    ("doctor",),
     ("tracking",),
     ("report",),
     ("launch",),

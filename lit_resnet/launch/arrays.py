@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from lit_resnet.errors import InputError, shown
+from lit_resnet.errors import InputError
 from lit_resnet.files import write_whole
 from lit_resnet.grid import status
 from lit_resnet.grid.asked import Asked
@@ -32,7 +32,7 @@ from lit_resnet.grid.grid import Grid
 from lit_resnet.grid.status import Queued
 from lit_resnet.launch import pool, reuse
 from lit_resnet.launch.folders import begin, check_folders
-from lit_resnet.launch.jobs import MOST_TASKS, job_name, most_tasks, queue_of, release, sbatch
+from lit_resnet.launch.jobs import MOST_TASKS, headers, job_name, most_tasks, pattern, queue_of, release, sbatch
 from lit_resnet.launch.planned import Planned, expected, measured
 from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
@@ -198,20 +198,16 @@ class Submission:
         """The script of one array, for sbatch."""
         cluster = self.cluster
         minutes = math.ceil(batch.hours * 60) if batch.hours else None
-        options = {
+        own = {
             "job-name": job_name(self.grid.name),
             "array": f"0-{len(batch.tasks) - 1}" + (f"%{cluster.parallel}" if cluster.parallel else ""),
-            "output": f'"{_pattern(folder)}/%a.txt"',
+            "output": f'"{pattern(folder)}/%a.txt"',
             "open-mode": "append",
             "requeue": "",
             "signal": f"USR1@{WARNING_SECONDS}",
             "time": f"{minutes // 60}:{minutes % 60:02d}:00" if minutes else None,
-            **{key: getattr(cluster, key) for key in ("partition", "account", "qos", "constraint", "mem")},
             "nodes": batch.num_nodes,
             "ntasks-per-node": batch.devices,
-            "cpus-per-task": cluster.cpus,
-            "gres": f"{cluster.gres}:{batch.devices}" if cluster.gres and batch.gpu else None,
-            **cluster.options,
         }
         side_by_side = ["--runs-per-gpu", str(cluster.runs_per_gpu)] if cluster.runs_per_gpu > 1 else []
         name, *said = self.asked.absolute().words()
@@ -219,7 +215,7 @@ class Submission:
         command = f"{start} $cells {shlex.join([*said, *side_by_side, '--as-queued'])}"
         lines = [
             "#!/bin/bash",
-            *(f"#SBATCH --{key}{value and f'={value}'}" for key, value in options.items() if value is not None),
+            *headers(cluster, own, batch.devices if batch.gpu else 0),
             "",
             f"# {self.grid.title}",
             f"# Submitted by {getpass.getuser()} with lit-resnet launch, {time.strftime('%Y-%m-%d %H:%M')}.",
@@ -263,15 +259,3 @@ class Submission:
             state.state, state.deaths, state.digest = "queued", 0, digest(config)
             state.error, state.code = None, provenance.code()
             run.write_status(state)
-
-
-def _pattern(folder: Path) -> str:
-    """A folder's path as sbatch's options have it.
-
-    Raises:
-        InputError: It has a letter that would end the line of the script.
-    """
-    path = str(folder.resolve())
-    if not path.isprintable():
-        raise InputError(f"--root {shown(path)}: has a line break or another letter that no script can name")
-    return path.replace("%", "%%")

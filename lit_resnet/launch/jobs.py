@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
+from lit_resnet.grid.cluster import Cluster
 from lit_resnet.grid.status import Queued
 
 MOST_TASKS = 1000  # in an array, where the cluster names no limit
@@ -16,6 +17,36 @@ MOST_TASKS = 1000  # in an array, where the cluster names no limit
 def job_name(grid: str) -> str:
     """The name by which squeue finds the jobs of a grid; sbatch and squeue split theirs at spaces and commas."""
     return re.sub(r"[^\w.+=-]", "_", f"lit-resnet-{grid}", flags=re.ASCII)
+
+
+def headers(cluster: Cluster, own: dict[str, object], gpus: int) -> list[str]:
+    """The lines of a script by which sbatch knows what a job needs.
+
+    Args:
+        cluster: The user's settings.
+        own: Options of the job, without their dashes; those that are None are left out.
+        gpus: GPUs of each node, where the cluster has any.
+    """
+    options = {
+        **own,
+        **{key: getattr(cluster, key) for key in ("partition", "account", "qos", "constraint", "mem")},
+        "cpus-per-task": cluster.cpus,
+        "gres": f"{cluster.gres}:{gpus}" if cluster.gres and gpus else None,
+        **cluster.options,
+    }
+    return [f"#SBATCH --{key}{value and f'={value}'}" for key, value in options.items() if value is not None]
+
+
+def pattern(folder: Path) -> str:
+    """A folder's path as the option `output` has it.
+
+    Raises:
+        InputError: It has a letter that would end the line of the script.
+    """
+    path = str(folder.resolve())
+    if not path.isprintable():
+        raise InputError(f"--root {shown(path)}: has a line break or another letter that no script can name")
+    return path.replace("%", "%%")
 
 
 def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
@@ -65,6 +96,16 @@ def most_tasks() -> int:
 def sbatch(script: Path) -> str:
     """Submit a script; returns the job's id."""
     return _run(["sbatch", "--parsable", str(script.resolve())]).strip().partition(";")[0]
+
+
+def state(job: str) -> str:
+    """How a job stands in the queue, such as `PENDING (Priority)`; empty where it is not there any more."""
+    try:
+        found = _run(["squeue", "--noheader", f"--jobs={job}", "--format=%T|%r"]).strip()
+    except InputError:  # Slurm has forgotten it
+        return ""
+    word, _, reason = found.partition("|")
+    return f"{word} ({reason})" if reason not in ("", "None") else word
 
 
 def scancel(ids: list[str]) -> None:

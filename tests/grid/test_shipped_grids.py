@@ -54,7 +54,18 @@ DETECTOR = {"anchors": [8, 16], "regions": 4, "proposals": [20, 4], "least_side"
 # made in tests/report.
 LIKE_OTHERS = {
     *(f"identity-mappings-table{i}" for i in (1, 2, 3)),
-    *("identity-mappings-orders-short", "highway", "fig1", "fig4", "fig6", "fig6-short", "longer", "momentum", "precision", "table3"),
+    *(
+        "identity-mappings-orders-short",
+        "highway",
+        "fig1",
+        "fig4",
+        "fig6",
+        "fig6-short",
+        "longer",
+        "momentum",
+        "precision",
+        "table3",
+    ),
     *("bottleneck-plain", "imagenette", "imagenette-start"),
 }
 DEEP = (101, 110, 152, 164, 1001, 1202)
