@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lit_resnet.data.transfer import sent
+
 
 def pixel_mean(images: Tensor) -> Tensor:
     """The mean of each pixel over uint8 images [N, C, H, W]: float32 [C, H, W], in levels."""
@@ -55,8 +57,7 @@ class CropFlip:
         corner = down * row + right
         n = len(images)
         starts = np.stack([(mirrored * n + np.arange(n)) * image + corner, mirrored * image + corner])
-        # The memory is pageable: the driver copies it before it returns, and nothing waits for the device.
-        of_images, of_means = torch.from_numpy(starts).to(images.device, non_blocking=True)
+        of_images, of_means = sent(starts, images.device)
         return subtract_mean(self._windows(images).index_select(0, of_images), self._means.index_select(0, of_means))
 
     def _windows(self, images: Tensor) -> Tensor:

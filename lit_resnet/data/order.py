@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_resnet.data.transfer import sent
 from lit_resnet.errors import InputError
 
 
@@ -61,5 +62,5 @@ class Order:
     def _permutation(self, number: int) -> Tensor:
         if self._pass[0] != number:
             order = _rng(self.seed, 0, number).permutation(self.n)
-            self._pass = number, torch.from_numpy(order).to(self.device)
+            self._pass = number, sent(order, self.device)
         return self._pass[1]

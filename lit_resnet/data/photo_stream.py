@@ -20,6 +20,7 @@ from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.reading import Damages, in_order
 from lit_resnet.data.stream import Batch
+from lit_resnet.data.transfer import sent
 from lit_resnet.errors import InputError
 
 SPARE = 8  # further files for each batch, which take the places of damaged ones
@@ -67,7 +68,7 @@ class Reader:
                 damaged = [one for part in parts for one in part.damaged]
                 for one in damaged:
                     self.damages.met(one)
-                images = torch.cat([part.images.to(self.device, non_blocking=True) for part in parts])
+                images = torch.cat([sent(part.images, self.device) for part in parts])
                 labels = self._sent([part.labels for part in parts])
                 colours = self._sent([part.colours for part in parts])
                 if len(labels) < len(places.draws) and None not in places.draws:
@@ -83,7 +84,7 @@ class Reader:
         return read_crops(part.places, self.photographs, decode(part, self.device), self.device)
 
     def _sent(self, parts: list[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.concatenate(parts)).to(self.device, non_blocking=True)
+        return sent(np.concatenate(parts), self.device)
 
 
 class PhotoStream:

@@ -53,7 +53,7 @@ def repeat(site: Site) -> list[Finding]:
         return [
             wrong(
                 f"two trainings of ResNet-{DEPTH} with the same seed differ after {STEPS} iterations: {difference}",
-                "try other versions of torch and the driver; here, a run that is killed ends other than it would have",
+                "write --set trainer.deterministic=true: else a run that was killed ends other than it would have",
             )
         ]
     return [ok(f"ResNet-{DEPTH} trained twice for {STEPS} iterations: losses and weights are equal bit for bit")]

@@ -262,9 +262,9 @@ class Iterations(LightningModule):
         every = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] (undeclared)
         closing = step % every == 0 or step == self.trainer.max_steps  # the window of the log
         listening, watching = self._listening(step), Watching(self.gates) if self.gates and closing else None
+        optimizer.optimizer.zero_grad()  # before the forward pass, which then need not leave room for old gradients
         with listening or nullcontext(), watching or nullcontext():
             loss, counts = self.loss(batch)
-            optimizer.optimizer.zero_grad()
             self.manual_backward(loss)
         optimizer.step()
         if listening is not None:

@@ -1,5 +1,7 @@
 """Iterations on devices without values, PyTorch's meta device and fake CUDA tensors: reading a value fails there."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -13,6 +15,8 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from PIL import Image
 from torch import Tensor, nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.aot_autograd import make_boxed_func
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -22,7 +26,11 @@ from lit_resnet.data.dataset import Place
 from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import BatchStream, EvalBatches
+from lit_resnet.data.transfer import sent
+from lit_resnet.evaluation.scores import scores
+from lit_resnet.evaluation.views import View
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.probes.responses import responses
 from lit_resnet.probes.signals import Listening
 from lit_resnet.training.classifier import LitResNet
 from lit_resnet.training.iterations import Speed
@@ -175,12 +183,19 @@ SHIFT = torch.ones(1)
 
 
 @pytest.mark.parametrize(
-    ("net", "operators"),
-    [({"depth": 20}, 196), ({"depth": 56}, 484), ({"family": "imagenet", "depth": 50, "shortcut": "B"}, 434)],
+    ("net", "operators", "compiled"),
+    [
+        ({"depth": 20}, 196, 33),
+        ({"depth": 56}, 484, 33),
+        ({"family": "imagenet", "depth": 50, "shortcut": "B"}, 434, 33),
+    ],
     ids=["ResNet-20", "ResNet-56", "ResNet-50"],
 )
-def test_the_operators_of_an_iteration_are_those_of_the_docs(net: dict[str, Any], operators: int):
-    """The second iteration on images of 32x32 in memory, from the draw of a batch to SGD over all weights at once."""
+def test_the_operators_of_an_iteration_are_those_of_the_docs(net: dict[str, Any], operators: int, compiled: int):
+    """The second iteration on images of 32x32 in memory, from the draw of a batch to SGD over all weights at once.
+
+    Compiled, the net is one graph forward and one backward, each of which a CUDA graph launches at once.
+    """
     module = LitResNet(NetConfig(**net))
     trainer = trained(module)
     for group in trainer.optimizer.param_groups:
@@ -191,10 +206,100 @@ def test_the_operators_of_an_iteration_are_those_of_the_docs(net: dict[str, Any]
     with Operators() as counting:
         module._iterate(next(batches))
     assert counting.counted.total() == operators
-    assert f"| {module.config} | {operators} |" in (ROOT / "docs" / "speed.md").read_text()
+    weights, (batch, _) = [p for p in module.net.parameters() if p.requires_grad], next(batches)
+    with Operators() as of_net:
+        logits = module.net(batch)
+        torch.autograd.grad(logits, weights, torch.empty_like(logits))
+    of_net.counted.pop("aten.empty_like", None)
+    graphs: list[int] = []
+
+    def counted(graph: Any, _: Any) -> Any:
+        return make_boxed_func(lambda *values: (graphs.append(1), graph(*values))[1])
+
+    module.net.compile(backend=aot_autograd(fw_compiler=counted, bw_compiler=counted))
+    module._iterate(next(batches))
+    assert len(graphs) == 2
+    assert len(graphs) + operators - of_net.counted.total() == compiled
+    assert f"| {module.config} | {operators} | {compiled} |" in (ROOT / "docs" / "speed.md").read_text()
 
 
-def test_batches_and_forward_passes_on_a_gpu_stay_there():
+# What adds in no fixed order on a GPU, and what `trainer.deterministic` refuses for that: torch's list of such
+# operators, by the names that autograd has for their gradients, as far as a net of ours could have them.
+NO_ORDER = {
+    "AdaptiveAvgPool2DBackward0",
+    "AvgPool3DBackward0",
+    "UpsampleBilinear2DBackward0",
+    "ReflectionPad2DBackward0",
+}
+
+
+@pytest.mark.parametrize(
+    ("net", "size"),
+    [
+        *((config, 32) for config in NETS.values()),
+        ({"family": "imagenet", "depth": 50, "shortcut": "B"}, 224),
+        ({"family": "vgg", "depth": 16, "shortcut": "none"}, 224),
+    ],
+)
+def test_gradients_are_added_in_a_fixed_order(net: dict[str, Any], size: int):
+    """So a run on a GPU may ask for `trainer.deterministic`; but not VGG, whose last pool is for images of any size."""
+    config = NetConfig(**net)
+    with META:
+        logits = build(config)(torch.zeros(2, config.in_channels, size, size))
+    todo, names = [logits.grad_fn], set()
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in names:
+            names.add(node)
+            todo += [following for following, _ in node.next_functions]
+    assert ({node.name() for node in names} & NO_ORDER != set()) == (config.family == "vgg")
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The shapes of the tensors whose memory is pinned, which fake tensors cannot do."""
+    shapes: list[torch.Size] = []
+    monkeypatch.setattr(Tensor, "is_pinned", lambda tensor: False)
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: shapes.append(tensor.shape) or tensor)
+    return shapes
+
+
+def test_copies_to_a_gpu_come_from_pinned_memory(pinned: list[torch.Size]):
+    """For other memory the driver may wait for the GPU first."""
+    with FakeTensorMode(), torch.device("cuda"):
+        images, labels = torch.zeros(50, 3, 32, 32, dtype=torch.uint8), torch.zeros(50, dtype=torch.long)
+        batches = BatchStream(images, labels, CropFlip(torch.zeros(3, 32, 32)), 8, 0)
+        next(batches)
+        assert pinned == [(50,), (2, 8)], "the order of a pass, and the views of a batch"
+        next(batches)
+        assert pinned == [(50,), (2, 8), (2, 8)]
+        assert sent(np.zeros(3), torch.device("cuda")).device.type == "cuda"
+    assert sent(np.zeros(3), torch.device("cpu")).shape == (3,)
+    assert len(pinned) == 4, "only for a GPU"
+
+
+ASKED = """
+import torch
+asked = []
+for name in ("_cuda_getDeviceCount", "_cuda_init"):
+    def ask(*words, name=name, real=getattr(torch._C, name)):
+        asked.append(name)
+        return real(*words)
+    setattr(torch._C, name, ask)
+import lit_resnet.launch.preload
+print(asked)
+"""
+
+
+def test_the_fork_server_asks_no_gpu():
+    """A process that has asked CUDA for anything cannot fork runs that use it."""
+    if not hasattr(torch._C, "_cuda_getDeviceCount"):
+        pytest.skip("this torch is built without CUDA")
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_batches_and_forward_passes_on_a_gpu_stay_there(pinned: list[torch.Size]):
     """On fake tensors, whose operators refuse a tensor of another device as a GPU does."""
     with FakeTensorMode(), torch.device("cuda"):
         images, labels = torch.zeros(50, 3, 32, 32, dtype=torch.uint8), torch.zeros(50, dtype=torch.long)
@@ -204,9 +309,24 @@ def test_batches_and_forward_passes_on_a_gpu_stay_there():
             batch = next(BatchStream(images, labels, CropFlip(mean), 8, 0))
             trained_on = F.cross_entropy(net(batch[0]), batch[1])
             judged = next(iter(EvalBatches(images, labels, mean, 8)))
-            scores = net.eval()(judged[0])
-            assert {tensor.device.type for tensor in (trained_on, scores, *batch, *judged)} == {"cuda"}, name
+            logits = net.eval()(judged[0])
+            assert {tensor.device.type for tensor in (trained_on, logits, *batch, *judged)} == {"cuda"}, name
         with pytest.raises(DataDependentOutputException):
-            scores.sum().item()
+            logits.sum().item()
         with pytest.raises(RuntimeError, match="device"):
-            _ = scores + torch.zeros(8, 10, device="cpu")
+            _ = logits + torch.zeros(8, 10, device="cpu")
+
+
+def test_probes_and_views_on_a_gpu_stay_there():
+    """Layer responses read values only when all batches are through; views bring back one score an image and class."""
+    with FakeTensorMode():
+        with torch.device("cuda"):
+            net = build(NetConfig("imagenet", 18, "A", num_classes=5)).eval()
+            batches = [(torch.zeros(2, 3, 64, 64), torch.zeros(2, dtype=torch.long))] * 2
+            mean = torch.zeros(3, 1, 1)
+        with pytest.raises(DataDependentOutputException, match="_local_scalar_dense"):
+            responses(net, batches)
+        images = [torch.zeros(3, 70, 80, dtype=torch.uint8)] * 2
+        for kind in ("center", "ten-crop", "dense"):
+            found = scores(net, mean, View(kind, short_side=70, crop=64), images, batch_size=20)
+            assert (found.shape, found.device.type) == ((2, 5), "cpu")

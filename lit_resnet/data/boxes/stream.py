@@ -17,6 +17,7 @@ from lit_resnet.data.boxes import Annotated
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 from lit_resnet.data.photographs import Damaged, read_photograph, resize
 from lit_resnet.data.reading import in_order
+from lit_resnet.data.transfer import sent
 
 
 class BoxBatch(NamedTuple):
@@ -122,7 +123,7 @@ class BoxStream:
         self.part = part_of_batch(batch_size, rank, world_size)
         self.order = Order(len(images), seed)
         ahead = itertools.chain.from_iterable(map(self._wanted, itertools.count(position)))
-        self._read = in_order(read, ahead, workers)
+        self._read = in_order(read, ahead, workers, pin_memory=device.type == "cuda")
 
     def __iter__(self) -> Iterator[BoxBatch]:
         return self
@@ -135,9 +136,9 @@ class BoxStream:
                 raise found
             (image,) = found
             kept = ~annotated.ignored
-            batch.images.append(image.to(self.device, non_blocking=True))
-            batch.boxes.append(resized_boxes(annotated, image, flip)[kept].to(self.device))
-            batch.labels.append(torch.from_numpy(annotated.labels[kept]).to(self.device))
+            batch.images.append(sent(image, self.device))
+            batch.boxes.append(sent(resized_boxes(annotated, image, flip)[kept], self.device))
+            batch.labels.append(sent(annotated.labels[kept], self.device))
             batch.draws.append(draw)
         self.position += 1
         return batch
@@ -190,11 +191,11 @@ class SizedImages:
     def __iter__(self) -> Iterator[SizedImage]:
         chosen = (self.images[number] for number in self.numbers)
         wanted = (_Wanted(one.file, one.height, one.width, self.sizes) for one in chosen)
-        with closing(in_order(read, wanted, self.workers)) as found:
+        with closing(in_order(read, wanted, self.workers, self.device.type == "cuda")) as found:
             for number, sizes in zip(self.numbers, found, strict=True):
                 if isinstance(sizes, Damaged):
                     raise sizes
-                yield SizedImage(number, [image.to(self.device, non_blocking=True) for image in sizes])
+                yield SizedImage(number, [sent(image, self.device) for image in sizes])
 
 
 def resized_boxes(annotated: Annotated, image: Tensor, flip: bool) -> Tensor:
