@@ -8,7 +8,7 @@ import re
 import warnings
 from dataclasses import is_dataclass
 from enum import Enum
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from importlib import import_module
 from itertools import pairwise
 from operator import getitem
@@ -107,6 +107,16 @@ class RunCLI(LightningCLI):
             },
         )
 
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Take the parser of this task and verb, which a process makes once. LightningCLI calls it first."""
+        key = self.task, self.verb, self.model_class, self.datamodule_class
+        if key not in _parsers:
+            super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+            _parsers[key] = self.parser
+        self.parser = _parsers[key]
+
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys of the trainer, the module and the data. The constructor of LightningCLI calls it."""
         parser.add_lightning_class_args(Trainer, "trainer")
@@ -144,6 +154,7 @@ class RunCLI(LightningCLI):
             InputError: An unknown key, or a value of the wrong type.
         """
         if isinstance(args, list) and (section := help.asked(args)) is not None:
+            _parsers.clear()  # the help's text changes its parser
             print(help.text(parser, self.verb, section))
             raise SystemExit(0)
         self.given = copy.deepcopy(args)  # the parser changes lists in place
@@ -301,9 +312,8 @@ class RunCLI(LightningCLI):
 
     def instantiate_trainer(self, **added: Any) -> Trainer:
         """Make the trainer. Added callbacks, loggers and plugins follow the config's own; other values replace them."""
-        parser = LightningArgumentParser()  # of the trainer alone: the data and the module are made already
-        parser.add_lightning_class_args(Trainer, "trainer")
-        values = dict(parser.instantiate_classes(Namespace(trainer=self.config.trainer))["trainer"])
+        # Of the trainer alone: the data and the module are made already.
+        values = dict(_trainer_parser().instantiate_classes(Namespace(trainer=self.config.trainer))["trainer"])
         for key in ("callbacks", "logger", "plugins"):
             own = values[key] if isinstance(values[key], list) else [values[key]]
             values[key] = [one for one in own if not isinstance(one, bool | None)] + added.pop(key, [])
@@ -323,6 +333,17 @@ class RunCLI(LightningCLI):
         config.pop("config", None)
         config.trainer.default_root_dir = None
         return self.parser.dump(_plain(config), skip_none=False)
+
+
+# By what they are of: making one takes as long as reading a config.
+_parsers: dict[tuple[Any, ...], LightningArgumentParser] = {}
+
+
+@cache
+def _trainer_parser() -> LightningArgumentParser:
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(Trainer, "trainer")
+    return parser
 
 
 def _check_account(logger: WandbLogger) -> None:
