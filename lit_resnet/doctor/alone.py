@@ -11,11 +11,11 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lit_resnet.launch.pool import CONTEXT
 
-TAIL_BYTES, LEAVE_SECONDS = 2000, 1.0
+TAIL_BYTES, LEAVE_SECONDS = 2000, 5.0
 
 
 class Broken(Exception):
@@ -57,8 +57,11 @@ def _process(function: Callable, args: tuple) -> Iterator[tuple[BaseProcess, Con
         sender.close()
         try:
             yield process, answer, Path(said.name)
+        except BaseException:
+            process.terminate()  # it removes what it has made, and ends its own processes
+            raise
         finally:
-            process.join(LEAVE_SECONDS)  # let it remove what it has made
+            process.join(LEAVE_SECONDS)
             process.kill()
             process.join()
 
@@ -80,8 +83,7 @@ def _work(sender: Connection, said: str, function: Callable, args: tuple) -> Non
     with open(said, "wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # the server ignores them
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
         found = True, function(*args)
@@ -91,10 +93,16 @@ def _work(sender: Connection, said: str, function: Callable, args: tuple) -> Non
         sender.send(found)
 
 
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(1)  # through all contexts, which remove their files
+
+
 def _end_with_the_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LEAVE_SECONDS)
     os._exit(1)
 
 
