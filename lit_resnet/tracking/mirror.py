@@ -160,7 +160,8 @@ class Mirror:
         status, summary = self.folder.status(), self.folder.summary()
         found = {"state": state, "attempts": status.attempts, "error": status.error}
         run = Run(self.cell.name, self.cell.seed, state, self.folder, self.grid.task, summary)
-        found |= {f"best_{metric.name}": run.best(metric) for metric in listed(self.grid.task.final, run.curve)}
+        last = {name: values[-1] for name, (_, values) in run.curve.items()}
+        found |= {f"best_{metric.name}": run.best(metric) for metric in listed(self.grid.task.final, [last])}
         if summary:
             found |= summary.content() | {"gflops": summary.macs / 1e9, "made_with": summary.origin}
             del found["config"]  # which W&B has of every run: see `entry.of_run`

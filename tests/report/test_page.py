@@ -162,19 +162,19 @@ def test_curves_are_whole_where_they_fit(found):
     assert thinned.note() == "Every logged value is drawn."
     for run, curves in zip(found.runs, thinned.curves, strict=True):
         for name, (steps, errors) in curves.items():
-            logged = [(row["step"], row[name]) for row in run.metrics if row[name] is not None]
+            logged = [(row["step"], row[name]) for row in METRICS.read(run.folder.path) if row[name] is not None]
             assert list(zip(thinned.steps[steps], errors, strict=True)) == [(s, round(100 * e)) for s, e in logged]
     assert len(thinned.steps) == 4, "runs that log alike share their steps; one has come half way"
 
 
 def test_curves_are_thinned_alike_and_keep_their_last_point(found):
     thinned = thin(found, points=60)
-    logged = sum(len(run.metrics) for run in found.runs)
+    logged = sum(len(METRICS.read(run.folder.path)) for run in found.runs)
     assert thinned.strides == {TRAIN_ERROR: -(-logged // 60), TEST_ERROR: -(-logged // 120)}
     assert sum(len(errors) for run in thinned.curves for _, errors in run.values()) <= 120 + 2 * len(found.runs)
     for run, curves in zip(found.runs, thinned.curves, strict=True):
         for steps, _ in curves.values():
-            assert thinned.steps[steps][-1] == run.metrics[-1]["step"]
+            assert thinned.steps[steps][-1] == METRICS.read(run.folder.path)[-1]["step"]
     kept = "every 6th train error and every 3rd test error of a run is drawn, and the last"
     assert thinned.note() == f"Thinned: of the logged values only {kept}."
 

@@ -49,12 +49,15 @@ def archive(runs: GridRuns) -> bytes:
     """
     record = records.metrics(runs.grid.task)
     axes = columns(runs.axes, ("cell", "seed", *record.columns))
-    lines = [_line("cell", "seed", *axes, *record.columns)]
-    for run in runs.finished:
-        if run.metrics:  # then each line of the file is a row, and is taken as it is
-            said = _line(run.cell, run.seed, *(axis.plain[run.cell] for axis in axes.values()))
-            lines += [f"{said},{line}" for line in record.lines(run.folder.path)[1:] if line]
-    return gzip.compress("\n".join([*lines, ""]).encode(), compresslevel=6, mtime=0)
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=packed, mtime=0) as file:
+        file.write(f"{_line('cell', 'seed', *axes, *record.columns)}\n".encode())
+        for run in runs.finished:
+            if run.metrics:  # then each line of the file is a row, and is taken as it is
+                said = _line(run.cell, run.seed, *(axis.plain[run.cell] for axis in axes.values()))
+                rows = [f"{said},{line}\n" for line in record.lines(run.folder.path)[1:] if line]
+                file.write("".join(rows).encode())
+    return packed.getvalue()
 
 
 def _line(*fields: object) -> str:
