@@ -11,7 +11,8 @@ from lit_resnet.doctor.finding import Finding, Site, advice, ok, unknown
 from lit_resnet.probes import timing
 from lit_resnet.probes.device import gpu_or_cpu
 
-HEIGHT, WIDTH, QUALITY, NUMBER = 375, 500, 90, 16  # about those of ImageNet's photographs
+# Sizes, and with the grain (levels) also bytes, are about those of ImageNet's photographs.
+HEIGHT, WIDTH, QUALITY, NUMBER, GRAIN = 375, 500, 95, 16, 9.0
 SECONDS = 0.5
 ALIKE = 1.0  # levels of 255, in the mean: decoders round differently
 
@@ -36,7 +37,8 @@ def picture(seed: int) -> Tensor:
     for cells in (3, 12, 48, 192):
         rough = torch.rand(1, 3, cells, cells, generator=noise)
         shape += torch.nn.functional.interpolate(rough, (HEIGHT, WIDTH), mode="bicubic") / cells**0.5
-    return (255 * shape / shape.max()).clamp(0, 255).byte()[0]
+    grain = GRAIN * torch.randn(shape.shape, generator=noise)
+    return (255 * shape / shape.max() + grain).clamp(0, 255).byte()[0]
 
 
 def cores(files: list[Tensor]) -> Finding:
