@@ -18,7 +18,7 @@ import yaml
 from lab import METRICS
 from PIL import Image
 
-from lit_resnet.cli import TRAINING, main
+from lit_resnet.cli import SPINS, TRAINING, main
 from lit_resnet.grid.grid import load
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.help import SECTIONS
@@ -382,3 +382,23 @@ def test_wrong_jobs_and_unknown_grids(capsys):
     assert "--jobs is 0: write 1 or more" in refused(["launch", "quickstart", "--jobs", "0"], capsys)
     assert "did you mean quickstart?" in refused(["plan", "quickstrat"], capsys)
     assert "no finished runs of quickstart" in refused(["report", "quickstart", "--root", "/nowhere"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("said", "spins"), [({}, SPINS), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_threads_that_wait_soon_sleep_unless_the_user_says_otherwise(
+    monkeypatch, said: dict[str, str], spins: str | None
+):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
+    assert {"torch", "lightning"}.isdisjoint(
+        subprocess.run(
+            [sys.executable, "-c", "import sys, lit_resnet.cli; print(*sys.modules)"], capture_output=True, text=True
+        ).stdout.split()
+    ), "torch is imported after this"

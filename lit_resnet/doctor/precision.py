@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lit_resnet.doctor.finding import Finding, Site, ok, unknown, wrong
+from lit_resnet.doctor.settings import GAIN
 from lit_resnet.nets import NetConfig
 from lit_resnet.probes import timing
 from lit_resnet.probes.device import full_precision, gpu_or_cpu
@@ -17,7 +18,6 @@ from lit_resnet.run.bench import iteration
 SIDE = 512  # of the matrices
 DEPTH, BATCH = 20, 128
 SECONDS = 0.5
-GAIN = 1.1  # less is not worth other numbers than the paper's
 
 
 def look(site: Site) -> list[Finding]:

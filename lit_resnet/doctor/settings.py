@@ -9,7 +9,7 @@ import yaml
 from lit_resnet.doctor.finding import Finding
 from lit_resnet.grid.cluster import Cluster
 
-GAIN = 1.1  # a setting that makes runs less than this much faster is not worth another number than the paper's
+GAIN = 1.1  # a setting that makes runs less than this much faster is not worth other numbers, or more memory
 
 
 def recommended(findings: Iterable[Finding], cluster: Cluster) -> str:

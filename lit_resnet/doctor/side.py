@@ -7,6 +7,7 @@ import torch
 
 from lit_resnet.doctor.alone import together
 from lit_resnet.doctor.finding import Finding, Site, ok, unknown
+from lit_resnet.doctor.settings import GAIN
 from lit_resnet.launch.pool import CONTEXT, cores
 from lit_resnet.nets import NetConfig
 from lit_resnet.probes import timing
@@ -16,7 +17,6 @@ from lit_resnet.run.bench import iteration
 DEPTH, BATCH = 20, 128
 SECONDS = 2.5  # of a measurement
 ON_A_GPU = (1, 2, 4)
-GAIN = 1.1  # more runs together must train so many more images/s to be worth their memory
 ANSWER_SECONDS = 40.0
 
 
