@@ -30,7 +30,7 @@ def look(site: Site) -> list[Finding]:
         with tempfile.TemporaryDirectory(dir=where, prefix=".lit-resnet-doctor-") as folder:
             return [
                 files(Path(folder), kind),
-                locks(Path(folder), kind),
+                locks(Path(folder)),
                 clocks(Path(folder)),
                 room(where),
                 *sent(site),
@@ -65,7 +65,7 @@ def files(folder: Path, kind: str) -> Finding:
     return ok(f"{text}, seen by another process", files_per_second=speed)
 
 
-def locks(folder: Path, kind: str) -> Finding:
+def locks(folder: Path) -> Finding:
     """Whether a lock keeps others out while its holder lives, and is taken over when he was killed."""
     answer, sender = CONTEXT.Pipe(duplex=False)
     holder = CONTEXT.Process(target=_hold, args=(folder, sender))

@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -79,4 +78,4 @@ def images_per_second(device: torch.device, dtype: torch.dtype) -> float:
     """Training speed of the net, by the batch alone."""
     precision = {torch.float32: "32-true", torch.bfloat16: "bf16-mixed"}[dtype]
     work = iteration(NetConfig(depth=DEPTH), BATCH, precision)
-    return BATCH / statistics.median(timing.rounds(partial(work), device, SECONDS))
+    return BATCH / statistics.median(timing.rounds(work, device, SECONDS))

@@ -22,7 +22,7 @@ def recommended(findings: Iterable[Finding], cluster: Cluster) -> str:
     measured: dict[str, Any] = {}
     for finding in findings:
         measured |= finding.measured
-    sets = [
+    words = [
         f"--set {key}={value}"
         for key, value, gain in (
             ("trainer.precision", "bf16-mixed", measured.get("bf16_gain", 0)),
@@ -31,12 +31,12 @@ def recommended(findings: Iterable[Finding], cluster: Cluster) -> str:
         if gain >= GAIN
     ]
     gpus, cores = measured.get("gpus", 0), measured.get("cores")
-    lines = [f"lit-resnet launch GRID {' '.join(sets)}".rstrip()] if sets else []
-    if jobs := measured.get("jobs"):
-        lines = [f"lit-resnet launch GRID {' '.join([f'--jobs {jobs}', *sets])}"]
     side = measured.get("runs_per_gpu", 1)
     if gpus and side > 1:
-        lines = [f"lit-resnet launch GRID {' '.join([f'--jobs-per-gpu {side}', *sets])}"]
+        words.insert(0, f"--jobs-per-gpu {side}")
+    elif jobs := measured.get("jobs"):
+        words.insert(0, f"--jobs {jobs}")
+    lines = [" ".join(["lit-resnet launch GRID", *words])] if words else []
     if gpus and cores:
         best = replace(
             cluster, cpus=max(1, cores // gpus), runs_per_gpu=side, runs_per_job=max(side, cluster.runs_per_job)

@@ -22,7 +22,7 @@ from lit_resnet.training.clock import CheckpointClock
 
 DEPTH, BATCH = 20, 128
 STEPS, SAVED, KILLED = 12, 6, 9  # of the short training; where one saves and is killed
-WINDOW, WINDOWS = {"cpu": 4, "cuda": 50}, 4  # iterations of the trainings whose speed is compared
+WINDOW, WINDOWS = 50, 4  # iterations of the trainings whose speed is compared
 CLOSE = 0.02  # relative: losses of a compiled net differ by rounding, which training makes larger
 SECONDS = 50.0
 
@@ -85,13 +85,11 @@ def resume(site: Site) -> list[Finding]:
 
 def compiled(site: Site) -> list[Finding]:
     """Whether a compiled net, on a GPU with CUDA graphs, learns the same, and how much faster."""
-    device = gpu_or_cpu().type
-    if device == "cpu":
+    if gpu_or_cpu().type == "cpu":
         return [unknown("compiled nets: they are for GPUs, whose launches CUDA graphs spare")]
-    window = WINDOW[device]
     with tempfile.TemporaryDirectory(prefix="lit-resnet-doctor-") as folder:
-        eager = trained(f"{folder}/eager", window=window)
-        fast = trained(f"{folder}/fast", window=window, compile=True)
+        eager = trained(f"{folder}/eager", window=WINDOW)
+        fast = trained(f"{folder}/fast", window=WINDOW, compile=True)
     return [compared(eager, fast)]
 
 

@@ -382,7 +382,7 @@ def test_a_disk_that_is_not(site: Site, monkeypatch, tmp_path: Path):
                 return monkeypatch.context()
 
         patch.setattr(disk, "Lock", Open)
-        assert "two processes hold one lock" in disk.locks(tmp_path, "ext4").text
+        assert "two processes hold one lock" in disk.locks(tmp_path).text
 
         def read_only(**_):
             raise OSError(30, "Read-only file system")
