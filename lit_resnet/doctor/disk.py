@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -70,20 +69,18 @@ def locks(folder: Path) -> Finding:
     answer, sender = CONTEXT.Pipe(duplex=False)
     holder = CONTEXT.Process(target=_hold, args=(folder, sender))
     holder.start()
-    if not answer.poll(SEEN_SECONDS):
-        holder.kill()
-        return wrong("no lock can be taken within 10 s", "give a folder of another file system by --root")
-    answer.recv()
     lock = Lock(folder / ".lock")
     try:
+        if not answer.poll(SEEN_SECONDS):
+            return wrong("no lock can be taken within 10 s", "give a folder of another file system by --root")
+        answer.recv()
         with lock.held(timeout=0.3):
-            pass
-        kept_out = False
+            kept_out = False
     except InUse:
         kept_out = True
-    assert holder.pid is not None
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.join()
+    finally:
+        holder.kill()  # as `kill -9` does; also where this check is stopped
+        holder.join()
     if not kept_out:
         return wrong(
             "two processes hold one lock at the same time",
