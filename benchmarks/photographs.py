@@ -1,9 +1,18 @@
-"""Images/s of ImageNet's training input: the classic pipeline and ours on one core, and ours by worker processes."""
+"""Images/s of ImageNet's training input: the classic pipeline and ours on one core, and ours by worker processes.
+
+With simplejpeg at hand (`uv run --with simplejpeg python benchmarks/photographs.py ...`) also what the loader makes of
+the decoder: its rate over that of as many processes as there are cores, which do nothing but decode the same files with
+libjpeg-turbo, from memory, into one buffer.
+"""
 
 import argparse
+import itertools
+import math
 import statistics
 import tempfile
 import time
+from importlib.util import find_spec
+from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +22,12 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from lit_resnet.data.augment import draw_colours
-from lit_resnet.data.crops import PORTION, Draw, Places, read_crops
+from lit_resnet.data.crops import PORTION, Draw, Places, read_crops, rooms_for
 from lit_resnet.data.layout import EXTENSIONS
 from lit_resnet.data.module import ImageData
-from lit_resnet.data.photographs import Photographs
-from lit_resnet.data.reading import default_workers
+from lit_resnet.data.photographs import Photographs, Span
+from lit_resnet.data.reading import AHEAD, default_workers
+from lit_resnet.run.run import keep_freed_memory
 
 PAPER = Photographs()
 BATCH = 256
@@ -54,8 +64,9 @@ def classic(portions: list[Places]) -> None:
 
 
 def ours(portions: list[Places]) -> None:
+    (room,) = rooms_for(1, PAPER)
     for places in portions:
-        read_crops(places, PAPER)
+        read_crops(places, room, PAPER)
 
 
 def side_by_side(files: list[str], rounds: int) -> None:
@@ -78,38 +89,90 @@ def side_by_side(files: list[str], rounds: int) -> None:
 
 
 def differences(files: list[str]) -> None:
-    """Of pixels, for the same draws."""
-    most, total = 0, 0.0
+    """Of pixels, from those that PIL makes of the same part of the photograph."""
+    most, total, (room,) = 0, 0.0, rooms_for(1, PAPER)
     for places in draw_places(files, seed=0):
-        for view, file, draw in zip(read_crops(places, PAPER).images, places.files, places.draws, strict=True):
-            reference = torch.from_numpy(np.array(classic_crop(file, draw))).permute(2, 0, 1)
-            difference = (view.int() - reference.int()).abs()
+        read_crops(places, room, PAPER)
+        for view, file, draw in zip(room, places.files, places.draws, strict=False):
+            with Image.open(file) as image:
+                size, top, left = draw.window(image.height, image.width, PAPER.crop)
+                steps = [image.width / size[1], image.height / size[0]]
+                spans = [Span.of(*side, PAPER.crop) for side in zip(image.size, size[::-1], (left, top), strict=True)]
+                start = [span.begin + span.skipped * step for span, step in zip(spans, steps, strict=True)]
+                end = [
+                    min(at + PAPER.crop * step, full) for at, step, full in zip(start, steps, image.size, strict=True)
+                ]
+                reference = image.convert("RGB").resize((PAPER.crop,) * 2, Image.Resampling.BILINEAR, (*start, *end))
+            reference = functional.hflip(reference) if draw.flip else reference
+            difference = (view.int() - torch.from_numpy(np.array(reference)).int()).abs()
             most = max(most, int(difference.max()))
             total += float(difference.float().mean())
     print(f"pixels differ by {total / len(files):.4f} of 255 levels on average and by {most} at most")
 
 
-def by_workers(files: list[str], numbers: list[int], batches: int) -> None:
-    """Through the loader that a run has, on the CPU, with the first batches left out."""
-    with tempfile.TemporaryDirectory() as folder:
+class Loader:
+    """The loader that a run has, on the CPU; and how many images/s come from it."""
+
+    def __init__(self, files: list[str], folder: str, workers: int) -> None:
         for split, part in (("train", files), ("val", files[:1])):
             place = Path(folder) / split / "photographs"
             place.mkdir(parents=True)
             for number, file in enumerate(part):
                 (place / f"{number}{Path(file).suffix}").symlink_to(Path(file).resolve())
-        for workers in numbers:
-            reading = Photographs(workers=workers)
-            data = ImageData("imagenet", folder, batch_size=BATCH, photographs=reading, stretch=1)
-            data.setup("fit")
-            stream = iter(data.train_dataloader())
-            for _ in range(2 + 2 * workers * PORTION // BATCH):  # and all that is read ahead
-                next(stream)
-            start = time.perf_counter()
-            for _ in range(batches):
-                next(stream)
-            rate = batches * BATCH / (time.perf_counter() - start)
-            data.teardown("fit")
-            print(f"{workers} workers: {rate:,.0f} images/s")
+        reading = Photographs(workers=workers)
+        self.data = ImageData("imagenet", folder, batch_size=BATCH, photographs=reading, stretch=1)
+        self.data.setup("fit")
+        self.stream = iter(self.data.train_dataloader())
+        self.ahead = 2 + AHEAD * workers * PORTION // BATCH
+
+    def rate(self, batches: int) -> float:
+        """Images/s, when all that was read ahead has been taken."""
+        for _ in range(self.ahead):
+            next(self.stream)
+        start = time.perf_counter()
+        for _ in range(batches):
+            next(self.stream)
+        return batches * BATCH / (time.perf_counter() - start)
+
+    def close(self) -> None:
+        self.data.teardown("fit")
+
+
+def by_workers(files: list[str], numbers: list[int], batches: int) -> None:
+    for workers in numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            loader = Loader(files, folder, workers)
+            print(f"{workers} workers: {loader.rate(batches):,.0f} images/s")
+            loader.close()
+
+
+def decode_alone(files: list[str], wanted: int) -> float:
+    """Images/s of one process that decodes files from memory, `wanted` of them."""
+    import simplejpeg  # pyright: ignore[reportMissingImports]
+
+    contents = [Path(file).read_bytes() for file in files]
+    room = bytearray(3 * max(math.prod(simplejpeg.decode_jpeg_header(content)[:2]) for content in contents))
+    for content in contents:
+        simplejpeg.decode_jpeg(content, strict=False, buffer=room)
+    start = time.perf_counter()
+    for content in itertools.islice(itertools.cycle(contents), wanted):
+        simplejpeg.decode_jpeg(content, strict=False, buffer=room)
+    return wanted / (time.perf_counter() - start)
+
+
+def against_the_decoder(files: list[str], batches: int, rounds: int) -> None:
+    """The loader with a worker a core, and the decoder alone in a process a core, in turn."""
+    cores, ratios = default_workers(), []
+    with Pool(cores) as pool:
+        for _ in range(rounds):
+            alone = sum(pool.starmap(decode_alone, [(files, batches * BATCH // cores)] * cores, chunksize=1))
+            with tempfile.TemporaryDirectory() as folder:
+                loader = Loader(files, folder, cores)
+                ours = loader.rate(batches)
+                loader.close()
+            ratios.append(ours / alone)
+            print(f"{cores} cores: the decoder alone {alone:,.0f} images/s, the loader {ours:,.0f}")
+    print(f"ratio: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def main() -> None:
@@ -122,6 +185,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
+    keep_freed_memory()  # as runs do
     files = sorted(str(path) for path in args.folder.rglob("*") if path.suffix.lower() in EXTENSIONS)[: args.images]
     if not files:
         parser.error(f"{args.folder}: has no images")
@@ -131,6 +195,8 @@ def main() -> None:
     by_workers(
         files, [0, *(n for n in (1, 2, 4, 8, 16) if n <= cores)] if args.workers is None else args.workers, args.batches
     )
+    if find_spec("simplejpeg"):
+        against_the_decoder(files, args.batches, args.rounds)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def content(file: str) -> bytes:
     """
     found = member(file)
     if found is None:
-        return Path(file).read_bytes()
+        with open(file, "rb") as opened:
+            return opened.read()
     read = os.pread(_opened(found.archive), found.packed or found.length, found.start)
     if found.packed:
         try:

@@ -19,9 +19,16 @@ def pixel_mean(images: Tensor) -> Tensor:
     return (total.double() / len(images)).float()
 
 
-def subtract_mean(images: Tensor, mean: Tensor) -> Tensor:
-    """Subtract a mean in levels from uint8 images (the shapes broadcast): float32, scaled so that 255 levels are 1."""
-    return images.float().sub_(mean).div_(255)
+def subtract_mean(images: Tensor, mean: Tensor, into: Tensor | None = None) -> Tensor:
+    """Subtract a mean in levels from uint8 images (the shapes broadcast): float32, scaled so that 255 levels are 1.
+
+    Args:
+        images: In levels.
+        mean: In levels.
+        into: Where the result is written; None for new memory.
+    """
+    centred = images.float().sub_(mean)
+    return centred.div_(255) if into is None else torch.div(centred, 255, out=into)
 
 
 class CropFlip:

@@ -4,7 +4,8 @@ A worker process does all of it, or it only loads the files and the device decod
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,19 +16,22 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from lit_resnet.data.archives import content
+from lit_resnet.data.partial import Decoded, Encoded, open_photograph
 from lit_resnet.data.photographs import (
     Damaged,
     Photographs,
+    Span,
     centre,
     read_photograph,
     resize_short_side,
     resized,
-    resized_crop,
+    resized_part,
 )
 
 # Images a worker handles at a time: enough that handing them over costs little, few enough that all workers share
 # a batch.
 PORTION = 32
+AT_ONCE = 8  # that are decoded before the first is resized: each in its turn has the processor's caches for itself
 
 
 class Draw(NamedTuple):
@@ -50,11 +54,13 @@ class Draw(NamedTuple):
         height, width = resized(height, width, self.short_side)
         return (height, width), int(self.down * (height - crop + 1)), int(self.right * (width - crop + 1))
 
-    def view(self, image: Tensor, crop: int) -> Tensor:
-        """The crop of an image (Sec. 3.4): uint8 [3, H, W] -> [3, crop, crop]."""
-        _, height, width = image.shape
-        view = resized_crop(image, *self.window(height, width, crop), crop)
-        return view.flip(-1) if self.flip else view
+    def decode(self, photograph: Decoded | Encoded, crop: int) -> Callable[[], Tensor]:
+        """Decode what it takes of a photograph; the result makes the crop of that (Sec. 3.4): uint8 [3, crop, crop]."""
+        size, top, left = self.window(*photograph.size, crop)
+        rows, columns = map(Span.of, photograph.size, size, (top, left), (crop, crop))
+        part = photograph.part(rows.pixels, columns.pixels)
+        view = partial(resized_part, part, rows, columns, crop)
+        return (lambda: view().flip(-1)) if self.flip else view
 
 
 class Places(NamedTuple):
@@ -78,42 +84,68 @@ class Places(NamedTuple):
             yield Places(self.files[files], self.labels[files], self.draws[places], self.colours[places])
 
 
-class Crops(NamedTuple):
-    """The crops in the places: uint8 [n, 3, crop, crop], channels last in memory; and the files that were damaged."""
+class Filled(NamedTuple):
+    """What stands in the places that were filled, beside the images; and the files that were damaged."""
 
-    images: Tensor
     labels: np.ndarray  # int64 [n]
     colours: np.ndarray  # float32 [n, 3]
     damaged: list[Damaged]
 
 
+def rooms_for(portions: int, photographs: Photographs, device: str | torch.device = "cpu") -> Tensor:
+    """Memory for the crops of so many portions: uint8 [portions, PORTION, crop, crop, 3]."""
+    return torch.empty(portions, PORTION, photographs.crop, photographs.crop, 3, dtype=torch.uint8, device=device)
+
+
 def read_crops(
-    places: Places,
-    photographs: Photographs,
-    decoded: Mapping[str, Tensor] = MappingProxyType({}),
-    device: str | torch.device = "cpu",
-) -> Crops:
-    """Fill places: read the files, except those in `decoded` (images on this device by file), resize and crop them."""
-    crop = photographs.crop
-    views, filled, taken, damaged = [], [], [], []
+    places: Places, room: Tensor, photographs: Photographs, decoded: Mapping[str, Tensor] = MappingProxyType({})
+) -> Filled:
+    """Fill places: read the files, resize and crop them.
+
+    Args:
+        places: At most PORTION.
+        room: Where the crops are written, one after the other: uint8 [PORTION, crop, crop, 3], on any device.
+        photographs: The settings.
+        decoded: Images on that device, by file; the others are decoded here.
+    """
+    rows = room.flatten(2)  # as which torch copies images several times faster
+    filled, taken, damaged, views = [], [], [], []
+
+    def write() -> None:
+        for number, view in enumerate(views, len(filled) - len(views)):
+            rows[number].copy_(view().permute(1, 2, 0).flatten(1))
+        views.clear()
+
     for place, draw in enumerate(places.draws):
         for number in range(place, place + 1 if draw is None else len(places.files)):
-            file = places.files[number]
             try:
-                image = decoded[file] if file in decoded else read_photograph(file).to(device)
+                views.append(_view(places.files[number], draw, photographs, decoded))
             except Damaged as error:
                 damaged.append(error)
                 continue
-            if draw is None:
-                view = centre(resize_short_side(image, photographs.test_short_side), crop)
-            else:
-                view = draw.view(image, crop)
-            views.append(view.permute(1, 2, 0))
             filled.append(place)
             taken.append(number)
             break
-    images = torch.stack(views) if views else torch.empty(0, crop, crop, 3, dtype=torch.uint8, device=device)
-    return Crops(images.permute(0, 3, 1, 2), places.labels[taken], places.colours[filled], damaged)
+        if len(views) == AT_ONCE:
+            write()
+    write()
+    return Filled(places.labels[taken], places.colours[filled], damaged)
+
+
+def fill_room(portion: tuple[int, Places], rooms: Tensor, photographs: Photographs) -> tuple[int, Filled]:
+    """Fill the places of a portion, and the room with this number, which a worker shares with who wants the crops."""
+    number, places = portion
+    return number, read_crops(places, rooms[number], photographs)
+
+
+def _view(
+    file: str, draw: Draw | None, photographs: Photographs, decoded: Mapping[str, Tensor]
+) -> Callable[[], Tensor]:
+    """Decode what was drawn of a file, or all of it; the result makes the crop of that: uint8 [3, crop, crop]."""
+    if draw is None:
+        image = decoded[file] if file in decoded else read_photograph(file)
+        return lambda: centre(resize_short_side(image, photographs.test_short_side), photographs.crop)
+    return draw.decode(Decoded(decoded[file]) if file in decoded else open_photograph(file), photographs.crop)
 
 
 class Loaded(NamedTuple):

@@ -5,7 +5,7 @@ however many workers there are, and however far ahead they read.
 """
 
 import itertools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.augment import draw_colours, subtract_mean
-from lit_resnet.data.crops import Crops, Draw, Loaded, Places, decode, load_files, read_crops
+from lit_resnet.data.crops import Draw, Filled, Places, decode, fill_room, load_files, read_crops, rooms_for
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 from lit_resnet.data.photographs import Photographs
-from lit_resnet.data.reading import Damages, in_order
+from lit_resnet.data.reading import AHEAD, Damages, in_order
 from lit_resnet.data.stream import Batch
 from lit_resnet.data.transfer import sent
 from lit_resnet.errors import InputError
@@ -51,40 +51,67 @@ class Reader:
             InputError: A file is damaged, and the settings say `fail`; or all spare files are damaged, too.
         """
         mean = self.mean.to(self.device)
-        on_device = self.photographs.decode == "device"
-        work: Callable[[Places], Loaded | Crops]
-        work = load_files if on_device else partial(read_crops, photographs=self.photographs)
         ahead, wanted = itertools.tee(wanted)
         portions = itertools.chain.from_iterable(places.portions() for places in ahead)
-        pin = self.device.type == "cuda" and not on_device
-        with closing(in_order(work, portions, self.workers, pin)) as read:
-            places = next(wanted, None)
+        if (places := next(wanted, None)) is None:
+            return
+        with closing(self._read(portions, len(list(places.portions())))) as read:
             while places is not None:
                 following = next(wanted, None)
-                read_parts = [next(read) for _ in places.portions()]
+                images, parts = [], []
+                for _ in places.portions():
+                    crops, part = next(read)
+                    images.append(sent(crops[: len(part.labels)].permute(0, 3, 1, 2), self.device))
+                    parts.append(part)
                 if following is None:  # the caller may never ask again: do not keep the workers waiting
                     read.close()
-                parts = [self._crops(part) for part in read_parts]
                 damaged = [one for part in parts for one in part.damaged]
                 for one in damaged:
                     self.damages.met(one)
-                images = torch.cat([sent(part.images, self.device) for part in parts])
                 labels = self._sent([part.labels for part in parts])
                 colours = self._sent([part.colours for part in parts])
                 if len(labels) < len(places.draws) and None not in places.draws:
                     raise InputError(f"{damaged[-1].path}: damaged, as are all images before it in a row: replace them")
                 if len(labels):
-                    yield subtract_mean(images, mean - 255 * colours[:, :, None, None]), labels
+                    yield _centred(images, mean - 255 * colours[:, :, None, None]), labels
                 places = following
 
-    def _crops(self, part: Loaded | Crops) -> Crops:
-        """The crops that a worker has read, or those of the files that it has loaded."""
-        if isinstance(part, Crops):
-            return part
-        return read_crops(part.places, self.photographs, decode(part, self.device), self.device)
+    def _read(self, portions: Iterator[Places], kept: int) -> Generator[tuple[Tensor, Filled], None, None]:
+        """The crops of each portion, uint8 [PORTION, crop, crop, 3], and what they are.
+
+        Crops are overwritten when more than `kept` further portions were asked for. The memory is shared with the
+        workers and used again and again: a new page of shared memory costs more than what is written there.
+        """
+        if self.photographs.decode == "device":
+            with closing(in_order(load_files, portions, self.workers)) as loads:
+                for loaded in loads:
+                    room = rooms_for(1, self.photographs, self.device)[0]
+                    yield room, read_crops(loaded.places, room, self.photographs, decode(loaded, self.device))
+            return
+        rooms = rooms_for(kept + AHEAD * self.workers, self.photographs)
+        if self.workers:
+            rooms.share_memory_()
+        work = partial(fill_room, rooms=rooms, photographs=self.photographs)
+        with closing(in_order(work, zip(itertools.cycle(range(len(rooms))), portions), self.workers)) as read:
+            for number, filled in read:
+                yield rooms[number], filled
 
     def _sent(self, parts: list[np.ndarray]) -> Tensor:
         return sent(np.concatenate(parts), self.device)
+
+
+def _centred(parts: list[Tensor], means: Tensor) -> Tensor:
+    """Portions of a batch, uint8, less the means of its images: float32 [N, 3, H, W], channels last in memory."""
+    lengths = [len(part) for part in parts]
+    shape, device = (sum(lengths), *parts[0].shape[1:]), parts[0].device
+    images = torch.empty(shape, device=device, memory_format=torch.channels_last)
+    # Written out as rows, as images lie in memory, means are subtracted at several times the speed.
+    means = means.expand(-1, -1, -1, shape[-1]).contiguous(memory_format=torch.channels_last)
+    for part, place, mean in zip(parts, images.split(lengths), means.split(lengths), strict=True):
+        at_once = 1 if device.type == "cpu" else len(part)  # a core has one image in its caches, a GPU likes many
+        for some in zip(part.split(at_once), mean.split(at_once), place.split(at_once), strict=True):
+            subtract_mean(*some)
+    return images
 
 
 class PhotoStream:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -124,33 +124,53 @@ def centre(image: Tensor, crop: int) -> Tensor:
     return image[:, top : top + crop, left : left + crop]
 
 
-def resized_crop(image: Tensor, size: tuple[int, int], top: int, left: int, crop: int) -> Tensor:
-    """A window of the image after resizing: `resize(image, size)[:, top : top + crop, left : left + crop]`.
-
-    Only the part above and left of the window's lower right corner is resized: the same pixels to within rounding, for
-    little more than half the arithmetic. (A part that did not begin at the upper left corner would be sampled between
-    the pixels of the whole.)
+class Span(NamedTuple):
+    """One side of a crop, its rows or its columns: the pixels of the photograph that it is made of, and how.
 
     Args:
-        image: uint8 [3, H, W].
-        size: Height and width of the resized image.
-        top: First row of the window there.
-        left: First column.
-        crop: Side of the window.
+        begin: The first of these pixels.
+        end: The one after the last.
+        scale: What their number is multiplied by.
+        skipped: The resized pixels before the crop; they only stand for what is at its border.
     """
-    ends: list[int] = []
-    scales: list[float] = []
-    for old, new, start in zip(image.shape[1:], size, (top, left), strict=True):
+
+    begin: int
+    end: int
+    scale: float
+    skipped: int
+
+    @classmethod
+    def of(cls, old: int, new: int, start: int, crop: int) -> "Span":
+        """`crop` pixels from `start` on, of `old` pixels that are resized to `new`.
+
+        Resizing all of them and resizing some gives the same pixels only if both begin at a whole pixel of the
+        photograph. So the crop begins there, by less than a pixel of the photograph before `start`.
+        """
+        if old == new:
+            return cls(start, start + crop, 1, 0)
         step, scale = old / new, (new + 1e-6) / old  # slightly more, as interpolate rounds the new size down
-        end = min(old, math.ceil(step * (start + crop) + max(step, 1)) + 1)  # with all pixels that are averaged there
-        ends.append(old if int(end * scale) == end else end)  # interpolate would do nothing if the size stayed the same
-        scales.append(scale)
-    part = _interpolate(image[:, : ends[0], : ends[1]], scale_factor=scales)
-    return part[:, top : top + crop, left : left + crop]
+        border = math.ceil(max(step, 1) / step)  # resized pixels that are made of pixels before their own, too
+        begin, skipped = (0, start) if start <= border else ((start - border) * old // new, border)
+        end = min(old, begin + math.ceil(step * (skipped + crop) + max(step, 1)) + 1)
+        if int((end - begin) * scale) == end - begin:  # interpolate would do nothing: all pixels have another size
+            return cls(0, old, scale, start)
+        return cls(begin, end, scale, skipped)
+
+    @property
+    def pixels(self) -> slice:
+        """Those of the photograph."""
+        return slice(self.begin, self.end)
+
+
+def resized_part(part: Tensor, rows: Span, columns: Span, crop: int) -> Tensor:
+    """The crop that is made of the pixels `rows` and `columns` of a photograph: uint8 [3, h, w] -> [3, crop, crop]."""
+    resized = _interpolate(part, scale_factor=[rows.scale, columns.scale])
+    return resized[:, rows.skipped : rows.skipped + crop, columns.skipped : columns.skipped + crop]
 
 
 def _interpolate(image: Tensor, size: tuple[int, int] | None = None, scale_factor: list[float] | None = None) -> Tensor:
     """Interpolate to a size or by factors. A GPU does it in floats, which are rounded."""
-    part = image[None] if image.device.type == "cpu" else image[None].float()
+    part = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)  # image[None] would hide from torch that channels are last
+    part = part if image.device.type == "cpu" else part.float()
     part = F.interpolate(part, mode="bilinear", antialias=True, size=size, scale_factor=scale_factor)[0]
     return part if image.device.type == "cpu" else part.round_().clamp_(0, 255).byte()

@@ -19,6 +19,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 Policy = Literal["fail", "skip"]  # about damaged files
 
+AHEAD = 2  # results of each worker that are computed before they are asked for
 MOST_WORKERS = 16  # for one device: they decode more images than a GPU can train on
 
 
@@ -51,6 +52,7 @@ def in_order(
         batch_size=None,
         collate_fn=_as_it_is,
         num_workers=workers,
+        prefetch_factor=AHEAD if workers else None,
         generator=torch.Generator(),  # no work uses its seed; but torch's global generator must not advance
         pin_memory=pin_memory,
     )

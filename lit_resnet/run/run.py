@@ -56,7 +56,7 @@ from lit_resnet.training.start import start_weights
 from lit_resnet.training.stop import Stopped, StopRequest
 from lit_resnet.training.weights import load_weights
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 PACKAGES = ("lit-resnet", "torch", "torchvision", "lightning", "torchmetrics")
 MOST_NAMED = 10  # boxes in a line
 
@@ -202,11 +202,11 @@ def _start_from(cli: RunCLI, folder: RunFolder, status: Status, fresh: bool) -> 
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory that an iteration frees: giving it back costs up to a tenth of the training time."""
+    """Let glibc keep the memory that an iteration frees: giving it back costs a tenth of the training time and more."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc takes
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_MMAP_MAX, 0)  # else large tensors have memory of their own, which always goes back
+        mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 
 def _prepare(cli: RunCLI, folder: RunFolder) -> None:

@@ -13,11 +13,12 @@ from torchvision.transforms import functional
 from lit_resnet.data.photographs import (
     Damaged,
     Photographs,
+    Span,
     centre,
     read_photograph,
     resize_short_side,
     resized,
-    resized_crop,
+    resized_part,
 )
 
 Picture = Callable[..., np.ndarray]
@@ -105,18 +106,38 @@ def test_centre() -> None:
     assert torch.equal(centre(image, 7), image[:, :, 1:8])
 
 
-def test_a_crop_before_resizing_is_one_after_it() -> None:
+def test_a_crop_is_pillows_of_the_same_part() -> None:
     rng = random.Random(0)
+    moved = []
     for _ in range(600):
         crop, height, width = rng.choice([1, 7, 16, 32]), rng.randint(1, 90), rng.randint(1, 90)
-        # Sizes that hardly change are those where the window's last rows could be lost.
+        # Sizes that hardly change are those of which resizing a part may do nothing.
         short_side = max(crop, rng.choice([min(height, width) + rng.randint(-3, 3), rng.randint(1, 90)]))
         size = resized(height, width, short_side)
         if max(size) > 1000:
             continue
-        top, left = rng.randint(0, size[0] - crop), rng.randint(0, size[1] - crop)
-        image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8).permute(2, 0, 1)
-        whole = resize_short_side(image, short_side)[:, top : top + crop, left : left + crop]
-        part = resized_crop(image, size, top, left, crop)
-        assert part.shape == (3, crop, crop)
-        assert (whole.int() - part.int()).abs().max() <= 1, (height, width, short_side, top, left, crop)
+        starts = rng.randint(0, size[0] - crop), rng.randint(0, size[1] - crop)
+        image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
+        rows, columns = (Span.of(*side, crop) for side in zip((height, width), size, starts, strict=True))
+        view = resized_part(image[rows.pixels, columns.pixels].permute(2, 0, 1), rows, columns, crop)
+        assert view.shape == (3, crop, crop)
+        box = []
+        for span, old, new, start in zip((columns, rows), (width, height), size[::-1], starts[::-1], strict=True):
+            at = span.begin + span.skipped * old / new
+            assert -1e-6 < start * old / new - at < 1, "less than a pixel of the photograph before what was drawn"
+            moved.append(start * old / new - at)
+            box.append((at, min(old, at + crop * old / new)))
+        (left, right), (top, bottom) = box
+        whole = Image.fromarray(image.numpy())
+        expected = np.asarray(whole.resize((crop, crop), Image.Resampling.BILINEAR, (left, top, right, bottom)))
+        assert np.abs(view.permute(1, 2, 0).numpy().astype(int) - expected).max() <= 2, (height, width, size, starts)
+    assert max(moved) > 0.9
+    assert min(moved) < 1e-6
+
+
+def test_a_part_is_no_larger_than_it_must_be() -> None:
+    assert Span.of(500, 500, 100, 224) == Span(100, 324, 1, 0)  # not resized
+    assert Span.of(1000, 500, 100, 224) == Span(198, 651, pytest.approx(0.5), 1)
+    assert Span.of(1000, 500, 0, 224).pixels == slice(0, 451)
+    assert Span.of(1000, 500, 276, 224).end == 1000
+    assert Span.of(500, 501, 100, 224).pixels == slice(0, 500)  # of a part, interpolate would change no size
