@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -135,17 +135,27 @@ class Run(RunOfImages):
         super().instantiate(**trainer)
 
 
-def ours(images: Path, depth: int, window: int, precision: str, threads: int) -> float:
+class Kind(NamedTuple):
+    """A way in which our run trains."""
+
+    precision: str
+    compile: bool = False
+
+    def __str__(self) -> str:
+        return self.precision + " compiled" * self.compile
+
+
+def ours(images: Path, depth: int, window: int, kind: Kind, threads: int) -> float:
     """Images/s of one run of ours, in this process."""
     accept_generated()
     torch.set_num_threads(threads)
     config = {
-        "model": {"net": {"depth": depth}},
+        "model": {"net": {"depth": depth}, "speed": {"compile": kind.compile}},
         "data": {"source": "cifar10", "batch_size": BATCH},
         "trainer": {
             "accelerator": gpu_or_cpu().type,
             "devices": 1,
-            "precision": precision,
+            "precision": kind.precision,
             "max_steps": WINDOWS * window,
             "val_check_interval": WINDOWS * window,
             "log_every_n_steps": window,
@@ -182,6 +192,7 @@ def main() -> None:
         "--window", type=int, help="iterations, a third of a round's, 130 at most (default: 20, on a GPU 130)"
     )
     parser.add_argument("--jobs", type=int, default=1, help="runs of ours at once (default: %(default)s)")
+    parser.add_argument("--compile", action="store_true", help="also ours with model.speed.compile")
     args = parser.parse_args()
     if not (args.peer / "trainer.py").exists():
         parser.error(f"--peer {args.peer}: has no trainer.py; clone the repository there")
@@ -198,27 +209,31 @@ def main() -> None:
     for precision, dtype in DTYPES.items():
         least = least_work(net, (BATCH, 3, 32, 32), dtype)
         limits[precision] = BATCH / alone(hardware, device, dtype).seconds(least)
-    speeds: dict[str, list[float]] = {"peer": []} | {precision: [] for precision in DTYPES}
+    kinds = [
+        Kind(precision, compiled) for compiled in ((False, True) if args.compile else (False,)) for precision in DTYPES
+    ]
+    theirs_by_round: list[float] = []
+    by_kind: dict[Kind, list[float]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as place:
         images = args.images or Path(place)
         if args.images is None:
             write_images(images)
         for _ in range(args.rounds):
             theirs = (args.peer.resolve(), images.resolve(), args.depth, window, multiprocessing.get_start_method())
-            speeds["peer"].append(alone(peer, *theirs))
-            for precision in DTYPES:
-                speeds[precision].append(together(args.jobs, images, args.depth, our_window, precision, threads))
-            print(", ".join(f"{name} {values[-1]:,.0f}" for name, values in speeds.items()), file=sys.stderr)
+            theirs_by_round.append(alone(peer, *theirs))
+            for kind, values in by_kind.items():
+                values.append(together(args.jobs, images, args.depth, our_window, kind, threads))
+            measured = {"peer": theirs_by_round, **by_kind}
+            print(", ".join(f"{name} {values[-1]:,.0f}" for name, values in measured.items()), file=sys.stderr)
 
     print(f"ResNet-{args.depth}, batches of {BATCH}, {device_name(device)}, {args.rounds} rounds; images/s:")
-    share_of_limit = 100 * statistics.median(speeds["peer"]) / limits["32-true"]
-    print(f"peer: {summary(speeds['peer'], ',.0f')}, {share_of_limit:.0f} % of the limit")
-    for precision in DTYPES:
-        values = speeds[precision]
-        ratios = [our / its for our, its in zip(values, speeds["peer"], strict=True)]
+    share_of_limit = 100 * statistics.median(theirs_by_round) / limits["32-true"]
+    print(f"peer: {summary(theirs_by_round, ',.0f')}, {share_of_limit:.0f} % of the limit")
+    for kind, values in by_kind.items():
+        ratios = [our / its for our, its in zip(values, theirs_by_round, strict=True)]
         print(
-            f"lit_resnet {precision}{f', {args.jobs} runs' if args.jobs > 1 else ''}: {summary(values, ',.0f')}, "
-            f"{100 * statistics.median(values) / limits[precision]:.0f} % of the limit; "
+            f"lit_resnet {kind}{f', {args.jobs} runs' if args.jobs > 1 else ''}: {summary(values, ',.0f')}, "
+            f"{100 * statistics.median(values) / limits[kind.precision]:.0f} % of the limit; "
             f"ratio {summary(ratios, '.2f')}"
         )
 

@@ -1,8 +1,8 @@
 """How any task trains: stretches of iterations, the learning rate, windows, signals, and what a checkpoint keeps."""
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -34,7 +34,8 @@ class Speed:
         channels_last: Store images and weights with channels last: the same numbers to rounding, faster on CPUs and on
             GPUs with tensor cores.
         compile: Compile the net with torch.compile, on a GPU with CUDA graphs, which spare a small net the launches of
-            its many kernels. The first step takes a minute or more.
+            its many kernels; on a CPU it takes a C++ compiler. The first step takes a minute or more, and seconds
+            where a run of the same net has left its code in the user's cache.
         recompute: Keep only the activations between segments of the net and compute the others again when gradients
             need them. For 1202 layers: a fraction of the memory for a third more arithmetic.
     """
@@ -263,7 +264,8 @@ class Iterations(LightningModule):
         closing = step % every == 0 or step == self.trainer.max_steps  # the window of the log
         listening, watching = self._listening(step), Watching(self.gates) if self.gates and closing else None
         optimizer.optimizer.zero_grad()  # before the forward pass, which then need not leave room for old gradients
-        with listening or nullcontext(), watching or nullcontext():
+        compiling = _compiling() if self.speed.compile else nullcontext()
+        with listening or nullcontext(), watching or nullcontext(), compiling:
             loss, counts = self.loss(batch)
             self.manual_backward(loss)
         optimizer.step()
@@ -381,3 +383,19 @@ def as_dataclass(kind: type, value: Any) -> Any:
 def _percent(error: float) -> float:
     """Round an error in percent to 4 decimals, which tell one image in a million; the rest is rounding noise."""
     return round(error, 4)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Say in one line that a net cannot be compiled, such as without a compiler.
+
+    Raises:
+        InputError: It cannot.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # here, as it takes seconds to import, and is there by now
+
+    try:
+        yield
+    except TorchDynamoException as error:
+        why = str(getattr(error, "inner_exception", error)).partition("\n")[0]
+        raise InputError(f"model.speed.compile: this net cannot be compiled here ({why}); leave it out") from None

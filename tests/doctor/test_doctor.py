@@ -296,7 +296,7 @@ def test_weights_that_differ_alone():
     assert "1 of 1 tensors of weights, such as fc" in training.different((rows, {"fc": "a"}), (rows, {"fc": "b"}))
 
 
-def test_a_compiled_net_is_compared(site: Site, monkeypatch):
+def test_a_compiled_net_is_compared():
     def outcome(loss: float, speed: float) -> training.Outcome:
         return [{"train_loss": loss, "images_per_second": speed}, {"train_loss": None, "images_per_second": None}], {}
 
@@ -304,8 +304,20 @@ def test_a_compiled_net_is_compared(site: Site, monkeypatch):
     assert (good.state, good.measured) == ("ok", {"compile_gain": 1.8})
     assert training.compared(outcome(2.0, 100.0), outcome(2.2, 180.0)).state == "wrong"
     assert training.compared(outcome(2.0, 100.0), outcome(float("nan"), 180.0)).state == "wrong"
-    if not torch.cuda.is_available():
-        assert states(training.compiled(site)) == ["unknown"]
+
+
+def test_a_net_that_cannot_be_compiled(site: Site, monkeypatch):
+    def trained(path: str, window: int, compile: bool = False) -> training.Outcome:
+        if compile:
+            raise alone.Broken("InputError: model.speed.compile: this net cannot be compiled here")
+        return [], {}
+
+    monkeypatch.setattr(training, "trained", trained)
+    monkeypatch.setattr(training, "gpu_or_cpu", lambda: torch.device("cpu"))
+    assert states(training.compiled(site)) == ["unknown"]
+    monkeypatch.setattr(training, "gpu_or_cpu", lambda: torch.device("cuda"))
+    with pytest.raises(alone.Broken):  # and the check says what to do
+        training.compiled(site)
 
 
 # -- processes together

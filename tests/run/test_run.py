@@ -678,6 +678,20 @@ def test_errors_and_losses_are_those_of_all_images(whole: RunFolder):
     assert last["test_loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-5)
 
 
+def test_a_net_that_cannot_be_compiled(tmp_path: Path, monkeypatch):
+    def without_compiler(*_: Any) -> None:
+        raise RuntimeError("No working C++ compiler found\nand more")
+
+    compile_net = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend=without_compiler))
+    with pytest.raises(InputError) as error:
+        train(RunCLI(config(speed={"compile": True}, signals_every=None)), RunFolder(tmp_path))
+    said = str(error.value)
+    assert said.startswith("model.speed.compile: this net cannot be compiled here (")
+    assert said.endswith("No working C++ compiler found); leave it out")
+    assert RunFolder(tmp_path).status().state == "failed"
+
+
 def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolder, monkeypatch):
     # "eager" goes through the compiler's graph capture, which is what passes hooks by, without generating code.
     compile_net = torch.nn.Module.compile
