@@ -187,7 +187,8 @@ def _flat(root: Path, test: InFolder, names: list[str]) -> Labelled:
             f"{source}: has the class {wnid}, but {root / 'train'} has no such folder{did_you_mean(wnid, names)}: "
             "add it, or replace the file"
         )
-    return files, torch.tensor([number[wnids[image]] for image in images])
+    labels, order = torch.tensor([number[wnids[image]] for image in images]).sort(stable=True)  # as in a folder a class
+    return [files[i] for i in order], labels
 
 
 def _label_file(root: Path, test: Path) -> tuple[Path, Callable[[Path], dict[str, str]]]:
