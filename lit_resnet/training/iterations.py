@@ -35,7 +35,8 @@ class Speed:
             GPUs with tensor cores.
         compile: Compile the net with torch.compile, on a GPU with CUDA graphs, which spare a small net the launches of
             its many kernels; on a CPU it takes a C++ compiler. The first step takes a minute or more, and seconds
-            where a run of the same net has left its code in the user's cache.
+            where a run of the same net has left its code in the user's cache. Iterations in which signals or gates are
+            measured run the net as it is.
         recompute: Keep only the activations between segments of the net and compute the others again when gradients
             need them. For 1202 layers: a fraction of the memory for a third more arithmetic.
     """
@@ -109,7 +110,7 @@ class Iterations(LightningModule):
     Callbacks may have four hooks that Lightning does not know. `on_iteration_end(trainer, module)` is called after
     each iteration but the last of a stretch, which Lightning's own hooks follow. `on_signals(trainer, module, step,
     signals)` is called with the signals of an iteration in which they are measured, and `on_gates(trainer, module,
-    step, openings)` at the end of each window of the log, of a net that has gates and is not compiled.
+    step, openings)` at the end of each window of the log, of a net that has gates.
     `on_statistics_batch(trainer, module)` is called after each batch over which BN's statistics are taken, when no
     iteration follows.
 
@@ -153,7 +154,7 @@ class Iterations(LightningModule):
         self.net = net
         if speed.channels_last:
             self.net.to(memory_format=torch.channels_last)
-        self.gates = {} if speed.compile else gates(net)  # hooks do not work on a compiled net
+        self.gates = gates(net)
         self._draws = by_chance(self.net)
         self._windows: dict[str, Window] = {}  # of the log and, while it lasts, of the warm-up
         self._restored: dict[str, dict[str, Tensor]] | None = (
@@ -198,10 +199,10 @@ class Iterations(LightningModule):
         every, speed = values.get("signals_every"), values.get("speed", Speed())
         if every is not None and every < 1:
             raise InputError(f"model.signals_every is {every}: write iterations, a whole number from 1")
-        if every is not None and (speed.compile or config.trainer.precision == "16-mixed"):
+        if every is not None and config.trainer.precision == "16-mixed":
             raise InputError(
-                "model.signals_every: a compiled net and 16-bit floats with their scaled gradients cannot be measured; "
-                "leave out model.speed.compile, and trainer.precision 16-mixed"
+                "model.signals_every: 16-bit floats with their scaled gradients cannot be measured; leave out "
+                "trainer.precision 16-mixed"
             )
         if speed.recompute and speed.compile:
             raise InputError("model.speed.recompute: a compiled net cannot recompute; leave out model.speed.compile")
@@ -264,8 +265,8 @@ class Iterations(LightningModule):
         closing = step % every == 0 or step == self.trainer.max_steps  # the window of the log
         listening, watching = self._listening(step), Watching(self.gates) if self.gates and closing else None
         optimizer.optimizer.zero_grad()  # before the forward pass, which then need not leave room for old gradients
-        compiling = _compiling() if self.speed.compile else nullcontext()
-        with listening or nullcontext(), watching or nullcontext(), compiling:
+        compiled = _compiled(as_it_is=listening is not None or watching is not None)
+        with listening or nullcontext(), watching or nullcontext(), compiled if self.speed.compile else nullcontext():
             loss, counts = self.loss(batch)
             self.manual_backward(loss)
         optimizer.step()
@@ -386,16 +387,17 @@ def _percent(error: float) -> float:
 
 
 @contextmanager
-def _compiling() -> Iterator[None]:
-    """Say in one line that a net cannot be compiled, such as without a compiler.
+def _compiled(as_it_is: bool) -> Iterator[None]:
+    """Run a compiled net, or the same net as it is, as hooks do not work on a compiled one.
 
     Raises:
-        InputError: It cannot.
+        InputError: It cannot be compiled, such as without a compiler.
     """
     from torch._dynamo.exc import TorchDynamoException  # here, as it takes seconds to import, and is there by now
 
     try:
-        yield
+        with torch.compiler.set_stance("force_eager" if as_it_is else "default"):
+            yield
     except TorchDynamoException as error:
         why = str(getattr(error, "inner_exception", error)).partition("\n")[0]
         raise InputError(f"model.speed.compile: this net cannot be compiled here ({why}); leave it out") from None

@@ -29,6 +29,7 @@ from lit_resnet.runfolder.folder import RunFolder
 RECIPES = {
     "cifar10": "ResNet-20",
     "cifar10-short": "ResNet-20",
+    "cifar10-quarter": "ResNet-20",
     "digits": "ResNet-20",
     "identity-mappings": "ResNet-110",
     "identity-mappings-short": "ResNet-32",
@@ -61,6 +62,7 @@ LIKE_OTHERS = {
         "fig4",
         "fig6",
         "fig6-short",
+        "fig6-quarter",
         "longer",
         "momentum",
         "precision",

@@ -34,7 +34,7 @@ from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
-from lit_resnet.runfolder.records import RESPONSES, SIGNALS
+from lit_resnet.runfolder.records import GATES, RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
 from lit_resnet.task import CLASSIFICATION
 from lit_resnet.training import disk, recorder
@@ -692,14 +692,28 @@ def test_a_net_that_cannot_be_compiled(tmp_path: Path, monkeypatch):
     assert RunFolder(tmp_path).status().state == "failed"
 
 
-def test_a_compiled_net_gives_the_same_responses(tmp_path: Path, whole: RunFolder, monkeypatch):
+def test_a_compiled_net_gives_the_same_signals_and_responses(tmp_path: Path, whole: RunFolder, monkeypatch):
     # "eager" goes through the compiler's graph capture, which is what passes hooks by, without generating code.
     compile_net = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend="eager"))
     folder = RunFolder(tmp_path / "run")
-    assert train(RunCLI(config(speed={"compile": True}, signals_every=None)), folder)
-    measured = [row["std"] for row in RESPONSES.read(folder.path)]
-    assert measured == pytest.approx([row["std"] for row in RESPONSES.read(whole.path)], rel=1e-3)
+    assert train(RunCLI(config(speed={"compile": True})), folder)
+    for records, name in ((RESPONSES, "std"), (SIGNALS, "gradient")):
+        measured = [row[name] for row in records.read(folder.path)]
+        assert measured == pytest.approx([row[name] for row in records.read(whole.path)], rel=1e-3)
+
+
+def test_the_gates_of_a_compiled_net_are_watched(tmp_path: Path, monkeypatch):
+    compile_net = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: compile_net(self, backend="eager"))
+    opened = []
+    for compiled in (True, False):
+        folder = RunFolder(tmp_path / str(compiled))
+        net = {"depth": 8, "gate": "shortcut"}
+        assert train(RunCLI(config(net=net, speed={"compile": compiled}, signals_every=None)), folder)
+        opened.append([row["opening"] for row in GATES.read(folder.path)])
+    assert len(opened[0]) > 3
+    assert opened[0] == pytest.approx(opened[1], rel=1e-3)
 
 
 def test_a_config_that_trained_nothing_can_be_mended(tmp_path: Path, monkeypatch):
@@ -794,7 +808,6 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"evaluate": ["ten-crops"]}, "evaluate: .*ten-crop"),
         ({"evaluate": ["ten-crop"], "data": {"source": "digits"}}, "evaluate is .*for data.source imagenet"),
         ({"model": {"signals_every": -5}}, "signals_every is -5: write iterations"),
-        ({"model": {"signals_every": 5, "speed": {"compile": True}}}, "model.signals_every: a compiled net"),
         (
             {"model": {"speed": {"recompute": True, "compile": True}}},
             "model.speed.recompute: a compiled net cannot recompute",

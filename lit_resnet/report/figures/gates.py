@@ -18,7 +18,7 @@ def shares(cells: Sequence[FinishedCell]) -> Drawn:
     """The share 1 - g of each shortcut in the first and the last logged iteration, and over all of them."""
     found = [(cell, of_cell) for cell in cells if (of_cell := _shares(cell))]
     if not found:
-        return None, "No finished run has logged gates: most nets have none, and those of compiled nets are not seen."
+        return None, "No finished run has logged gates: most nets have none."
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     by_block, by_step = figure.subplots(1, 2, sharey=True)
     for (label, marker), (cell, of_cell) in zip(labels_of([cell for cell, _ in found]), found, strict=True):
