@@ -4,6 +4,9 @@ A worker process does all of it, or it only loads the files and the device decod
 """
 
 import io
+import math
+import mmap
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -94,7 +97,19 @@ class Filled(NamedTuple):
 
 def rooms_for(portions: int, photographs: Photographs, device: str | torch.device = "cpu") -> Tensor:
     """Memory for the crops of so many portions: uint8 [portions, PORTION, crop, crop, 3]."""
-    return torch.empty(portions, PORTION, photographs.crop, photographs.crop, 3, dtype=torch.uint8, device=device)
+    return torch.empty(_shape(portions, photographs), dtype=torch.uint8, device=device)
+
+
+def shared_rooms_for(portions: int, photographs: Photographs) -> Tensor:
+    """The same, in memory that is shared with worker processes that start from now on."""
+    if sys.platform == "linux":  # they are forked, and /dev/shm is small in many containers
+        shape = _shape(portions, photographs)
+        return torch.frombuffer(mmap.mmap(-1, math.prod(shape)), dtype=torch.uint8).view(shape)
+    return rooms_for(portions, photographs).share_memory_()
+
+
+def _shape(portions: int, photographs: Photographs) -> tuple[int, ...]:
+    return portions, PORTION, photographs.crop, photographs.crop, 3
 
 
 def read_crops(

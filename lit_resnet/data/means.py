@@ -56,7 +56,7 @@ def _mean_image(files: Sequence[str], photographs: Photographs, workers: int, da
         for part, number, damaged in sums:
             for one in damaged:
                 damages.met(one)
-            total += part
+            total += torch.from_numpy(part)
             count += number
             progress.advance(task, number + len(damaged))
     if not count:
@@ -64,8 +64,11 @@ def _mean_image(files: Sequence[str], photographs: Photographs, workers: int, da
     return total.double() / count
 
 
-def _sum(files: Sequence[str], photographs: Photographs) -> tuple[Tensor, int, list[Damaged]]:
-    """The sum of the centre crops, int64 [3, crop, crop]; how many they are; and the damaged files."""
+def _sum(files: Sequence[str], photographs: Photographs) -> tuple[np.ndarray, int, list[Damaged]]:
+    """The sum of the centre crops, int64 [3, crop, crop]; how many they are; and the damaged files.
+
+    An array, as a tensor of a worker takes room in /dev/shm, and waits for ever where there is none.
+    """
     total = torch.zeros(3, photographs.crop, photographs.crop, dtype=torch.int64)
     damaged = []
     for file in files:
@@ -75,4 +78,4 @@ def _sum(files: Sequence[str], photographs: Photographs) -> tuple[Tensor, int, l
             damaged.append(error)
             continue
         total += centre(resize_short_side(image, photographs.test_short_side), photographs.crop)
-    return total, len(files) - len(damaged), damaged
+    return total.numpy(), len(files) - len(damaged), damaged

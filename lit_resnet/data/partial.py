@@ -97,15 +97,15 @@ def _codec() -> Any:
         found = None
     if found is None or found.origin is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        for extension in (Path(found.origin).parent / "extensions").glob("libjpeg_turbo_ext.*"):
-            (Path(folder) / extension.name).symlink_to(extension)
-        # Of its messages none is wanted: what is wrong with a file is said where it is read.
-        with _environment({"NVIMGCODEC_EXTENSIONS_PATH": folder, "PYNVIMGCODEC_VERBOSITY": "0"}):
-            try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for extension in (Path(found.origin).parent / "extensions").glob("libjpeg_turbo_ext.*"):
+                (Path(folder) / extension.name).symlink_to(extension)
+            # Of its messages none is wanted: what is wrong with a file is said where it is read.
+            with _environment({"NVIMGCODEC_EXTENSIONS_PATH": folder, "PYNVIMGCODEC_VERBOSITY": "0"}):
                 return import_module("nvidia.nvimgcodec")
-            except ImportError:  # of a library that is missing
-                return None
+    except (ImportError, OSError):  # a library is missing, or a disk is full
+        return None
 
 
 @contextmanager

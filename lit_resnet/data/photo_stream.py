@@ -15,7 +15,17 @@ import torch
 from torch import Tensor
 
 from lit_resnet.data.augment import draw_colours, subtract_mean
-from lit_resnet.data.crops import Draw, Filled, Places, decode, fill_room, load_files, read_crops, rooms_for
+from lit_resnet.data.crops import (
+    Draw,
+    Filled,
+    Places,
+    decode,
+    fill_room,
+    load_files,
+    read_crops,
+    rooms_for,
+    shared_rooms_for,
+)
 from lit_resnet.data.order import Order, part_of_batch, rng_of_batch
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.reading import AHEAD, Damages, in_order
@@ -88,9 +98,7 @@ class Reader:
                     room = rooms_for(1, self.photographs, self.device)[0]
                     yield room, read_crops(loaded.places, room, self.photographs, decode(loaded, self.device))
             return
-        rooms = rooms_for(kept + AHEAD * self.workers, self.photographs)
-        if self.workers:
-            rooms.share_memory_()
+        rooms = (shared_rooms_for if self.workers else rooms_for)(kept + AHEAD * self.workers, self.photographs)
         work = partial(fill_room, rooms=rooms, photographs=self.photographs)
         with closing(in_order(work, zip(itertools.cycle(range(len(rooms))), portions), self.workers)) as read:
             for number, filled in read:

@@ -2,9 +2,10 @@ import io
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -18,7 +19,9 @@ there = pytest.mark.skipif(sys.platform != "linux", reason="nvImageCodec has no 
 
 
 @pytest.fixture(autouse=True)
-def decoder_of_this_test() -> None:
+def decoder_of_this_test() -> Iterator[None]:
+    partial._codec.cache_clear()
+    yield
     partial._codec.cache_clear()
 
 
@@ -97,6 +100,12 @@ def test_where_the_decoder_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     photograph = open_photograph(str(file))
     assert isinstance(photograph, Decoded)
     assert torch.equal(photograph.image, read_photograph(file))
+
+
+def test_where_there_is_no_room_for_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file := tmp_path / "a.JPEG").write_bytes(jpeg())
+    monkeypatch.setattr(partial.tempfile, "TemporaryDirectory", Mock(side_effect=OSError(28, "No space left")))
+    assert isinstance(open_photograph(str(file)), Decoded)
 
 
 @there
