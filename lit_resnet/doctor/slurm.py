@@ -3,12 +3,11 @@
 import os
 import re
 import shutil
-import subprocess
 
 from lit_resnet.doctor.finding import Finding, Site, advice, ok, unknown, wrong
 from lit_resnet.doctor.sent import headers
+from lit_resnet.launch.jobs import Refused, ask
 
-SECONDS = 20
 MOST_PARTITIONS = 6  # in a line
 
 
@@ -18,11 +17,12 @@ def look(site: Site) -> list[Finding]:
         return [ok(f"this is job {job} on {os.environ.get('SLURMD_NODENAME', 'a node')}")]
     if not shutil.which("sbatch"):
         return [unknown("Slurm: there is no sbatch here; on a cluster, ask from its login node")]
-    done = _run(["sinfo", "--noheader", "--format=%P|%D|%G|%l|%a"])
-    if done.returncode:
+    try:
+        listed = ask(["sinfo", "--noheader", "--format=%P|%D|%G|%l|%a"]).stdout
+    except Refused as error:
         todo = "ask whoever looks after the cluster; where there is none, leave --on slurm out"
-        return [advice(f"Slurm is installed, but does not answer: {_words(done)}", todo)]
-    return [partitions(done.stdout), job_would_start(site)]
+        return [advice(f"Slurm is installed, but does not answer: {error.words}", todo)]
+    return [partitions(listed), job_would_start(site)]
 
 
 def partitions(listed: str) -> Finding:
@@ -39,26 +39,18 @@ def partitions(listed: str) -> Finding:
 
 def job_would_start(site: Site) -> Finding:
     """What `sbatch --test-only` says of a job with the cluster's settings."""
-    done = _run(["sbatch", "--test-only"], "\n".join(["#!/bin/bash", *headers(site.cluster), "true"]) + "\n")
-    if done.returncode:
+    script = "\n".join(["#!/bin/bash", *headers(site.cluster), "true"]) + "\n"
+    try:
+        said = ask(["sbatch", "--test-only"], script).stderr
+    except Refused as error:
         return wrong(
-            f"Slurm would not take a job: {_words(done)}",
+            f"Slurm would not take a job: {error.words}",
             "write partition, account, gres, ... into a cluster file, and give it by --cluster",
         )
-    when = re.search(r"to start at (\S+) using .*? nodes? (\S+)", done.stderr)
+    when = re.search(r"to start at (\S+) using .*? nodes? (\S+)", said)
     return ok("a job would start" + (f" at {when[1]} on {when[2]}" if when else ""))
 
 
 def _gpus(gres: str) -> str:
     """`gpu:a100:8` as sinfo has it, without the sockets in parentheses."""
     return "no GPUs" if gres in ("(null)", "") else re.sub(r"[(].*?[)]", "", gres)
-
-
-def _run(command: list[str], script: str | None = None) -> subprocess.CompletedProcess[str]:
-    words = {"capture_output": True, "text": True, "timeout": SECONDS, "env": os.environ | {"LC_ALL": "C"}}
-    return subprocess.run(command, input=script, **words)
-
-
-def _words(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [re.sub(r"^\w+: (error|fatal): ", "", line) for line in done.stderr.splitlines()]
-    return "; ".join(line for line in lines if line) or f"exit code {done.returncode}"

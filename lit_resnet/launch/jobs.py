@@ -11,7 +11,16 @@ from lit_resnet.errors import InputError, shown
 from lit_resnet.grid.cluster import Cluster
 from lit_resnet.grid.status import Queued
 
+PREFIX = r"^\w+: (?:error|fatal): (?:Batch job submission failed: )?"  # of a message on stderr
 MOST_TASKS = 1000  # in an array, where the cluster names no limit
+
+
+class Refused(InputError):
+    """A command of Slurm fails; `words` is what it says, in one line."""
+
+    def __init__(self, command: str, words: str) -> None:
+        super().__init__(f"{command} refuses: {words}")
+        self.words = words
 
 
 def job_name(grid: str) -> str:
@@ -61,7 +70,7 @@ def queue(root: Path, grids: Iterable[str]) -> dict[tuple[str, str], Queued]:
     if not grids or not shutil.which("squeue"):
         return {}
     names = ",".join(map(job_name, grids))
-    listed = _run(["squeue", "--noheader", "--array", f"--name={names}", "--format=%i|%T|%N|%r|%o"])
+    listed = ask(["squeue", "--noheader", "--array", f"--name={names}", "--format=%i|%T|%N|%r|%o"]).stdout
     found: dict[tuple[str, str], Queued] = {}
     tasks: dict[Path, list[str]] = {}  # of each array: the runs of its tasks
     for line in listed.splitlines():
@@ -89,19 +98,19 @@ def most_tasks() -> int:
     """The most tasks that an array may have here."""
     if not shutil.which("scontrol"):
         return MOST_TASKS
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _run(["scontrol", "show", "config"]))
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]).stdout)
     return int(found[1]) - 1 if found and int(found[1]) > 1 else MOST_TASKS
 
 
 def sbatch(script: Path) -> str:
     """Submit a script; returns the job's id."""
-    return _run(["sbatch", "--parsable", str(script.resolve())]).strip().partition(";")[0]
+    return ask(["sbatch", "--parsable", str(script.resolve())]).stdout.strip().partition(";")[0]
 
 
 def state(job: str) -> str:
     """How a job stands in the queue, such as `PENDING (Priority)`; empty where it is not there any more."""
     try:
-        found = _run(["squeue", "--noheader", f"--jobs={job}", "--format=%T|%r"]).strip()
+        found = ask(["squeue", "--noheader", f"--jobs={job}", "--format=%T|%r"]).stdout.strip()
     except InputError:  # Slurm has forgotten it
         return ""
     word, _, reason = found.partition("|")
@@ -111,27 +120,22 @@ def state(job: str) -> str:
 def scancel(ids: list[str]) -> None:
     """Cancel jobs; their runs save where they are."""
     for start in range(0, len(ids), 500):  # the length of a command line is limited
-        _run(["scancel", *ids[start : start + 500]])
+        ask(["scancel", *ids[start : start + 500]])
 
 
 def release(ids: list[str]) -> None:
     """Let jobs start that Slurm holds back."""
-    _run(["scontrol", "release", *ids])
+    ask(["scontrol", "release", *ids])
 
 
-def _run(command: list[str]) -> str:
-    """The output of a command of Slurm.
+def ask(command: list[str], script: str | None = None) -> subprocess.CompletedProcess[str]:
+    """What a command of Slurm says, in English; a script is what it reads.
 
     Raises:
-        InputError: It fails; the message has its words in one line.
+        Refused: It fails.
     """
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ | {"LC_ALL": "C"}
-        ).stdout
-    except subprocess.CalledProcessError as error:
-        said = [
-            re.sub(r"^\w+: (?:error|fatal): (?:Batch job submission failed: )?", "", line)
-            for line in error.stderr.splitlines()
-        ]
-        raise InputError(f"{command[0]} refuses: {'; '.join(said) or f'exit code {error.returncode}'}") from None
+    done = subprocess.run(command, input=script, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"})
+    if done.returncode:
+        lines = [re.sub(PREFIX, "", line) for line in done.stderr.splitlines()]
+        raise Refused(command[0], "; ".join(filter(None, lines)) or f"exit code {done.returncode}")
+    return done

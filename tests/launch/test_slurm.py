@@ -194,9 +194,9 @@ def test_what_sbatch_refuses(slurm: Rig, tmp_path: Path, capsys, cluster: dict, 
 
 
 def test_a_controller_that_does_not_answer(tmp_path: Path, monkeypatch):
-    def failing(*_, **__):
-        raise subprocess.CalledProcessError(
-            1, "squeue", "", "slurm_load_jobs error: Unable to contact slurm controller\n"
+    def failing(command: list[str], **_) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(
+            command, 1, "", "slurm_load_jobs error: Unable to contact slurm controller\n"
         )
 
     monkeypatch.setattr(jobs.shutil, "which", lambda _: "/usr/bin/squeue")
