@@ -164,13 +164,13 @@ def _view(
 
 
 class Loaded(NamedTuple):
-    """Places, and the contents of their files in one tensor, one after the other.
+    """Places, and the contents of their files in one array, one after the other: a tensor would take room in /dev/shm.
 
     A file that a GPU cannot decode has length 0 there.
     """
 
     places: Places
-    contents: Tensor
+    contents: np.ndarray  # uint8
     lengths: list[int]
 
 
@@ -178,7 +178,7 @@ def load_files(places: Places) -> Loaded:
     """Read the files of the places without decoding them: the device does that."""
     contents = [_plain_jpeg(file) for file in places.files[: len(places.draws)]]
     joined = np.frombuffer(bytearray().join(contents), np.uint8)
-    return Loaded(places, torch.from_numpy(joined), [len(content) for content in contents])
+    return Loaded(places, joined, [len(content) for content in contents])
 
 
 def _plain_jpeg(file: str) -> bytes:
@@ -195,7 +195,8 @@ def _plain_jpeg(file: str) -> bytes:
 def decode(loaded: Loaded, device: torch.device) -> dict[str, Tensor]:
     """The images that the device could decode, uint8 [3, H, W], by file."""
     files, lengths = loaded.places.files[: len(loaded.lengths)], loaded.lengths
-    parts = {file: part for file, part in zip(files, loaded.contents.split(lengths), strict=True) if len(part)}
+    contents = torch.from_numpy(loaded.contents)
+    parts = {file: part for file, part in zip(files, contents.split(lengths), strict=True) if len(part)}
     try:
         images = decode_jpeg(list(parts.values()), ImageReadMode.RGB, device) if parts else []
     except torch.OutOfMemoryError:
