@@ -70,3 +70,11 @@ def test_one_bit_is_a_difference(tmp_path: Path):
     assert difference(a, c) == "weight fc.weight"
     METRICS.append(b.path, [{"step": 2, "train_error": 4.0}])
     assert difference(a, b) == "metrics.csv"
+
+
+def test_the_page_of_results_is_that_of_the_results():
+    module = script("results_page")
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run python benchmarks/results_page.py"
+    results = module.ROOT / "results"
+    told = {path.parent for path in results.rglob("about.yaml")}
+    assert told >= {path.parent for path in results.rglob("*.png")}

@@ -3,7 +3,6 @@
 import argparse
 import ast
 import csv
-import importlib.util
 import json
 import re
 import shlex
@@ -251,15 +250,6 @@ def test_its_figures_and_tables_are_those_that_a_grid_may_ask_for(name: str, ent
 def test_its_columns_are_those_of_metrics_csv():
     columns = ", ".join(f"`{name}`" for name in ("step", *(metric.name for metric in CLASSIFICATION.metrics)))
     assert columns in " ".join(PAGES["docs/one-run.md"].split())
-
-
-def test_the_page_of_results_is_that_of_the_results():
-    spec = importlib.util.spec_from_file_location("results_page", ROOT / "benchmarks" / "results_page.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert PAGES["docs/results.md"] == module.page(), "run python benchmarks/results_page.py"
-    told = {path.parent for path in (ROOT / "results").rglob("about.yaml")}
-    assert told >= {path.parent for path in (ROOT / "results").rglob("*.png")}
 
 
 def errors(results: str, *asked: tuple[str, str]) -> dict[str, str]:

@@ -84,7 +84,7 @@ def open_photograph(file: str) -> Decoded | Encoded:
                 if stream.num_channels == 3:
                     return Encoded(file, stream)
             except RuntimeError:
-                pass  # as above
+                pass  # torchvision has the last word
     return Decoded(read_photograph(file))
 
 

@@ -265,8 +265,9 @@ class Iterations(LightningModule):
         closing = step % every == 0 or step == self.trainer.max_steps  # the window of the log
         listening, watching = self._listening(step), Watching(self.gates) if self.gates and closing else None
         optimizer.optimizer.zero_grad()  # before the forward pass, which then need not leave room for old gradients
-        compiled = _compiled(as_it_is=listening is not None or watching is not None)
-        with listening or nullcontext(), watching or nullcontext(), compiled if self.speed.compile else nullcontext():
+        measured = listening is not None or watching is not None
+        compiled = _compiled(as_it_is=measured) if self.speed.compile else nullcontext()
+        with listening or nullcontext(), watching or nullcontext(), compiled:
             loss, counts = self.loss(batch)
             self.manual_backward(loss)
         optimizer.step()
@@ -396,7 +397,7 @@ def _compiled(as_it_is: bool) -> Iterator[None]:
     from torch._dynamo.exc import TorchDynamoException  # here, as it takes seconds to import, and is there by now
 
     try:
-        with torch.compiler.set_stance("force_eager" if as_it_is else "default"):
+        with torch.compiler.set_stance("force_eager") if as_it_is else nullcontext():
             yield
     except TorchDynamoException as error:
         why = str(getattr(error, "inner_exception", error)).partition("\n")[0]
