@@ -1,4 +1,4 @@
-"""Attack: damaged and hostile grids, configs, words of a command line, run folders and checkpoints.
+"""Attack: damaged and hostile grids, configs, words of a command line, run folders, checkpoints and nets in files.
 
 Each case changes one thing in a sound folder of runs (a byte, a line, a value, a file that becomes a folder or a link
 to itself) or in a command line, and lets the quick verbs and the readers look at it, in this process. A case is wrong
@@ -23,7 +23,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from lit_resnet.report.figures import curves  # noqa: E402
 from lit_resnet.report.page import explore  # noqa: E402
 from lit_resnet.report.page.odd import odd  # noqa: E402
 from lit_resnet.report.page.thinned import thin  # noqa: E402
-from lit_resnet.runfolder import predictions  # noqa: E402
+from lit_resnet.runfolder import card, predictions  # noqa: E402
 from lit_resnet.runfolder.folder import RunFolder  # noqa: E402
 
 SLOW = 10  # seconds of this process; other processes may slow it down
@@ -125,6 +125,7 @@ class Field:
         self.drawn = self.inside / "figures" / "tiny.yaml"
         self.drawn.write_text(yaml.safe_dump({**figures, "base": "../base.yaml"}), encoding="utf-8")
         self.loaded = load(str(self.grid))
+        self.net_file = self.inside / "net.safetensors"
         for cell in self.loaded.cells[:-1]:
             self._run(lab, cell.name, cell.seed, checkpoints)
         other = lab.grid(["small"], name="other", seeds=[0])
@@ -139,6 +140,7 @@ class Field:
             "command line": (20, self._command_line),
             "config": (6 if checkpoints else 0, self._config),
             "checkpoint": (4 if checkpoints else 0, self._checkpoint),
+            "net file": (6 if checkpoints else 0, self._net_file),
         }
 
     def _run(self, lab: Lab, cell: str, seed: int, checkpoints: bool) -> None:
@@ -170,6 +172,16 @@ class Field:
             content = {"state_dict": {f"net.{key}": value for key, value in weights.items()}, "net": name, "data": kept}
             run.checkpoints.mkdir()
             torch.save(content, run.checkpoints / "last.ckpt")
+            self._write_net_file(run, weights)
+
+    def _write_net_file(self, run: RunFolder, weights: dict[str, Any]) -> None:
+        import torch
+
+        from lit_resnet.training import net_file
+
+        summary = replace(run.summary(), config=CONFIG)
+        known = card.Card(summary, card.Images(tuple("0123456789"), (1, 8, 8), None), "0" * 16, 200)
+        self.net_file.write_bytes(net_file.content(known, weights, torch.zeros(1, 8, 8)))
 
     # -- cases
 
@@ -326,6 +338,40 @@ class Field:
                 rng.choice((models.of_run, lambda run: load_run(run.path)))(run)
 
         return f"{file.relative_to(self.root)}, {how}", act
+
+    def _net_file(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
+        """A net in a .safetensors file: its bytes, what its card says, or its tensors."""
+        import safetensors.torch
+        import torch
+
+        from lit_resnet.run import models
+        from lit_resnet.run.trained import load_run
+        from lit_resnet.training.start import start_weights
+
+        file = self.net_file
+        how = rng.choice(("bytes", "card", "card", "tensors", "kind"))
+
+        def act() -> None:
+            with _put_back(file) as before:
+                tensors, text = safetensors.torch.load(before), card.read(file).text()
+                if how == "card":
+                    content = json.loads(text)
+                    _change(content, rng)
+                    sys.set_int_max_str_digits(0)
+                    text = json.dumps(content)
+                    sys.set_int_max_str_digits(4300)
+                if how == "tensors":
+                    name = rng.choice(list(tensors))
+                    tensors[rng.choice((name, "x"))] = rng.choice((torch.zeros(2), torch.zeros(1, 8, 8).double()))
+                    tensors.pop(rng.choice(list(tensors)))
+                if how in ("card", "tensors"):
+                    file.write_bytes(safetensors.torch.save(tensors, {card.KEY: text}))
+                else:
+                    {"bytes": _bytes, "kind": _kind}[how](file, before, rng)
+                look = rng.choice((models.model, load_run, lambda path: start_weights(str(path))))
+                look(file)
+
+        return f"net.safetensors, {how}", act
 
 
 # -- changes of one file

@@ -3,7 +3,8 @@
     python benchmarks/results_page.py
 
 A folder with a result has `about.yaml`: the command, the pictures, and what they show in a sentence or two. Title,
-hardware, data, seeds and date are those that the report has written under its table.
+hardware, data, seeds and date are those that the report has written under its table. Its files lie in the folder, or in
+`report/` below it where the run folders are kept, too.
 """
 
 import argparse
@@ -29,7 +30,7 @@ class Result(NamedTuple):
     """One result.
 
     Args:
-        folder: Below results/.
+        folder: Below results/, where the table is.
         title: That of its table.
         made: Data, length, seeds, hardware, precision and date, as its table says; empty of what is no run.
         command: That repeats it.
@@ -49,12 +50,14 @@ class Result(NamedTuple):
 
 def read(folder: Path) -> Result:
     about = yaml.safe_load((folder / "about.yaml").read_text(encoding="utf-8"))
+    if (folder / "report").is_dir():
+        folder = folder / "report"
     title, made = "Nets", ""
     if (folder / "table.md").exists():
         lines = (folder / "table.md").read_text(encoding="utf-8").splitlines()
         title = lines[0].strip("*")
         made = re.match(r".*? runs finished( \(.*?\))?\.", lines[-1])[0]
-    files = sorted(path.name for path in folder.iterdir() if path.suffix in (".md", ".gz"))
+    files = sorted(path.name for path in folder.iterdir() if path.suffix in (".md", ".gz", ".html"))
     return Result(folder, title, made, about["command"], about["pictures"], about["shows"], files)
 
 

@@ -35,10 +35,10 @@ def test_help_says_what_is_measured(name: str, monkeypatch, capsys):
 
 
 def test_hundreds_of_attacks_end_in_one_line_each():
-    """Damaged and hostile grids, configs, words, run folders and checkpoints; a case is repeated by its number."""
+    """Damaged and hostile grids, configs, words, run folders and nets; a case is repeated by its number."""
     cases = list(script("fuzz").attack(seed=0, seconds=1e9, number=300))
     assert [f"{case.number}: {case.kind}: {case.what}: {case.wrong}" for case in cases if case.wrong] == []
-    assert len({case.kind for case in cases}) == 5
+    assert len({case.kind for case in cases}) == 6
     accepted = sum(case.end == "0" for case in cases)
     assert 100 < accepted < 400, "a change is often harmless, and often not"
 

@@ -16,6 +16,7 @@ from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.run import models
 from lit_resnet.run.last import Last
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.zoo import existing
 
 TITLE = "Error on the test images (%)"
 NOTE = """\
@@ -52,7 +53,7 @@ def evaluate(
     """A row for each run and protocol, and for the ensemble of all.
 
     Args:
-        runs: Run folders, and files of weights that torchvision published.
+        runs: Run folders, files of weights, and names of the model zoo.
         protocols: How they are judged.
         scales: Shorter sides for `multi-scale`; None for the paper's.
         ensemble: Whether they also make an ensemble.
@@ -111,10 +112,8 @@ def _check(
     batch_size: int,
 ) -> None:
     """Refuse arguments that do not fit each other, before anything is loaded."""
-    paths = [Path(os.path.realpath(run)) for run in runs]
+    paths = [Path(os.path.realpath(existing(run))) for run in runs]
     for run, path in zip(runs, paths, strict=True):
-        if not path.exists():
-            raise InputError(f"{run}: no such run folder, nor file of weights")
         if paths.count(path) > 1:
             raise InputError(f"{run}: is there twice; write every run once (--weights says how much each one counts)")
     if scales and "multi-scale" not in protocols:

@@ -1,4 +1,4 @@
-"""`lit-resnet export`: a trained net as one file that needs nothing of this package."""
+"""`lit-resnet export`: a trained net as one file: for other programs, or its weights with a card, to pass on."""
 
 import io
 import json
@@ -14,8 +14,13 @@ from lit_resnet.data.augment import subtract_mean
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.files import write_whole
 from lit_resnet.run.trained import TrainedNet, load_run
-
-FACTS = "lit_resnet.json"  # in a .pt2 file; in an .onnx file the key of its metadata
+from lit_resnet.runfolder import card as cards
+from lit_resnet.runfolder import predictions
+from lit_resnet.runfolder.card import KEY, SUFFIX, Card
+from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.zoo import located
+from lit_resnet.sameness import digest
+from lit_resnet.training import net_file
 
 
 class _Shares(nn.Module):
@@ -34,10 +39,10 @@ class _Shares(nn.Module):
 
 
 def export(run: Path, to: Path, force: bool) -> TrainedNet:
-    """Write the net of a finished run to a file: its mean is in it, and its classes and sizes as JSON.
+    """Write the net of a finished run to a file: its mean is in it, and what is to be known of it as JSON.
 
     Args:
-        run: The run's folder.
+        run: As for `load_run`.
         to: The file; its ending, one of `FORMS`, says which form it has.
         force: Whether it replaces a file that is there.
 
@@ -46,8 +51,8 @@ def export(run: Path, to: Path, force: bool) -> TrainedNet:
             that are missing.
     """
     if to.suffix not in FORMS:
-        known = " or ".join(FORMS)
-        raise InputError(f"--to {to}: write a name that ends in {known}{did_you_mean(to.suffix, FORMS)}")
+        near = did_you_mean(to.suffix, FORMS)
+        raise InputError(f"--to {to}: write a name that ends in one of {', '.join(FORMS)}{near}")
     if not to.parent.is_dir():
         raise InputError(f"--to {to}: there is no folder {to.parent}: make it first")
     if to.is_dir() or (to.exists() and not force):
@@ -59,7 +64,9 @@ def export(run: Path, to: Path, force: bool) -> TrainedNet:
                 f"--to {to}: needs the package {name}: pip install 'lit-resnet[onnx]', or uv sync --extra onnx"
             )
     trained = load_run(run)
-    content = form.content(_Shares(trained), torch.zeros(2, *trained.image_shape, dtype=torch.uint8), facts(trained))
+    if trained.summary.diverged:
+        raise InputError(f"{run}: has diverged, so that its weights are no numbers; write another run")
+    content = form.content(trained, run)
     try:
         write_whole(to, content)
     except PermissionError as error:
@@ -80,17 +87,32 @@ def facts(trained: TrainedNet) -> dict[str, Any]:
     }
 
 
-def _pt2(net: nn.Module, images: Tensor, known: dict[str, Any]) -> bytes:
-    program = torch.export.export(net, (images,), dynamic_shapes=({0: torch.export.Dim("N", min=1)},))
+def card(trained: TrainedNet, run: Path) -> Card:
+    """What there is to know of the net that `load_run(run)` gives.
+
+    Raises:
+        InputError: The run's config or predictions.npy are damaged.
+    """
+    place = located(run)
+    if place.is_file():
+        return cards.read(place)
+    tested = predictions.read(place, trained.summary.metrics["test_error"])
+    summary = cards.placeless(trained.summary)
+    return Card(summary, trained.images, digest(RunFolder(place).config()), None if tested is None else len(tested))
+
+
+def _pt2(trained: TrainedNet, run: Path) -> bytes:
+    sizes = ({0: torch.export.Dim("N", min=1)},)
+    program = torch.export.export(_Shares(trained), (_any_images(trained),), dynamic_shapes=sizes)
     content = io.BytesIO()
-    torch.export.save(program, content, extra_files={FACTS: json.dumps(known)})
+    torch.export.save(program, content, extra_files={KEY: json.dumps(facts(trained))})
     return content.getvalue()
 
 
-def _onnx(net: nn.Module, images: Tensor, known: dict[str, Any]) -> bytes:
+def _onnx(trained: TrainedNet, run: Path) -> bytes:
     program = torch.onnx.export(
-        net,
-        (images,),
+        _Shares(trained),
+        (_any_images(trained),),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
         input_names=["images"],
@@ -99,8 +121,16 @@ def _onnx(net: nn.Module, images: Tensor, known: dict[str, Any]) -> bytes:
     )
     assert program is not None  # it is of the exporter that dynamo chooses
     model = program.model_proto
-    model.metadata_props.add(key=FACTS, value=json.dumps(known))
+    model.metadata_props.add(key=KEY, value=json.dumps(facts(trained)))
     return model.SerializeToString()
+
+
+def _any_images(trained: TrainedNet) -> Tensor:
+    return torch.zeros(2, *trained.image_shape, dtype=torch.uint8)
+
+
+def _safetensors(trained: TrainedNet, run: Path) -> bytes:
+    return net_file.content(card(trained, run), trained.net.state_dict(), trained.mean)
 
 
 class Form(NamedTuple):
@@ -108,11 +138,15 @@ class Form(NamedTuple):
 
     Args:
         needs: Packages, of the extra `onnx`.
-        content: Makes the file's content of a net, images to try it on, and what is to be known of it.
+        content: Makes the file's content of a net, and of the run that it is of.
     """
 
     needs: tuple[str, ...]
-    content: Callable[[nn.Module, Tensor, dict[str, Any]], bytes]
+    content: Callable[[TrainedNet, Path], bytes]
 
 
-FORMS = {".pt2": Form((), _pt2), ".onnx": Form(("onnx", "onnxscript"), _onnx)}
+FORMS = {
+    ".pt2": Form((), _pt2),
+    ".onnx": Form(("onnx", "onnxscript"), _onnx),
+    SUFFIX: Form((), _safetensors),
+}

@@ -1,4 +1,4 @@
-"""Nets to judge: the newest checkpoint of a run folder, or a file of the weights that torchvision publishes."""
+"""Nets to judge: the newest checkpoint of a run folder, a file of torchvision's weights, a file or name of the zoo."""
 
 import hashlib
 import sys
@@ -18,7 +18,10 @@ from lit_resnet.nested import value_at
 from lit_resnet.nets import Net, build
 from lit_resnet.own_code import check_named
 from lit_resnet.run.config import RunCLI
+from lit_resnet.runfolder.card import SUFFIX
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.zoo import located
+from lit_resnet.training import net_file
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.iterations import TaskData
 from lit_resnet.training.published import read_published
@@ -27,17 +30,21 @@ from lit_resnet.training.weights import net_weights, read_weights
 NET_KEYS = ("net", "detector")  # of a config's `model`: all that says what the net is
 
 
-def model(path: Path, root: Path | None = None) -> Judged:
-    """The net of a run folder, or of a file of torchvision's, and what it is judged on.
+def model(given: Path, root: Path | None = None) -> Judged:
+    """A trained net, and what it is judged on.
 
     Args:
-        path: The folder of a run, or the file.
-        root: The folder of the images; None for the one in the run's config. A file needs it.
+        given: The folder of a run, a file of torchvision's or of `lit-resnet export`, or a name of the model zoo.
+        root: The folder of the images; None for the one in the run's config. A file needs it, unless its images come
+            with the package.
 
     Raises:
         InputError: There is no such net there, or its files or images are missing or damaged.
     """
-    return published(path, root) if path.is_file() else of_run(RunFolder(path), root)
+    path = located(given)
+    if path.is_file():
+        return of_net_file(path, given, root) if path.suffix == SUFFIX else published(path, root)
+    return of_run(RunFolder(path), root)
 
 
 def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
@@ -50,17 +57,53 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(data, ImageData):
         command = f"lit-resnet test --config {folder.config_file} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
         raise InputError(f"{folder.path}: its images are prepared by code of your own; judge it by {command}")
-    assert isinstance(net, Net)  # as those of the tasks with such data are
     checkpoint, digest = load_newest(folder, net)
+    mean, images = _images(data, checkpoint, folder.checkpoints)
+    assert isinstance(net, Net)  # as those of the tasks with such data are
+    return Judged(place(folder, images.digest, bool(root)), net, mean, digest, images)
+
+
+def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
+    """The net in a file of `lit-resnet export`.
+
+    What it says is kept beside the file; of a net of the zoo, whose folder may not be ours to write in, below `runs`.
+
+    Args:
+        path: The file.
+        given: It, or the name of the zoo that means it.
+        root: As for `model`.
+
+    Raises:
+        InputError: The file is damaged or of another version, or the images are missing or damaged.
+    """
+    card, checkpoint, digest = net_file.read(path)
+    config = {**card.summary.config, "task": card.summary.task}
+    home = value_at(config, "data.root")  # without the folders above it, which are those of another machine
+    if root is None and isinstance(home, str) and not Path(home).exists():
+        raise InputError(f"{given}: its images are not here ({card.summary.data}); give their folder with --data")
+    data, net = from_config(config, path, {"root": str(root)} if root else {})
+    assert isinstance(data, ImageData)  # no others are exported
+    assert isinstance(net, Net)
+    net.load_state_dict(net_weights(net, checkpoint, path))
+    mean, images = _images(data, checkpoint, path)
+    kept = Path(f"{path}.evaluation") if path == given else Path("runs", "zoo", f"{given}.evaluation")
+    return Judged(RunFolder(kept), net, mean, digest, images)
+
+
+def _images(data: ImageData, checkpoint: dict[str, Any], where: Path) -> tuple[Tensor, TestImages]:
+    """The mean that a checkpoint keeps, and the test images.
+
+    Raises:
+        InputError: It is not one of these images, or they are missing or damaged.
+    """
     state = checkpoint.get("data")
     if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
         data.setup("test")
     mean = state.get("mean") if isinstance(state, dict) else data.mean
     shapes = ((data.in_channels, 1, 1), data.image_shape)
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
-        raise InputError(f"{folder.checkpoints}: the mean in the checkpoint is not one of these images")
-    images = TestImages(data)
-    return Judged(place(folder, images.digest, bool(root)), net, mean, digest, images)
+        raise InputError(f"{where}: the mean in the checkpoint is not one of these images")
+    return mean, TestImages(data)
 
 
 def place(folder: RunFolder, images: str, named: bool) -> RunFolder:
@@ -92,16 +135,20 @@ def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[T
     Raises:
         InputError: No run, a config that is not one of this version, or one that names code which is not imported.
     """
-    config = folder.config()
-    check_keys(config, folder.config_file)
+    return from_config(folder.config(), folder.config_file, other or {})
+
+
+def from_config(config: dict[str, Any], where: Path, other: dict[str, Any]) -> tuple[TaskData, nn.Module]:
+    """As `untrained`, of a config that is in the file `where`."""
+    check_keys(config, where)
     if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
-        raise InputError(f"{folder.config_file}: not the config of a run (it has no model or no data)")
+        raise InputError(f"{where}: not the config of a run (it has no model or no data)")
     # Only these: the rest of a config can name any class to import, and the folder may come from elsewhere.
     model = {key: value for key, value in config["model"].items() if key in NET_KEYS}
-    used = {"model": model, "data": config["data"] | (other or {})}
+    used = {"model": model, "data": config["data"] | other}
     used |= {"task": config["task"]} if "task" in config else {}
     for key in task.of(used).own_code:
-        check_named(value_at(used, key), str(folder.config_file))
+        check_named(value_at(used, key), str(where))
     cli = RunCLI(used)
     return cli.data(), cli.module().net
 
@@ -135,10 +182,7 @@ def load_newest(folder: RunFolder, net: nn.Module) -> tuple[dict[str, Any], str]
         InputError: The run has no whole checkpoint, or that of another net.
     """
     checkpoint, digest = read_weights(newest(folder))
-    try:
-        net.load_state_dict(net_weights(net, checkpoint))
-    except InputError as error:  # which says nothing of the folder
-        raise InputError(f"{folder.path}: {error}") from None
+    net.load_state_dict(net_weights(net, checkpoint, folder.path))
     return checkpoint, digest
 
 

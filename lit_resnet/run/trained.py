@@ -1,4 +1,4 @@
-"""The net of a finished run, for use without its data set."""
+"""The net of a finished run, of its folder, a file or the model zoo, for use without its data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +14,15 @@ from lit_resnet.data.picture import MOST_PIXELS, read_picture
 from lit_resnet.errors import InputError, shown
 from lit_resnet.evaluation.scores import scores
 from lit_resnet.evaluation.views import View
-from lit_resnet.nets import Net, NetConfig, build
-from lit_resnet.own_code import check_named
+from lit_resnet.nets import Net
 from lit_resnet.run.models import newest
+from lit_resnet.runfolder import card as cards
+from lit_resnet.runfolder.card import SUFFIX, Images
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
-from lit_resnet.training.weights import net_weights, read_weights
+from lit_resnet.runfolder.zoo import located, near
+from lit_resnet.training import net_file
+from lit_resnet.training.weights import fresh_net, net_weights, read_weights
 
 BATCH_SIZE = 64  # images of a forward pass
 
@@ -30,6 +33,7 @@ class TrainedNet(torch.nn.Module):
     Attributes:
         net: The net, for images with the mean subtracted.
         mean: That of the training images, in levels (0 to 255): [C, H, W], or [C, 1, 1] of photographs.
+        images: What images it is for: the next three.
         classes: Names of the classes, in the order of the logits.
         image_shape: (C, H, W) of an image, or of the crop of a photograph that the net was trained on.
         short_side: Size of a test photograph's shorter side before the crop; None of a net for images seen whole.
@@ -38,18 +42,10 @@ class TrainedNet(torch.nn.Module):
 
     mean: Tensor
 
-    def __init__(
-        self,
-        net: Net,
-        mean: Tensor,
-        classes: tuple[str, ...],
-        image_shape: tuple[int, int, int],
-        short_side: int | None,
-        summary: Summary,
-    ) -> None:
+    def __init__(self, net: Net, mean: Tensor, images: Images, summary: Summary) -> None:
         super().__init__()
-        self.net, self.classes, self.image_shape, self.short_side = net, classes, image_shape, short_side
-        self.summary = summary
+        self.net, self.images, self.summary = net, images, summary
+        self.classes, self.image_shape, self.short_side = images.classes, images.image_shape, images.short_side
         self.register_buffer("mean", mean)
         self.eval()
 
@@ -108,37 +104,44 @@ class TrainedNet(torch.nn.Module):
         return [(self.classes[i], shares[i].item()) for i in order]
 
 
-def load_run(folder: str | Path) -> TrainedNet:
-    """Load a finished run of classification: its net with the weights of its last checkpoint. Needs no images.
+def load_run(run: str | Path) -> TrainedNet:
+    """Load a net that classifies: the last weights of a finished run. Needs no images.
 
     Args:
-        folder: The run's folder.
+        run: The run's folder, a file of `lit-resnet export`, or the name of a net of the model zoo.
 
     Raises:
         InputError: No run there, one that is not finished, or one whose files are damaged or of an earlier version.
     """
-    run = RunFolder(folder)
-    summary = run.summary()
+    place = located(run)
+    if place.suffix == SUFFIX and place.is_file():
+        card, checkpoint, _ = net_file.read(place)
+        return _trained(card.summary, place, place, checkpoint)
+    folder = RunFolder(place)
+    summary = folder.summary()
     if summary is None:
-        raise InputError(_unfinished(run))
+        raise InputError(_unfinished(folder))
     if "predictions" not in summary.kind.probes:
-        raise InputError(f"{run.path}: a run of {summary.task}, and this is for nets that classify whole images")
-    try:
-        config = NetConfig(**summary.net_config)
-        check_named(config.own, str(run.summary_file))
-        net = build(config)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{run.summary_file}: not the net of a classification run ({error})") from None
-    path = newest(run)
+        raise InputError(f"{place}: a run of {summary.task}, and this is for nets that classify whole images")
+    path = newest(folder)
     checkpoint, _ = read_weights(path)
-    net.load_state_dict(net_weights(net, checkpoint))
-    return TrainedNet(net, *_images(path, net.config, checkpoint.get("data")), summary)
+    return _trained(summary, folder.summary_file, path, checkpoint)
+
+
+def _trained(summary: Summary, said: Path, path: Path, checkpoint: dict[str, Any]) -> TrainedNet:
+    """The net of a summary, which is in the file `said`, with the weights of a checkpoint, which is in `path`."""
+    net = fresh_net(summary, said)
+    net.load_state_dict(net_weights(net, checkpoint, path))
+    return TrainedNet(net, *_images(path, net, checkpoint.get("data")), summary)
 
 
 def _unfinished(run: RunFolder) -> str:
     """Why a folder without a summary gives no net: there is none in it, or one whose training goes on."""
     if not run.config_file.is_file():
-        return f"{run.path}: no run here; write the folder of a finished run, such as runs/quickstart/ResNet-20-seed0"
+        return (
+            f"{run.path}: no run here; write the folder of a finished run, such as runs/quickstart/ResNet-20-seed0, or "
+            f"a name that lit-resnet zoo lists{near(run.path)}"
+        )
     status = run.status()
     return (
         f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}): its net can be used then; "
@@ -146,19 +149,15 @@ def _unfinished(run: RunFolder) -> str:
     )
 
 
-def _images(
-    path: Path, config: NetConfig, kept: Any
-) -> tuple[Tensor, tuple[str, ...], tuple[int, int, int], int | None]:
-    """What a checkpoint keeps of the images: their mean, classes, shape, and the short side of photographs."""
+def _images(path: Path, net: Net, kept: Any) -> tuple[Tensor, Images]:
+    """What a checkpoint keeps of the images: their mean, and the rest."""
     kept = kept if isinstance(kept, dict) else {}
-    mean, classes, shape, short = (kept.get(key) for key in ("mean", "classes", "image_shape", "short_side"))
-    known = isinstance(shape, list) and len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
-    known = known and "short_side" in kept and (short is None or (type(short) is int and short >= max(shape[1:])))
-    if known and isinstance(mean, Tensor) and isinstance(classes, list) and len(classes) == config.num_classes:
-        channels, height, width = shape
-        right = channels == config.in_channels and mean.dtype == torch.float32
+    mean, found = kept.get("mean"), cards.images(kept)
+    if found and isinstance(mean, Tensor) and len(found.classes) == net.config.num_classes:
+        channels, height, width = found.image_shape
+        right = channels == net.config.in_channels and mean.dtype == torch.float32
         if right and tuple(mean.shape) in ((channels, 1, 1), (channels, height, width)):
-            return mean, tuple(map(str, classes)), (channels, height, width), short
+            return mean, found
     if prepared_by := kept.get("prepared_by"):
         raise InputError(
             f"{path}: its images are prepared by {shown(prepared_by)}, which this package does not know; the net alone "

@@ -9,6 +9,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.files import open_file
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.started import Started
+from lit_resnet.runfolder.zoo import located, near
 
 
 def absent(path: str) -> str:
@@ -19,7 +20,7 @@ def absent(path: str) -> str:
     Raises:
         InputError: The summary or status of the run is damaged.
     """
-    place = expanded(path)
+    place = located_weights(path)
     if place.is_file():
         return ""
     run = RunFolder(place)
@@ -31,9 +32,9 @@ def absent(path: str) -> str:
     return "" if _last(run).is_file() else f"without its weights ({_last(run).name} is missing)"
 
 
-def expanded(path: str) -> Path:
-    """A path with `~` written out; as it is where there is no such user, and so no such folder."""
-    return Path(os.path.expanduser(path))
+def located_weights(path: str) -> Path:
+    """The run folder or file that `model.start` names, with `~` written out where there is such a user."""
+    return located(os.path.expanduser(path))
 
 
 def weights_file(path: str) -> Path:
@@ -44,9 +45,10 @@ def weights_file(path: str) -> Path:
     """
     if why := absent(path):
         raise InputError(
-            f"{path}: {why}; write the folder of a finished run, or a file of weights as torchvision publishes them"
+            f"{path}: {why}; write the folder of a finished run, a file of weights as torchvision publishes them or "
+            f"lit-resnet export writes them, or a name that lit-resnet zoo lists{near(path)}"
         )
-    place = expanded(path)
+    place = located_weights(path)
     return place if place.is_file() else _last(RunFolder(place))
 
 

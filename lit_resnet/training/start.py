@@ -1,4 +1,4 @@
-"""Weights that a run starts from (`model.start`): read from a finished run, or from a file of torchvision's."""
+"""Weights that a run starts from (`model.start`): of a finished run, or of a file of torchvision's or of ours."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from lit_resnet.errors import InputError
-from lit_resnet.nets import Net, NetConfig, build
-from lit_resnet.own_code import check_named
+from lit_resnet.nets import Net, NetConfig
+from lit_resnet.runfolder.card import SUFFIX
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.start import expanded, weights_file
+from lit_resnet.runfolder.start import located_weights, weights_file
 from lit_resnet.runfolder.started import Started
+from lit_resnet.runfolder.summary import Summary
+from lit_resnet.training import net_file
 from lit_resnet.training.published import read_published
-from lit_resnet.training.weights import net_weights, read_weights
+from lit_resnet.training.weights import fresh_net, net_weights, read_weights
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Start:
         mean: That of the images that they were trained on, in levels: float32 [C, 1, 1], or [C, H, W] of small images.
             None of a run whose images somebody's own code prepared.
         data: Name of the data set that they were trained on.
-        config: What the run was trained with, as `Summary.config` has it; empty for a file.
+        config: What the run was trained with, as `Summary.config` has it; empty for a file of torchvision's.
     """
 
     path: str
@@ -79,46 +81,49 @@ def start_weights(path: str) -> Start:
     """Read the weights that `model.start` names.
 
     Args:
-        path: The folder of a finished run, or a file of weights as torchvision publishes them.
+        path: The folder of a finished run; a file of weights as torchvision publishes them, or one of
+            `lit-resnet export`; or the name of a net of the model zoo.
 
     Raises:
         InputError: There is none, the run is not finished or has diverged, or its files are damaged or hold more than
             tensors and plain values.
     """
     try:
-        file, place = weights_file(path), expanded(path)
-        return _of_run(path, RunFolder(place), file) if place.is_dir() else _of_file(path, file)
+        file, place = weights_file(path), located_weights(path)
+        if place.is_dir():
+            return _of_run(path, RunFolder(place), file)
+        return _of_net_file(path, file) if file.suffix == SUFFIX else _of_published(path, file)
     except InputError as error:
         raise InputError(f"model.start: {error}") from None
 
 
-def _of_file(path: str, file: Path) -> Start:
+def _of_published(path: str, file: Path) -> Start:
     found = read_published(file)
     return Start(path, found.net, found.weights, found.digest, found.mean, "imagenet", {})
+
+
+def _of_net_file(path: str, file: Path) -> Start:
+    card, checkpoint, digest = net_file.read(file)
+    return _start(path, file, card.summary, file, checkpoint, digest)
 
 
 def _of_run(path: str, run: RunFolder, file: Path) -> Start:
     summary = run.summary()
     assert summary is not None  # as `weights_file` has seen
+    return _start(path, file, summary, run.summary_file, *read_weights(file))
+
+
+def _start(path: str, file: Path, summary: Summary, said: Path, checkpoint: dict[str, Any], digest: str) -> Start:
+    """The weights of a checkpoint in `file`, of the net that the summary in the file `said` names."""
     if summary.diverged:
-        raise InputError(f"{run.path}: has diverged, so that its weights are no numbers; write another run")
-    try:
-        config = NetConfig(**summary.net_config)
-        check_named(config.own, str(run.summary_file))
-        with torch.device("meta"):
-            net = build(config)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{run.summary_file}: not the net of a classification run ({error})") from None
-    checkpoint, digest = read_weights(file)
-    try:
-        weights = net_weights(net, checkpoint)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+        raise InputError(f"{path}: has diverged, so that its weights are no numbers; write another run")
+    net = fresh_net(summary, said, "meta")
+    weights = net_weights(net, checkpoint, file)
     kept = checkpoint.get("data")
     mean = kept.get("mean") if isinstance(kept, dict) else None
-    if mean is not None and not _is_mean(mean, config.in_channels):
-        raise InputError(f"{file}: the mean in it is not one of images with {config.in_channels} channels")
-    return Start(path, config, weights, digest, mean, summary.data, summary.config)
+    if mean is not None and not _is_mean(mean, net.config.in_channels):
+        raise InputError(f"{file}: the mean in it is not one of images with {net.config.in_channels} channels")
+    return Start(path, net.config, weights, digest, mean, summary.data, summary.config)
 
 
 def _is_mean(mean: Any, channels: int) -> bool:

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from lit_resnet.errors import InputError, shown
 from lit_resnet.files import open_file
+from lit_resnet.nets import Net, NetConfig, build
+from lit_resnet.own_code import check_named
+from lit_resnet.runfolder.summary import Summary
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
@@ -24,7 +27,27 @@ def load_weights(net: nn.Module, path: Path) -> None:
         raise InputError(f"{path}: no such checkpoint") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint that can be read ({reason(error)})") from None
-    net.load_state_dict(net_weights(net, checkpoint))
+    net.load_state_dict(net_weights(net, checkpoint, path))
+
+
+def fresh_net(summary: Summary, where: Path, device: str = "cpu") -> Net:
+    """The net that a summary is of, with fresh weights.
+
+    Args:
+        summary: The summary.
+        where: Its file, for the error.
+        device: Where the net is built; on `meta` it has no weights.
+
+    Raises:
+        InputError: It is no net that classifies whole images, or one of code that is not imported.
+    """
+    try:
+        config = NetConfig(**summary.net_config)
+        check_named(config.own, str(where))
+        with torch.device(device):
+            return build(config)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: not the net of a classification run ({error})") from None
 
 
 def read_weights(path: Path) -> tuple[dict[str, Any], str]:
@@ -69,17 +92,23 @@ def reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def net_weights(net: nn.Module, checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+def net_weights(net: nn.Module, checkpoint: dict[str, Any], where: Path | None = None) -> dict[str, Tensor]:
     """The weights of `net` in a checkpoint of it: name for name and shape for shape its own.
 
     Shapes alone do not tell: a plain net has those of the residual net with option A.
 
+    Args:
+        net: The net.
+        checkpoint: The checkpoint.
+        where: The file or run folder that it is from, for the error; None where that is not known.
+
     Raises:
         InputError: The checkpoint is of another net; with its name, or the first weight that differs.
     """
+    place = f"{where}: " if where else ""
     given = checkpoint.get("state_dict")
     if not isinstance(given, dict) or not all(isinstance(weight, Tensor) for weight in given.values()):
-        raise InputError("the checkpoint holds no weights: give one that lit-resnet has written")
+        raise InputError(f"{place}the checkpoint holds no weights: give one that lit-resnet has written")
     weights = {name.removeprefix("net."): weight for name, weight in given.items() if str(name).startswith("net.")}
     wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     there = {name: tuple(value.shape) for name, value in weights.items()}
@@ -92,5 +121,5 @@ def net_weights(net: nn.Module, checkpoint: dict[str, Any]) -> dict[str, Tensor]
         shapes = there.get(differing, "missing"), wanted.get(differing, "unknown")
         how = ": weight {} is {} there and {} here".format(differing, *shapes)
     raise InputError(
-        f"the checkpoint is of {shown(origin)}, not of {here}{how}; give the net that it is of, or move it away"
+        f"{place}the checkpoint is of {shown(origin)}, not of {here}{how}; give the net that it is of, or move it away"
     )

@@ -13,6 +13,8 @@ from argcomplete.finders import CompletionFinder
 
 from lit_resnet.errors import InputError
 from lit_resnet.grid.grid import load, shipped
+from lit_resnet.runfolder import zoo
+from lit_resnet.runfolder.card import SUFFIX
 
 PATTERN = set("*?[")  # letters of a name that means several cells
 
@@ -101,6 +103,11 @@ def _paths(wanted: Callable[[str], bool], prefix: str, **_: object) -> list[str]
     return [*(f"{folder}{name}/" for name in folders), *(folder + name for name in files)]
 
 
+def _nets(prefix: str, **_: object) -> list[str]:
+    """Names of the model zoo, run folders, and files of weights."""
+    return [*zoo.shipped(), *_paths(lambda name: name.endswith((SUFFIX, ".pth")), prefix)]
+
+
 _folders, _files = partial(_paths, lambda name: False), partial(_paths, lambda name: True)
 
 # By metavar.
@@ -112,6 +119,7 @@ KINDS: dict[str, Callable[..., object]] = {
     "FILE": _files,
     "GRID": partial(_shipped, ""),
     "IMAGE": _files,
+    "NET": _nets,
     "RECIPE": partial(_shipped, "recipes"),
     "RUN": _folders,
     "SOURCE": _folders,

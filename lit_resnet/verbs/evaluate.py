@@ -9,6 +9,7 @@ from pathlib import Path
 from lit_resnet import task
 from lit_resnet.errors import InputError
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.zoo import existing
 from lit_resnet.task import CLASSIFICATION, TASKS, Task
 from lit_resnet.verbs import options
 
@@ -23,7 +24,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     options.form(parser)
     options.own_code(parser)
     parser.add_argument(
-        "models", type=Path, metavar="RUN", nargs="+", help="a run folder, or a file of torchvision's published weights"
+        "models",
+        type=Path,
+        metavar="NET",
+        nargs="+",
+        help="a run folder, a file of torchvision's published weights, a .safetensors file, or a name that lit-resnet "
+        "zoo lists",
     )
     parser.add_argument(
         "--protocol",
@@ -77,10 +83,9 @@ def _task(models: Sequence[Path]) -> Task:
     Raises:
         InputError: They are of several, or there is no run.
     """
-    if gone := next((path for path in models if not path.exists()), None):
-        raise InputError(f"{gone}: no such run folder, nor file of weights")
-    kinds = {path: task.of(RunFolder(path).config()) if path.is_dir() else CLASSIFICATION for path in models}
+    places = [existing(path) for path in models]
+    kinds = {path: task.of(RunFolder(path).config()) if path.is_dir() else CLASSIFICATION for path in places}
     judging = {kind.judging: path for path, kind in kinds.items()}
     if len(judging) > 1:
         raise InputError(f"{' and '.join(map(str, judging.values()))}: are of different tasks; judge them one by one")
-    return kinds[models[0]]
+    return kinds[places[0]]

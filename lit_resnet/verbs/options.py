@@ -58,6 +58,16 @@ def form(parser: argparse.ArgumentParser, *more: str) -> None:
     parser.add_argument("--format", choices=(*FORMATS, *more), default="table", help="how to print it (default: table)")
 
 
+def net(parser: argparse.ArgumentParser) -> None:
+    """NET."""
+    parser.add_argument(
+        "net",
+        type=Path,
+        metavar="NET",
+        help="the folder of a finished run, a .safetensors file, or a name that lit-resnet zoo lists",
+    )
+
+
 def own_code(parser: argparse.ArgumentParser) -> None:
     """--import."""
     parser.add_argument(

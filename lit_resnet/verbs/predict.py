@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add its options to a parser."""
     options.form(parser)
     options.own_code(parser)
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a finished run")
+    options.net(parser)
     parser.add_argument(
         "images", type=Path, metavar="IMAGE", nargs="+", help="photographs or small images, of any size"
     )
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         from lit_resnet.run import predict
 
         options.import_own(args)
-        net, found = predict.predict(args.folder, args.images)
+        net, found = predict.predict(args.net, args.images)
     title = f"{net.summary.net}, trained on {net.summary.data}"
     show(predict.rows(found), predict.COLUMNS, args.format, title)
     if args.picture:

@@ -19,6 +19,7 @@ from lit_resnet.evaluation.judge import judge
 from lit_resnet.run import export, models
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
+from lit_resnet.runfolder.card import KEY
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
 
@@ -275,15 +276,15 @@ def test_an_exported_net_gives_the_same_shares(digits: RunFolder, photographs: R
     for run, shape in ((digits, "[N, 1, 8, 8]"), (photographs, "[N, 3, 16, 16]")):
         trained, file = load_run(run.path), tmp_path / f"{shape}.pt2"
         assert main(["export", str(run.path), "--to", str(file)]) == 0
-        assert f"ResNet-8, uint8 {shape} -> shares of {len(trained.classes)} classes" in capsys.readouterr().err
-        facts = {export.FACTS: ""}
+        assert f"ResNet-8, for images {shape} of {len(trained.classes)} classes" in capsys.readouterr().err
+        facts = {KEY: ""}
         net = torch.export.load(file, extra_files=facts).module()
         for n in (1, 5):
             images = torch.randint(0, 256, (n, *trained.image_shape), dtype=torch.uint8)
             with torch.no_grad():
                 assert torch.allclose(net(images), trained.shares(list(images)), atol=1e-6)
-        assert json.loads(facts[export.FACTS]) == export.facts(trained)
-        assert json.loads(facts[export.FACTS])["classes"] == list(trained.classes)
+        assert json.loads(facts[KEY]) == export.facts(trained)
+        assert json.loads(facts[KEY])["classes"] == list(trained.classes)
 
 
 def test_a_file_is_not_overwritten_by_mistake(digits: RunFolder, tmp_path: Path, capsys):
@@ -296,7 +297,7 @@ def test_a_file_is_not_overwritten_by_mistake(digits: RunFolder, tmp_path: Path,
     assert main([*words, str(file), "--force"]) == 0
     assert torch.export.load(file)
     capsys.readouterr()
-    for wrong, why in (("net.pt", "ends in .pt2 or .onnx; did you mean .pt2?"), ("no/net.pt2", "there is no folder")):
+    for wrong, why in (("net.pt", "ends in one of .pt2, .onnx, .safetensors; did you mean .pt2?"), ("no/net.pt2", "there is no folder")):
         assert main([*words, str(tmp_path / wrong)]) == 2
         assert why in capsys.readouterr().err
 
@@ -315,7 +316,7 @@ def test_onnx_gives_the_same_shares(digits: RunFolder, tmp_path: Path):
     file, trained = tmp_path / "net.onnx", load_run(digits.path)
     assert main(["export", str(digits.path), "--to", str(file)]) == 0
     model = onnx.load(file)
-    assert json.loads({prop.key: prop.value for prop in model.metadata_props}[export.FACTS]) == export.facts(trained)
+    assert json.loads({prop.key: prop.value for prop in model.metadata_props}[KEY]) == export.facts(trained)
     for n in (1, 5):
         images = torch.randint(0, 256, (n, 1, 8, 8), dtype=torch.uint8)
         (shares,) = ReferenceEvaluator(model).run(None, {"images": images.numpy()})

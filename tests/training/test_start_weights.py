@@ -112,7 +112,7 @@ def test_what_are_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Path("text.pth").write_text("hello")
     torch.save({"fc.weight": torch.zeros(2, 3)}, "other.pth")
     for path, message in {
-        "nothing": "nothing: missing; write the folder of a finished run, or a file of weights",
+        "nothing": "nothing: missing; write the folder of a finished run, a file of weights",
         "empty": r"empty: no run \(config.yaml is missing\); write the folder",
         "begun": r"begun: not finished \(iteration 1,500 of 64,000\); write the folder",
         "gone": r"gone: without its weights \(last.ckpt is missing\)",

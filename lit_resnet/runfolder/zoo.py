@@ -1,0 +1,38 @@
+"""The model zoo: trained nets that come with the package, each a .safetensors file that is known by its name."""
+
+from pathlib import Path
+
+import lit_resnet
+from lit_resnet.errors import InputError, did_you_mean
+from lit_resnet.runfolder.card import SUFFIX
+
+
+def shipped() -> dict[str, Path]:
+    """The file of each net, by its name."""
+    package = Path(lit_resnet.__file__).parent
+    inside = package / "zoo"  # in an installed wheel; in a checkout it is among the results
+    folder = inside if inside.is_dir() else package.parent / "results" / "zoo"
+    return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def located(place: Path | str) -> Path:
+    """A path as it is; of the name of a shipped net its file, unless there is something else of that name."""
+    path = Path(place)
+    return path if path.exists() else shipped().get(str(place), path)
+
+
+def existing(place: Path | str) -> Path:
+    """As `located`.
+
+    Raises:
+        InputError: There is neither.
+    """
+    path = located(place)
+    if not path.exists():
+        raise InputError(f"{place}: no such run folder, nor file of weights, nor net of the model zoo{near(place)}")
+    return path
+
+
+def near(place: Path | str) -> str:
+    """`; did you mean X?` for what may be a shipped net's name, mistyped."""
+    return did_you_mean(str(place), shipped())
