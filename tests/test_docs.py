@@ -252,6 +252,12 @@ def test_its_columns_are_those_of_metrics_csv():
     assert columns in " ".join(PAGES["docs/one-run.md"].split())
 
 
+def test_its_zoo_is_the_one_that_comes_with_the_package(capsys):
+    assert cli.main(["zoo", "--format", "md"]) == 0
+    listed = capsys.readouterr().out
+    assert f"<!-- zoo -->\n{listed}<!-- /zoo -->" in PAGES["docs/zoo.md"], f"should be:\n{listed}"
+
+
 def errors(results: str, *asked: tuple[str, str]) -> dict[str, str]:
     """Of each cell, `error / error`: the asked columns of files in results/, with their std where there is one."""
     found: dict[str, list[str]] = {}
