@@ -608,6 +608,18 @@ def test_each_depth_is_compared_with_the_next(lab):
     assert claim.evidence == ("train error %: plain-20 3.00 < plain-32 5.00 < plain-56 9.00 (one run each, as claimed)")
 
 
+def test_of_one_run_each_it_says_how_far_other_test_images_blur_the_difference(lab):
+    """Nets err on the same images first: 300 of 10,000 are wrong in one alone, a variance of 0.03 - 0.03²."""
+    for cell, depth, error in (("a", 20, 9), ("b", 56, 12)):
+        finish(lab, cell, depth=depth, test_error=error, images=10_000, **PLAIN)
+    claim = checked(lab, lab.grid(["a", "b"]))["plain_deeper_tests_worse"]
+    assert claim.verdict == "not enough runs"
+    assert claim.evidence == (
+        "test error %: plain-20 9.00 < plain-56 12.00 (one run each, as claimed; over other test images, to 95 %, "
+        "these models: plain-20 and plain-56 3.00±0.33 apart)"
+    )
+
+
 OTHERWISE = [
     ({}, {"data": "cifar100"}),
     ({}, {"steps": 1200}),

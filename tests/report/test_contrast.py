@@ -95,6 +95,16 @@ def test_image_by_image_nets_that_err_on_the_same_images_are_told_apart():
     assert images_variance(many, (1.0, -1.0)) == pytest.approx(expected, rel=0.1)
 
 
+def test_two_models_differ_by_what_only_one_of_them_has_wrong():
+    """The variance of a difference of paired proportions (McNemar), in percent squared."""
+    one, other = (np.zeros(1000, bool) for _ in range(2))
+    one[:100], other[90:210] = True, True  # 90 images are wrong in one alone, 110 in the other, 10 in both
+    pair = Sample("a", (10.0,), 0.1, 1000, (one,)), Sample("b", (12.0,), 0.1, 1000, (other,))
+    assert images_variance(pair, (1.0, -1.0)) == pytest.approx(1e4 * (0.2 - 0.02**2) / 1000)
+    assert Contrast(pair, (1.0, -1.0)).paired
+    assert not Contrast(pair, (1.0, -1.0)).tested
+
+
 def errors(rng: np.random.Generator, std: float, runs: int, images: int | None = None) -> Sample:
     """Errors around 5 %; in steps of an image where there is a number of those."""
     values = 5 + std * rng.standard_normal(runs)

@@ -297,7 +297,10 @@ def test_a_file_is_not_overwritten_by_mistake(digits: RunFolder, tmp_path: Path,
     assert main([*words, str(file), "--force"]) == 0
     assert torch.export.load(file)
     capsys.readouterr()
-    for wrong, why in (("net.pt", "ends in one of .pt2, .onnx, .safetensors; did you mean .pt2?"), ("no/net.pt2", "there is no folder")):
+    for wrong, why in (
+        ("net.pt", "ends in one of .pt2, .onnx, .safetensors; did you mean .pt2?"),
+        ("no/net.pt2", "there is no folder"),
+    ):
         assert main([*words, str(tmp_path / wrong)]) == 2
         assert why in capsys.readouterr().err
 

@@ -110,6 +110,11 @@ class Contrast:
         pairs = zip(self.weights, self.samples, strict=True)
         return [(w**2 * sample.std**2 / sample.n, sample.n - 1) for w, sample in pairs]
 
+    @property
+    def paired(self) -> bool:
+        """Whether it is of two models, one run of each net, which can be compared image by image."""
+        return len(self.samples) == 2 and all(len(sample.wrong) == sample.n == 1 for sample in self.samples)
+
     @cached_property
     def of_images(self) -> float:
         """The variance of the sum over test images."""
@@ -182,20 +187,21 @@ def images_variance(samples: Sequence[Sample], weights: Sequence[float]) -> floa
 
     Where all runs have kept which images they had wrong, nets are compared image by image: it is the variance over the
     images of the weighted sum of each net's mean over runs, less what that has from the choice of seeds, which counts
-    there. Else it is the binomial one of each net, as if nets erred on images of their own; that is too much. Nets that
-    are compared are tested on the same images, so that one run which knows their number is enough.
+    there; of nets of one run each, of which that is not known, it is that of these very models. Else it is the binomial
+    one of each net, as if nets erred on images of their own; that is too much. Nets that are compared are tested on the
+    same images, so that one run which knows their number is enough.
     """
     known = [sample.images for sample in samples if sample.images]
     if not known or not all(sample.values for sample in samples):
         return 0.0
-    if all(len(sample.wrong) == sample.n > 1 for sample in samples) and len({s.images for s in samples}) == 1:
+    if all(len(sample.wrong) == sample.n for sample in samples) and len({s.images for s in samples}) == 1:
         images = samples[0].images
         assert images
         means, within = np.zeros(images), 0.0
         for weight, sample in zip(weights, samples, strict=True):
             wrong = np.stack(sample.wrong).astype(float)
             means += weight * wrong.mean(0)
-            within += weight**2 * wrong.var(0, ddof=1).mean() / sample.n
+            within += weight**2 * wrong.var(0, ddof=1).mean() / sample.n if sample.n > 1 else 0.0
         return 1e4 * max(0.0, float(means.var()) - within) / images
     rates = [min(max(sample.mean, 0.0), 100.0) for sample in samples]
     return sum(w**2 * rate * (100 - rate) for w, rate in zip(weights, rates, strict=True)) / min(known)

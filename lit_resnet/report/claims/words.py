@@ -1,5 +1,6 @@
 """The evidence of a claim in a line: numbers of nets with their signs, and what the tests say."""
 
+import math
 from collections.abc import Sequence
 
 from lit_resnet.report.claims.compare import LEVEL, Comparison, refuted
@@ -57,6 +58,8 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
         said.append(f"margin {margin:.2f}{whose}" if margin > 0 else f"by more than {-margin:.2f}")
     if single:
         said.append(_untested(single, counts == [1]))
+        if apart := _apart(single):
+            said.append(f"over other test images, to 95 %, these models: {apart}")
     wrong = [one for one in measured if one in against]
     undecided = [one for one in measured if one.p is not None and one.p > LEVEL and one not in wrong]
     if any(one.trend for one in undecided):
@@ -81,6 +84,15 @@ def _untested(single: list[Comparison], everywhere: bool) -> str:
     which = "as claimed" if said == {True} else "the other way round" if other else "not all as claimed"
     which = "no spread to tell by" if None in said else which
     return f"{'one run each' if everywhere else 'too few runs of some to test'}, {which}"
+
+
+def _apart(single: Sequence[Comparison]) -> str:
+    """How far two models are apart, with what other test images might make of it; nothing about other seeds."""
+    pairs = {one.names: one for one in single if one.contrast.paired}
+    return ", ".join(
+        f"{names} {abs(one.shown[0].mean - one.shown[1].mean):.2f}±{1.96 * math.sqrt(one.contrast.of_images):.2f} apart"
+        for names, one in pairs.items()
+    )
 
 
 def _named(comparisons: list[Comparison], opposite: bool = False) -> str:
