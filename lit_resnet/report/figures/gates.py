@@ -6,6 +6,7 @@ from math import isfinite
 from statistics import fmean
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import Drawn, labels_of, look_of
@@ -33,6 +34,7 @@ def shares(cells: Sequence[FinishedCell]) -> Drawn:
         low, high = ([extreme(of_cell[step]) for step in steps] for extreme in (min, max))
         by_step.fill_between(steps, low, high, color=look["color"], alpha=0.12, linewidth=0)
     by_block.set_xlabel("block, from the first to the last")
+    by_block.xaxis.set_major_locator(MaxNLocator(integer=True))
     by_step.set_xlabel("iteration")
     by_block.set_ylabel("share of the shortcut, 1 - g")
     by_block.set_ylim(-0.03, 1.03)

@@ -7,6 +7,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lit_resnet.report.figures import style
 from lit_resnet.report.figures.drawing import HUGE, Drawn, colours, labels_of, look_of
@@ -35,6 +36,7 @@ def fig7(cells: Sequence[FinishedCell]) -> Drawn:
         ax.set_xlabel(order)
         ax.set_ylabel("std of the response")
         ax.set_xlim(0, last + 1)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylim(bottom=0)
         ax.tick_params(labelbottom=True)
     for text in figure.legend(loc="outside right upper").get_texts():

@@ -72,6 +72,7 @@ def frame(ax: "Axes", title: str, scale: Scale) -> None:
     ax.set_title(title)
     ax.set_xlabel(scale.xlabel)
     ax.set_xlim(0, scale.last_step)
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / scale.unit:g}"))
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.set_ylim(scale.bottom, scale.top)
