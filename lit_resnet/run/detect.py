@@ -5,7 +5,7 @@ import io
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from lit_resnet.runfolder import examples, precision
 from lit_resnet.runfolder.examples import SCORE, Detection, Example, Truth
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.task import DETECTION
+from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.detector import LitDetector
 
 SCALES = (200, 400, 600, 800, 1000)  # shorter sides of the paper's multi-scale testing (Appendix B)
@@ -83,12 +84,21 @@ class Search:
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """A detector, its test images, and the folder in which what it finds is kept."""
+    """A detector, its test images, and what it finds in them.
+
+    Args:
+        folder: Where that is kept.
+        net: The detector.
+        data: Its data.
+        checkpoint: SHA-256 of the file with its weights.
+        unread: The run whose weights it still has to read before it looks for anything; None where it has them.
+    """
 
     folder: RunFolder
     net: Detector
     data: BoxData
     checkpoint: str
+    unread: RunFolder | None = None
 
     def origin(self, search: Search) -> dict[str, Any]:
         """What its detections depend on, as JSON gives it back."""
@@ -105,7 +115,15 @@ class Searched:
         return kept.read(self.folder.path, str(search), self.origin(search), images, classes)
 
     def find(self, search: Search, device: torch.device) -> list[Found]:
-        """What it finds in each test image."""
+        """What it finds in each test image.
+
+        Raises:
+            InputError: The run has no whole checkpoint, or that of another net or of other classes.
+        """
+        if self.unread:
+            checkpoint, _ = models.load_newest(self.unread, self.net)
+            state = checkpoint.get("data")
+            self.data.restore(state if isinstance(state, dict) else {})
         net, images = self.net.to(device).eval(), self.data.test_set.images
         full_precision()
         found = []
@@ -200,7 +218,7 @@ def rows(args: argparse.Namespace) -> list[Row]:
         raise InputError("--protocol, --submission: the server judges what is written for it; leave one of them out")
     search, found = Search(args.refine, _checked(tuple(args.scales or ()))), []
     for path in args.models:
-        one = _of_run(RunFolder(path), args.data, args.workers)
+        one = _of_run(RunFolder(path), search, args.data, args.workers)
         protocols = () if args.submission else args.protocol or one.data.source.protocols[:1]
         for protocol in protocols:
             one.data.check_protocol(protocol, "--protocol")
@@ -231,28 +249,26 @@ def _checked(scales: tuple[int, ...]) -> tuple[int, ...]:
     return scales
 
 
-def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Searched:
-    """The detector of a run's newest checkpoint.
+def _of_run(folder: RunFolder, search: Search, root: Path | None, workers: int | None) -> Searched:
+    """The detector of a run's newest checkpoint; of a run without one, that whose detections are kept.
 
     Raises:
-        InputError: No run, no whole checkpoint, weights of another net, or images that are missing or damaged.
+        InputError: No run, neither a whole checkpoint nor detections, or images that are missing or damaged.
     """
     other = {key: value for key, value in (("root", root and str(root)), ("workers", workers)) if value is not None}
     data, net = models.untrained(folder, other)
     assert isinstance(data, BoxData)  # as the runs of this task have
     assert isinstance(net, Detector)
-    checkpoint, digest = models.load_newest(folder, net)
-    state = checkpoint.get("data")
-    data.restore(state if isinstance(state, dict) else {})
-    one = Searched(folder, net, data, digest)
-    return replace(one, folder=models.place(folder, one.data.test_digest(), bool(root)))
+    home = models.place(folder, data.test_digest(), bool(root))
+    known = kept.checkpoint(home.path, str(search)) if newest_checkpoint(folder) is None else None
+    return Searched(home, net, data, known or models.checkpoint_digest(folder), folder)
 
 
 def _found(one: Searched, search: Search) -> list[Found]:
     """What a detector finds: what is kept of it, or what it finds now, which then is kept.
 
     Raises:
-        InputError: The folder cannot be written.
+        InputError: As `Searched.find`, or the folder cannot be written.
     """
     if (known := one.kept(search)) is not None:
         return known

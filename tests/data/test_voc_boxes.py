@@ -7,6 +7,7 @@ import pytest
 from scenes import write_image
 
 from lit_resnet.data.boxes.checks import check_images, check_sets, digest
+from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.boxes.sources import SOURCES
 from lit_resnet.data.boxes.voc import CLASSES
 from lit_resnet.errors import InputError
@@ -110,6 +111,27 @@ def test_the_20_classes_of_voc_have_its_own_order_whichever_occur(devkit: Path):
     assert [image.name for image in annotations.images] == ["000005", "2008_2"]
     assert annotations.images[0].labels.tolist() == [CLASSES.index("dog"), CLASSES.index("cat")]
     assert annotations.images[0].ignored.all()
+
+
+def test_what_has_a_year_has_vocs_classes(devkit: Path):
+    """Others would be set beside the paper's numbers, with labels in another order."""
+    add(devkit / "VOC2007", "000005", [("persn", (1, 1, 20, 12))])
+    (devkit / "VOC2007" / "ImageSets" / "Main" / "trainval.txt").touch()
+    with pytest.raises(InputError) as error:
+        BoxData("voc", str(devkit), ["2007/trainval", "2012/trainval"], ["2007/test"])
+    assert str(error.value) == (
+        f"{devkit}/VOC2007/Annotations/000005.xml: has an object of class persn, which is none of PASCAL VOC's 20; did "
+        f"you mean person?; for data of your own write root {devkit}/VOC2007, and its sets without a year"
+    )
+    own = VOC.read(devkit / "VOC2007", ["trainval"])
+    assert own.classes == ("persn",)
+
+
+def test_boxes_that_are_public_must_be_there(devkit: Path):
+    write_set(devkit / "VOC2007", "test", ["000009"])
+    write_image(devkit / "VOC2007" / "JPEGImages" / "000009.jpg")
+    with pytest.raises(InputError, match="VOC2007/Annotations: no file of set 2007/test, whose boxes are public"):
+        VOC.read(devkit, ["2007/test"])
 
 
 def test_images_whose_objects_are_not_public_have_a_size(devkit: Path):

@@ -1,8 +1,13 @@
 """Faster R-CNN on the nets: its parts, what trains, what it samples and finds (Appendix A and B)."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig, ResNet, build
@@ -10,8 +15,10 @@ from lit_resnet.nets.detector import (
     Detector,
     DetectorConfig,
     _best,
+    _Level,
     _lower_scale,
     _of_anchors,
+    _region_loss,
     _sampled,
 )
 from lit_resnet.nets.normalization import FixedBatchNorm2d
@@ -47,7 +54,7 @@ NO_BOX, NO_LABEL = torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)
     ("name", "convolutions", "parameters"), [("ResNet-101", 91, 52_199_638), ("VGG-16", 13, 137_073_622)]
 )
 def test_layers_and_parameters_are_the_papers(name: str, convolutions: int, parameters: int):
-    """91 and 13 layers are shared (Appendix A; projections do not count), as many parameters as the contract says."""
+    """91 and 13 layers are shared (Appendix A; projections do not count)."""
     with torch.device("meta"):
         net = Detector(NETS[name])
     trunk = [layer for stage in net.backbone.parts() for part in stage for layer in part.named_modules()]
@@ -60,18 +67,32 @@ def test_layers_and_parameters_are_the_papers(name: str, convolutions: int, para
 
 
 @pytest.mark.parametrize(
-    "config", [NetConfig("imagenet", 18, "A"), NetConfig("imagenet", 50, "B", stride_on="3x3")], ids=str
+    "config", [NetConfig("imagenet", 18, "A"), NetConfig("imagenet", 50, "B"), NETS["VGG-16"]], ids=str
 )
-def test_trunk_head_and_last_layer_are_the_net(config: NetConfig):
+def test_trunk_head_and_last_layer_are_the_classification_net(config: NetConfig):
+    """With its weights and BN as it was trained; BN is fixed in training, too."""
+    torch.manual_seed(0)
     net = build(config).eval()
-    assert isinstance(net, ResNet)
-    images = torch.randn(1, 3, 64, 96)
-    maps = net.trunk(images)
-    assert maps.shape == (1, net.channels[0], 4, 6)
-    assert torch.equal(net.fc(net.head(maps)), net(images))
-    # Before conv5_1 a region has 14x14 places, after it 7x7.
-    region = torch.randn(1, net.channels[0], net.region, net.region)
-    assert net.layer4(region).shape == (1, net.channels[1], 7, 7)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.running_mean, module.bias.data):
+                values.normal_(std=0.1)
+            for values in (module.running_var, module.weight.data):
+                values.uniform_(0.5, 1.5)
+    backbone = Detector(config).backbone.train(config.family != "vgg")  # which has dropout
+    weights = net.state_dict()
+    backbone.load_state_dict({name: weights[name] for name in backbone.state_dict()})
+    images = torch.randn(1, 3, *((224, 224) if config.family == "vgg" else (64, 96)))
+    with torch.no_grad():
+        maps = backbone.trunk(images)
+        assert maps.shape == (1, backbone.channels[0], images.shape[2] // 16, images.shape[3] // 16)
+        if isinstance(net, ResNet):
+            assert torch.equal(net.fc(backbone.head(maps)), net(images))
+            # Before conv5_1 a region has 14x14 places, after it 7x7.
+            region = torch.randn(1, backbone.channels[0], backbone.region, backbone.region)
+            assert backbone.layer4(region).shape == (1, backbone.channels[1], 7, 7)
+        else:
+            assert torch.equal(net.classifier[-1](backbone.head(F.max_pool2d(maps, 2))), net(images))
 
 
 @pytest.mark.parametrize(("sizes", "places"), [((128, 256, 512), 9), ((64, 128, 256, 512), 12)])
@@ -171,6 +192,86 @@ def test_the_class_and_box_of_each_region_are_found_again():
 def test_a_region_takes_the_two_sizes_between_which_it_is_224_pixels_wide():
     regions = torch.tensor([[0.0, 0, 50, 50], [0, 0, 112, 112], [0, 0, 150, 150], [0, 0, 900, 900]])
     assert _lower_scale(regions, [0.5, 1, 2, 3]).tolist() == [2, 2, 1, 0]
+
+
+def test_the_rpn_is_torchvisions_but_for_anchors_that_cross_the_border():
+    """Losses, order of the anchors, and proposals. So few anchors are within the image that all are sampled."""
+    net = small(config=replace(SMALL, proposals=(1000, 1000))).train()
+    seen = net.prepare([picture(48, 64)])
+    maps = net.backbone.trunk(seen.tensors)
+    theirs = RegionProposalNetwork(
+        net.anchors, net.rpn, 0.7, 0.3, 256, 0.5, *2 * [{"training": 12000, "testing": 6000}], 0.7
+    )
+    theirs.min_size, theirs._post_nms_top_n = SMALL.least_side, {"training": 1000, "testing": 1000}
+    (anchors,), (scores,), (deltas,) = net._slide(seen, maps)
+    objectness, codes = net.rpn([maps])
+    their_scores, their_deltas = concat_box_prediction_layers(list(objectness), list(codes))
+    assert torch.equal(scores, their_scores.flatten())
+    assert torch.equal(deltas, their_deltas)
+    within = ((anchors[:, :2] >= 0) & (anchors[:, 2:] <= torch.tensor([64, 48]))).all(1)
+    labels, matched = theirs.assign_targets_to_anchors([anchors[within]], [{"boxes": BOX}])
+    targets = theirs.box_coder.encode(matched, [anchors[within]])
+    expected = theirs.compute_loss(scores[within, None], deltas[within], labels, targets)
+    losses = net.losses([picture(48, 64)], [BOX], [LABEL], [1])
+    torch.testing.assert_close((losses.rpn_class, losses.rpn_box), expected)
+    assert within.sum() < 256
+    assert losses.rpn_box > 0
+    for mode in (True, False):
+        theirs.train(mode)
+        decoded = theirs.box_coder.decode(deltas.detach(), [anchors]).view(1, -1, 4)
+        (expected,), _ = theirs.filter_proposals(decoded, scores.detach()[:, None], [(48, 64)], [len(anchors)])
+        (proposed,) = net._propose(seen, [anchors], [scores], [deltas], training=mode)
+        torch.testing.assert_close(proposed, expected)
+
+
+def test_boxes_are_learned_as_faster_rcnn_has_them():
+    """Offsets in tenths and fifths of the region; smooth L1, linear from 1 on, over all sampled regions."""
+    region, moved = torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([[1.0, 0, 11, 10 * math.e]])
+    (offset,) = small().coder.encode_single(moved, region)
+    assert offset.tolist() == pytest.approx([1.0, 10 * (math.e - 1) / 2, 0.0, 5.0], abs=1e-5)
+    classes, offsets = torch.tensor([2, 0]), torch.tensor([[0.5, -2.0, 0, 0], [9.0, 9, 9, 9]])
+    of_class, of_box = _region_loss(torch.zeros(2, 4), torch.zeros(2, 4, 4), classes, offsets)
+    assert of_box == (0.5**2 / 2 + 2 - 0.5) / 2
+    assert of_class == pytest.approx(math.log(4))
+
+
+def without_a_last_stage(net: Detector, side: int, monkeypatch: pytest.MonkeyPatch) -> Detector:
+    """The net, of which the features of a region are those that are pooled, from a map of one channel."""
+    monkeypatch.setattr(type(net.backbone), "region", side)
+    monkeypatch.setattr(type(net.backbone), "head", lambda self, pooled: pooled.flatten(1))
+    net.backbone.channels = (1, side * side)
+    return net
+
+
+def test_regions_are_pooled_from_a_map_that_is_16_times_smaller(monkeypatch: pytest.MonkeyPatch):
+    """Rows and columns 4 to 7 of a map of 8x8, the maximum of each quarter."""
+    net = without_a_last_stage(small(), 2, monkeypatch)
+    maps = torch.arange(64.0).view(1, 1, 8, 8)
+    assert net._features(maps, [torch.tensor([[64.0, 64, 112, 112]])]).tolist() == [[45, 47, 61, 63]]
+
+
+@pytest.mark.parametrize("values", [(1.0, 3.0), (3.0, 1.0)])
+def test_of_two_sizes_the_higher_features_count(values: tuple[float, float], monkeypatch: pytest.MonkeyPatch):
+    net = without_a_last_stage(small(), 1, monkeypatch)
+    levels = [_Level(torch.full((1, 1, 8 * scale, 8 * scale), value), scale) for scale, value in enumerate(values, 1)]
+    assert net._highest(levels, torch.tensor([[0.0, 0, 100, 100]])).tolist() == [[3.0]]
+
+
+def test_refined_boxes_are_pooled_again(monkeypatch: pytest.MonkeyPatch):
+    net, seen = small().eval(), []
+    nn.init.normal_(net.boxes.weight, std=0.1)
+    original = net._at_scales
+
+    def spy(levels, regions, size):
+        seen.append((regions, *original(levels, regions, size)))
+        return seen[-1][1:]
+
+    monkeypatch.setattr(net, "_at_scales", spy)
+    net.detect(picture(50, 70), refine=True)
+    (first, scores, boxes), (again, _, _) = seen
+    best = scores[:, 1:].argmax(1)
+    assert torch.equal(again, boxes[torch.arange(len(boxes)), best])
+    assert not torch.equal(again, first)
 
 
 @pytest.mark.parametrize("pooling", ["pool", "align"])

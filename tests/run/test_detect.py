@@ -13,12 +13,13 @@ import torch
 import yaml
 from clocks import Killed, Saves
 from filelock import FileLock
-from scenes import write_coco, write_voc
+from scenes import write_coco, write_image, write_voc
 from together import train_together
 
 from lit_resnet import task
 from lit_resnet.cli import main
 from lit_resnet.errors import InputError
+from lit_resnet.nets import NetConfig
 from lit_resnet.nets.detector import Detector
 from lit_resnet.run import detect
 from lit_resnet.run.config import RunCLI
@@ -147,6 +148,24 @@ def test_runs_are_judged_again_from_what_they_found(
         "comp4_det_test_green.txt",
         "comp4_det_test_red.txt",
     ]
+
+
+def test_what_was_found_is_judged_without_the_weights(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, run.path)
+    shutil.rmtree(run.checkpoints)
+    run.evaluation_file.unlink()
+    assert main(["evaluate", str(run.path), "--protocol", "voc10", "voc07"]) == 0
+    found, before = (one.evaluations(task.DETECTION) for one in (run, finished))
+    assert {name: entry["ap"] for name, entry in found.items()} == {
+        name: entry["ap"] for name, entry in before.items() if name in ("voc07", "voc10")
+    }
+    shutil.rmtree(run.path / "detections")
+    for searched in ([], ["--refine"]):
+        assert main(["evaluate", str(run.path), *searched]) == 2
+        assert "no whole checkpoint here" in capsys.readouterr().err
 
 
 def test_the_papers_scales_are_kept(
@@ -314,6 +333,64 @@ def test_a_detector_starts_from_published_weights(voc: Path, tmp_path: Path):
     other = RunCLI(config(voc, **changes))
     with pytest.raises(InputError, match="has the weights of ResNet-50 v1.5, not of ResNet-18 A"):
         train(other, RunFolder(tmp_path / "run"))
+
+
+def test_a_detector_starts_from_a_run_of_classification(voc: Path, tmp_path: Path):
+    """All weights but those of the last layer, the mean, and BN's statistics, which stay; also after a kill."""
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            write_image(tmp_path / "photos" / split / name / "1.JPEG", (44, 40))
+    sizes = {"short_side": [36, 40], "crop": 32, "test_short_side": 36, "workers": 0}
+    data = {"source": "imagenet", "root": str(tmp_path / "photos"), "batch_size": 2, "photographs": sizes}
+    trainer = {"max_steps": 2, "val_check_interval": 2, "log_every_n_steps": 2, "accelerator": "cpu"}
+    source = RunFolder(tmp_path / "source")
+    assert train(RunCLI({"model": {"net": config(voc)["model"]["net"]}, "data": data, "trainer": trainer}), source)
+    said = config(voc, model__start=str(source.path), model__bn="fixed")
+    module = RunCLI(said).module()
+    assert isinstance(module, LitDetector)
+    begun = start_weights(said["model"]["start"])
+    module.begin_from(begun)
+    assert begun.mean is not None
+    assert torch.equal(module.detector.mean, begun.mean)
+    weights = module.detector.backbone.state_dict()
+    assert begun.weights.keys() - weights.keys() == {"fc.weight", "fc.bias"}
+    assert all(torch.equal(value, begun.weights[name]) for name, value in weights.items())
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(Killed):
+        train(RunCLI(said), run, clock=Saves(4, killed=4))
+    assert train(RunCLI(said), run)
+    assert run.summary().start == begun.started
+    last = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    kept = {name for name, value in weights.items() if torch.equal(last[f"net.backbone.{name}"], value)}
+    assert kept == {name for name in weights if "bn" in name or ".downsample.1" in name}
+
+
+def test_a_detector_on_vgg_starts_from_published_weights(tmp_path: Path):
+    """torchvision's features and fully-connected layers, whose weights are in the order of channels, rows, columns."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    theirs = torchvision.models.vgg16(weights=None, init_weights=False).features.eval()
+    zeros = {"classifier.3.weight": (4096, 4096), "classifier.6.weight": (1000, 4096)}
+    zeros |= {f"classifier.{i}.bias": (size,) for i, size in ((0, 4096), (3, 4096), (6, 1000))}
+    row = torch.randn(512 * 7 * 7) / 100
+    weights = {f"features.{name}": value for name, value in theirs.state_dict().items()}
+    weights |= {name: torch.zeros(1).expand(shape) for name, shape in zeros.items()}
+    weights |= {"classifier.0.weight": row.expand(4096, -1), "classifier.3.bias": torch.ones(1).expand(4096)}
+    torch.save(weights, tmp_path / "vgg16.pth")
+    detector = Detector(NetConfig("vgg", 16, "none", num_classes=2)).eval()
+    start = start_weights(str(tmp_path / "vgg16.pth"))
+    detector.backbone.load_state_dict(start.of(detector.backbone))
+    detector.mean.copy_(start.mean)
+    image = torch.randint(256, (3, 64, 96), dtype=torch.uint8)
+    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        maps = theirs[:-1](((image / 255 - mean) / std)[None])
+        ours = detector.backbone.trunk(detector.prepare([image]).tensors)
+        torch.testing.assert_close(ours, maps, rtol=1e-3, atol=1e-4)
+        region = torch.rand(1, 512, 7, 7)
+        found = detector.backbone.classifier[0](region.flatten(1))
+        torch.testing.assert_close(found, (region.flatten() @ row).expand(1, 4096), rtol=1e-4, atol=1e-4)
+        assert torch.equal(detector.backbone.head(region), torch.ones(1, 4096))
 
 
 def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_path: Path):

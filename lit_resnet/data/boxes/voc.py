@@ -2,7 +2,8 @@
 
 A VOCdevkit has a folder for each year, and its sets are written with it: `2007/trainval` is the list
 `VOC2007/ImageSets/Main/trainval.txt`, of images in `VOC2007/JPEGImages` and XML files in `VOC2007/Annotations`. Other
-data sets have one folder of this layout, and their sets are written without a year: `trainval`.
+data sets have one folder of this layout, and their sets are written without a year: `trainval`. What is written with a
+year is PASCAL VOC's: its objects are of the 20 classes, and of 2007's test set the boxes are public.
 
 VOC counts pixels from 1, and a box holds its last pixels: in continuous coordinates xmin, ymin, xmax, ymax become
 [xmin - 1, ymin - 1, xmax, ymax]. A box of a single pixel, which somebody clicked and did not draw, is left out as one
@@ -158,7 +159,29 @@ def _sets(root: Path, sets: Sequence[str]) -> Iterator[tuple[str, _Set]]:
     for name in sets:
         folder, listed = _list_of(root, name)
         stamps = tuple(_stamp(path) for path in (listed, folder / "Annotations", folder / "JPEGImages"))
-        yield name, _read_set(folder, listed, stamps)
+        found = _read_set(folder, listed, stamps)
+        if folder != root:
+            _check_pascal(folder, name, found)
+        yield name, found
+
+
+def _check_pascal(folder: Path, name: str, found: _Set) -> None:
+    """Refuse a set with a year that has objects that PASCAL VOC does not have, or whose boxes are missing.
+
+    Raises:
+        InputError: With the first file.
+    """
+    own = f"for data of your own write root {folder}, and its sets without a year"
+    described = folder / "Annotations"
+    if not found.truth and folder.name == "VOC2007":
+        raise InputError(f"{described}: no file of set {name}, whose boxes are public: unpack them; {own}")
+    for image in found.images:
+        for other in image.classes:
+            if other not in CLASSES:
+                raise InputError(
+                    f"{described / image.name}.xml: has an object of class {other}, which is none of PASCAL VOC's 20"
+                    f"{did_you_mean(other, CLASSES)}; {own}"
+                )
 
 
 def _list_of(root: Path, name: str) -> tuple[Path, Path]:

@@ -45,6 +45,15 @@ def keep(folder: Path, search: str, origin: dict[str, Any], found: Sequence[Foun
     writing.replace_below(folder, f"{FOLDER}/{search}.json", json.dumps(origin, indent=1) + "\n")
 
 
+def checkpoint(folder: Path, search: str) -> str | None:
+    """SHA-256 of the checkpoint whose detections are kept; None where there are none, or a damaged file."""
+    try:
+        found = (read_json(folder / FOLDER / f"{search}.json") or {}).get("checkpoint")
+    except InputError:
+        return None
+    return found if isinstance(found, str) else None
+
+
 def read(folder: Path, search: str, origin: dict[str, Any], images: int, classes: int) -> list[Found] | None:
     """What was found in each of so many images; None where that is missing, damaged, or of another origin."""
     path = folder / FOLDER / f"{search}.npy"

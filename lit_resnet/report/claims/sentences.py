@@ -175,13 +175,18 @@ def _detectors(group: Group, *data: str) -> Couples:
 
 
 def _better_on_voc(group: Group) -> Compared:
-    """ResNet-101 is better by the points that the paper says, or more, to within the margin."""
+    """ResNet-101 is better by the points that the paper says, or more, to within the margin.
+
+    On images whose truth only a server knows, runs have no number: they count where somebody has judged them.
+    """
     claim, columns = "resnet_detects_better_voc", paper.load()["table7"]["columns"].values()
     compared = []
     for column in columns:
         measure = VOC[column["protocol"]]
         for vgg, resnet in _detectors(group, column["data"]):
             high, low = measure.above(measure.of(resnet), measure.of(vgg))
+            if not (column.get("public", True) or high.values or low.values):
+                continue
             at_least, _ = by(high, low, value_of(claim), of_detectors())
             compared.append((measure, at_least))
     return compared
