@@ -216,6 +216,10 @@ class ImageData(LightningDataModule):
         """
         return self.test if self._loaded else self.data_set.load_test(self.settings)
 
+    def known_test_count(self) -> int:
+        """How many test images there are, where the data set is a published one; else 0."""
+        return data_sets.PUBLISHED.get(self.name or "", 0)
+
     def test_digest(self) -> str:
         """A SHA-256 of the test images and their labels."""
         return self.data_set.digest(self.test_split())

@@ -148,6 +148,10 @@ class OwnModule(LightningDataModule):
         """The test images, for measurements on that device."""
         return self._batches(_test(self._made()), device)
 
+    def known_test_count(self) -> int:
+        """0: nobody knows how many test images there are without reading them."""
+        return 0
+
     def test_count(self) -> int:
         """How many test images there are; reads all of them, as nobody else knows."""
         return sum(len(labels) for _, labels in self.test_batches(torch.device("cpu")))

@@ -28,7 +28,8 @@ TIMED_DEPTH = 200  # layers of the deepest net that is timed; deeper ones need m
 TIMED_SECONDS = 10.0  # after which a step is not timed again
 TIMED_MACS = {"cpu": 20 * 10**9, "cuda": 10**12}  # of a timed step; its time is scaled up to the whole batch
 
-Counted = dict[tuple[Any, tuple[int, int, int]], "Complexity"]  # by the net's config and the shape of its images
+# By the configs of the net and of a detector on it, and the shape of its images; with the multiply-adds in training.
+Counted = dict[tuple[Any, str, tuple[int, int, int]], tuple["Complexity", int]]
 
 
 def check(grid: Grid) -> list[Planned]:
@@ -61,25 +62,30 @@ def _planned(cell: Cell, cli: "RunCLI", counted: Counted) -> Planned:
 
     data, net = cli.check()
     devices, num_nodes = cli.devices()
-    key = (net, data.image_shape)
+    key = (net, str(cli.config.model.get("detector")), data.image_shape)
     if key not in counted:
         with torch.device("meta"):  # drawing the weights of a large net takes seconds
             module = cli.module()
-        counted[key] = complexity(module.net, data.image_shape)
+        found = complexity(module.net, data.image_shape)
+        counted[key] = found, module.trained_macs(data.image_shape, found.macs)
+    tested, trained_macs = counted[key]
+    trainer = cli.config.trainer
     return Planned(
         cell=cell,
         net=str(net),
         net_config=asdict(net),
         data=data.name,
-        params=counted[key].params,
-        macs=counted[key].macs,
+        params=tested.params,
+        macs=tested.macs,
+        trained_macs=trained_macs,
         passes=4 if cli.config.model.get("speed.recompute") else 3,
-        max_steps=cli.config.trainer.max_steps,
+        max_steps=trainer.max_steps,
+        tested=data.known_test_count() * (trainer.max_steps // trainer.val_check_interval),
         batch_size=data.batch_size,
         image_shape=data.image_shape,
         devices=devices,
         num_nodes=num_nodes,
-        gpu=cli.config.trainer.accelerator != "cpu",
+        gpu=trainer.accelerator != "cpu",
     )
 
 
@@ -193,10 +199,13 @@ def _taken(grid: Grid, root: Path) -> list[RunFolder]:
 
 
 def _timed(grid: Grid, planned: list[Planned]) -> dict[int, float]:
-    """Seconds of one iteration by its multiply-adds, for the smallest and the largest net, timed on this machine."""
+    """Seconds of one iteration by its multiply-adds, for the smallest and the largest net, timed on this machine.
+
+    With the share of the evaluations in it, as measured ones have.
+    """
     within = [p for p in planned if p.net_config.get("depth", 0) <= TIMED_DEPTH] or planned
     by_size = sorted(within, key=lambda p: p.step_macs)
-    return {p.step_macs: _time_step(grid, p) for p in (by_size[0], by_size[-1])}
+    return {p.step_macs: _time_step(grid, p) * p.with_tests for p in (by_size[0], by_size[-1])}
 
 
 def _time_step(grid: Grid, planned: Planned) -> float:
@@ -215,7 +224,7 @@ def _time_step(grid: Grid, planned: Planned) -> float:
     torch.set_num_threads(1)
     module = RunCLI(grid.config(planned.cell)).module().to(device)
     optimizer = module.configure_optimizers()
-    part = min(planned.batch_size, max(2, TIMED_MACS[device.type] // (planned.passes * planned.macs)))
+    part = min(planned.batch_size, max(2, TIMED_MACS[device.type] // (planned.passes * planned.trained_macs)))
     batch = module.example(part, planned.image_shape)
     times: list[float] = []
     while not times or (len(times) < 3 and sum(times) < TIMED_SECONDS) or (len(times) < 20 and sum(times) < 0.5):

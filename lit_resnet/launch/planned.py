@@ -20,10 +20,12 @@ class Planned:
         net_config: Config of the net, in plain values, so that the process of a launch need not import torch.
         data: Name of its data set.
         params: Parameters of the net.
-        macs: Multiply-adds of one image's forward pass.
+        macs: Multiply-adds of one image's forward pass in a test.
+        trained_macs: The same in training.
         passes: The arithmetic of a training step on one image, in forward passes: one forward, two for the backward
             pass, and one more where activations are recomputed.
         max_steps: Iterations of the training.
+        tested: Images that it is tested on, all evaluations together; 0 where that is not known.
         batch_size: Images of an iteration, over all devices.
         image_shape: Shape of an image, `(channels, height, width)`.
         devices: Devices of each node.
@@ -37,8 +39,10 @@ class Planned:
     data: str
     params: int
     macs: int
+    trained_macs: int
     passes: int
     max_steps: int
+    tested: int
     batch_size: int
     image_shape: tuple[int, int, int]
     devices: int
@@ -48,12 +52,17 @@ class Planned:
     @property
     def step_macs(self) -> int:
         """Multiply-adds of one training step."""
-        return self.passes * self.macs * self.batch_size
+        return self.passes * self.trained_macs * self.batch_size
 
     @property
     def training_macs(self) -> int:
         """Multiply-adds of the whole training."""
         return self.step_macs * self.max_steps
+
+    @property
+    def with_tests(self) -> float:
+        """How many times as long as its iterations alone it takes, going by the multiply-adds of its evaluations."""
+        return 1 + self.tested * self.macs / self.training_macs
 
 
 def check_one_device(grid: Grid, planned: list[Planned]) -> None:

@@ -160,14 +160,15 @@ class Detector(nn.Module):
             layer.requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The arithmetic of a test: images [1, 3, H, W] -> classes and boxes of as many regions as are proposed.
+        """The arithmetic of an image [1, 3, H, W]: classes and boxes of all regions that are proposed, or sampled.
 
         It is for counting: which regions these are changes no count, so all are the same.
         """
         maps = self.backbone.trunk(images)
         self.rpn([maps])
         side = self.backbone.region
-        features = self.backbone.head(maps[:, :, :1, :1].expand(self.detector.proposals[1], -1, side, side))
+        regions = self.detector.regions if self.training else self.detector.proposals[1]
+        features = self.backbone.head(maps[:, :, :1, :1].expand(regions, -1, side, side))
         return self.classes(features), self.boxes(features)
 
     # -- training

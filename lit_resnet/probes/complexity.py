@@ -28,8 +28,10 @@ class Complexity:
     macs: int
 
 
-def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
-    """Count `net` for one image of shape (C, H, W). BN, ReLU, pooling and additions are not counted, as in the paper.
+def complexity(net: nn.Module, image_shape: tuple[int, int, int], training: bool = False) -> Complexity:
+    """Count `net` for one image of shape (C, H, W), as in a test, or in `training` where a net does less or more then.
+
+    BN, ReLU, pooling and additions are not counted, as in the paper.
 
     fvcore counts a multiply-add as one, as the paper does, but it also counts BN: only its convolutions and matrix
     products are used here. A copy of `net` is traced, so that BN's statistics do not change. `net` may be on the meta
@@ -39,7 +41,7 @@ def complexity(net: nn.Module, image_shape: tuple[int, int, int]) -> Complexity:
     convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
     traced = convolutions < TRACED_LAYERS and image_shape[1] * image_shape[2] <= TRACED_PIXELS
     count = _fvcore if traced else _dispatched
-    return Complexity(params, count(net, image_shape))
+    return Complexity(params, count(net, image_shape, training))
 
 
 @cache
@@ -50,18 +52,18 @@ def complexity_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Compl
     return complexity(net, image_shape)
 
 
-def _fvcore(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
+def _fvcore(net: nn.Module, image_shape: tuple[int, int, int], training: bool) -> int:
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same warning
         # fvcore cannot trace on the meta device. Uninitialised weights do not change the count.
-        net = copy.deepcopy(net).to_empty(device="cpu").eval()
+        net = copy.deepcopy(net).to_empty(device="cpu").train(training)
         by_operator = FlopCountAnalysis(net, torch.zeros(1, *image_shape)).by_operator()
     return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))
 
 
-def _dispatched(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    net = copy.deepcopy(net).to("meta").eval()
+def _dispatched(net: nn.Module, image_shape: tuple[int, int, int], training: bool) -> int:
+    net = copy.deepcopy(net).to("meta").train(training)
     with FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *image_shape, device="meta"))
     return counter.get_total_flops() // 2  # it counts a multiply-add as two

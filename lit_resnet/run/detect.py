@@ -5,7 +5,7 @@ import io
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -259,9 +259,10 @@ def _of_run(folder: RunFolder, search: Search, root: Path | None, workers: int |
     data, net = models.untrained(folder, other)
     assert isinstance(data, BoxData)  # as the runs of this task have
     assert isinstance(net, Detector)
-    home = models.place(folder, data.test_digest(), bool(root))
+    one = Searched(folder, net, data, "", unread=folder)
+    home = models.place(folder, one.data.test_digest(), bool(root))
     known = kept.checkpoint(home.path, str(search)) if newest_checkpoint(folder) is None else None
-    return Searched(home, net, data, known or models.checkpoint_digest(folder), folder)
+    return replace(one, folder=home, checkpoint=known or models.checkpoint_digest(folder))
 
 
 def _found(one: Searched, search: Search) -> list[Found]:

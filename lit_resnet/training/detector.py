@@ -16,11 +16,12 @@ from lit_resnet.evaluation.detection import JUDGES, check_judge
 from lit_resnet.evaluation.detection.search import found_in
 from lit_resnet.nets import NetConfig, ResNet
 from lit_resnet.nets.detector import Detector, DetectorConfig, check_net
+from lit_resnet.probes.complexity import complexity
 from lit_resnet.training.iterations import Iterations, Speed, as_dataclass
 from lit_resnet.training.schedule import Rate
 from lit_resnet.training.sgd import Sgd
 from lit_resnet.training.start import Start
-from lit_resnet.training.statistics import take_statistics
+from lit_resnet.training.statistics import batch_norms, take_statistics
 from lit_resnet.training.window import Counts
 
 TAKEN_IMAGES = 64  # from which BN's statistics are taken, for a net that starts from no weights
@@ -149,13 +150,23 @@ class LitDetector(Iterations):
         return loss, Counts(images, {name: value.detach() * images for name, value in logged.items()})
 
     def example(self, images: int, image_shape: tuple[int, int, int]) -> BoxBatch:
-        """Random images, each with one object in its middle."""
+        """Random images, each with one object in its middle.
+
+        BN takes their statistics first: with fresh weights a deep net would propose no region, and a step cost less
+        than in a training.
+        """
         _, height, width = image_shape
         low, high = (1 - EXAMPLE_BOX) / 2, (1 + EXAMPLE_BOX) / 2
         box = torch.tensor([[low * width, low * height, high * width, high * height]], device=self.device)
         label = torch.zeros(1, dtype=torch.long, device=self.device)
         pixels = torch.randint(256, (images, *image_shape), dtype=torch.uint8, device=self.device)
+        if batch_norms(self.detector.backbone):
+            take_statistics(self.detector.backbone, pixels, self._pass)
         return BoxBatch(list(pixels), [box] * images, [label] * images, list(range(images)))
+
+    def trained_macs(self, image_shape: tuple[int, int, int], macs: int) -> int:
+        """Multiply-adds of an image's forward pass in training, which has fewer regions than a test."""
+        return complexity(self.detector, image_shape, training=True).macs
 
     def validation_step(self, batch: SizedImage, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Find objects in a test image."""

@@ -91,6 +91,10 @@ class TaskData(Protocol):
         """Go on from what a checkpoint kept."""
         ...
 
+    def known_test_count(self) -> int:
+        """How many images an evaluation takes, as far as that is known without reading them; else 0."""
+        ...
+
     def test_digest(self) -> str | None:
         """A SHA-256 of what the run is tested on; None where that is nothing that could differ between runs."""
         ...
@@ -171,6 +175,10 @@ class Iterations(LightningModule):
     def example(self, images: int, image_shape: tuple[int, int, int]) -> Any:
         """A batch of random images of [C, H, W] on the module's device, for `plan` to time an iteration with."""
         raise NotImplementedError
+
+    def trained_macs(self, image_shape: tuple[int, int, int], macs: int) -> int:
+        """Multiply-adds of an image's forward pass in training. `macs` are those of a test; here, these."""
+        return macs
 
     def begin_from(self, start: Start) -> None:
         """Take trained weights in place of the fresh ones, before the first iteration; of a task with `model.start`.

@@ -22,6 +22,7 @@ from lit_resnet.nets.detector import (
     _sampled,
 )
 from lit_resnet.nets.normalization import FixedBatchNorm2d
+from lit_resnet.probes.complexity import complexity
 from lit_resnet.training.sgd import Sgd
 
 SMALL = DetectorConfig(anchors=(8, 16), untrained=2, regions=8, proposals=(40, 10), least_side=2)
@@ -93,6 +94,15 @@ def test_trunk_head_and_last_layer_are_the_classification_net(config: NetConfig)
             assert backbone.layer4(region).shape == (1, backbone.channels[1], 7, 7)
         else:
             assert torch.equal(net.classifier[-1](backbone.head(F.max_pool2d(maps, 2))), net(images))
+
+
+def test_a_training_step_has_the_sampled_regions_and_a_test_the_proposed_ones():
+    with torch.device("meta"):
+        net = Detector(NETS["ResNet-101"])
+    head = complexity(net.backbone.layer4, (1024, 14, 14)).macs
+    tested, trained = (complexity(net, (3, 320, 480), training).macs for training in (False, True))
+    layers = 2048 * 21 * 5  # classes and boxes
+    assert tested - trained == (300 - 64) * (head + layers)
 
 
 @pytest.mark.parametrize(("sizes", "places"), [((128, 256, 512), 9), ((64, 128, 256, 512), 12)])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -393,6 +394,14 @@ def test_a_detector_on_vgg_starts_from_published_weights(tmp_path: Path):
         assert torch.equal(detector.backbone.head(region), torch.ones(1, 4096))
 
 
+def test_a_plan_times_a_step_with_all_its_regions():
+    """A deep net with fresh weights and fixed BN would propose none."""
+    module = LitDetector(NetConfig("imagenet", 101, "B", num_classes=20)).train()
+    batch = module.example(1, (3, 320, 480))
+    with torch.no_grad():
+        assert module.detector.losses(*batch).sampled == module.detector.detector.regions
+
+
 def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_path: Path):
     """The page has the table, the curves and the pictures."""
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(config(voc)))
@@ -408,9 +417,10 @@ def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_p
 
 
 def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """DDP over gloo: but for rounding the same step; and each test image counts once.
+    """DDP over gloo: but for rounding the same step, and both judge what they found in all test images.
 
-    A single step, from BN that was taken on both: each one makes what rounding differs by about ten times as large.
+    A single step, from BN that was taken on both: each one makes what rounding differs by about ten times as large. Of
+    most tensors the gradients agree to 1e-5 of the largest one; the worst was 0.3 % apart.
     """
     monkeypatch.setattr("lit_resnet.training.detector.TAKEN_IMAGES", 64)  # as in the two processes
     one = RunFolder(tmp_path / "one")
@@ -428,5 +438,7 @@ def test_two_processes_are_one_with_twice_the_images(voc: Path, tmp_path: Path, 
             assert (value - b["state_dict"][name]).abs().max() <= 1e-4 * value.abs().max(), name
     (row,), (other,) = ([row for row in METRICS.read(run.path) if row["train_loss"]] for run in (one, two))
     assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
-    assert one.summary() is not None
-    assert two.summary() is not None
+    assert row["map50"] == pytest.approx(other["map50"], abs=0.5)
+    found = [np.load(run.path / "detections" / "single.npy") for run in (one, two)]
+    assert set(found[0][:, 0]) == set(found[1][:, 0]) == {0, 1, 2, 3}
+    assert len(found[0]) == pytest.approx(len(found[1]), abs=2)

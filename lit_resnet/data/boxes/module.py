@@ -190,6 +190,10 @@ class BoxData(LightningDataModule):
         sizes = [self.sizes, *(Sizes(side, round(side * self.sizes.long / self.sizes.short)) for side in short_sides)]
         return SizedImages(self.test_set.images, sizes, device, self._workers())
 
+    def known_test_count(self) -> int:
+        """How many test images an evaluation takes: none where their boxes are not known."""
+        return len(self.test_set.images) if self.test_set.truth else 0
+
     def test_digest(self) -> str:
         """A SHA-256 of the test images and their boxes, as they were when it was first asked for."""
         return self._test_digest
