@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from scipy.stats import t, ttest_ind_from_stats
 
 from lit_resnet import cli
 from lit_resnet.grid import cluster, exhibits
@@ -295,6 +296,21 @@ def test_its_numbers_of_detectors_are_those_of_the_results():
     found = errors("bccd/start", ("table.csv", "map50"))
     for net in ("plain-18", "ResNet-18"):
         assert f"| {net} | {found[f'{net}-fresh']} | {found[f'{net}-started']} |" in PAGES["docs/detection.md"]
+
+
+@pytest.mark.parametrize(("net", "p"), [("plain-18", 6e-5), ("ResNet-18", 9e-3)])
+def test_what_start_weights_are_worth_is_welchs_test(net: str, p: float):
+    found = errors("bccd/start", ("table.csv", "map50"))
+    started, fresh = ([float(part) for part in found[f"{net}-{how}"].split("±")] for how in ("started", "fresh"))
+    test = ttest_ind_from_stats(*started, 5, *fresh, 5, equal_var=False)
+    assert test.pvalue == pytest.approx(p, rel=0.1)
+    parts = [std**2 / 5 for _, std in (started, fresh)]
+    half = t.ppf(0.975, sum(parts) ** 2 / sum(part**2 / 4 for part in parts)) * sum(parts) ** 0.5
+    apart = started[0] - fresh[0]
+    said = re.search(
+        rf"^\| {net} \|.*\| \+([\d.]+) \(([\d.]+) to ([\d.]+)\) \|$", PAGES["docs/detection.md"], re.MULTILINE
+    )
+    assert [float(number) for number in said.groups()] == pytest.approx([apart, apart - half, apart + half], abs=0.06)
 
 
 # -- recipes
