@@ -25,7 +25,8 @@ Columns = dict[str, Callable[[Row], str]]  # for each heading, the text that it 
 
 
 PIPE_WIDTH = 160  # of a table in a pipe or a file, where a row stays one line
-WORDS = ("net", "trained on", "cell", "run", "protocol", "state", "note", "image", "class", "block")  # to the left
+# Headings to the left.
+WORDS = ("net", "trained on", "starts from", "cell", "run", "protocol", "state", "note", "image", "class", "block")
 NOTE, NOTE_WIDTH = "note", 12  # a column that wraps, and how narrow it may become
 
 

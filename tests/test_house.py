@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import lit_resnet
+from lit_resnet.task import TASKS
 
 # From the top; two on one line do not know each other.
 ROOMS = (
@@ -41,7 +42,7 @@ ROOMS = (
 GROUND = ("data_sets", "errors", "files", "listing", "moved", "nested", "own_code")
 
 # What must answer at once, or lives beside the training: the process of each of these never imports what is heavy.
-LIGHT_VERBS = ("status", "cancel", "logs", "report", "wandb", "launch")
+LIGHT_VERBS = ("status", "cancel", "logs", "report", "wandb", "launch", "zoo")
 LIGHT = ("cli", *(f"verbs.{verb}" for verb in LIGHT_VERBS), "verbs.completion", "tracking.follow")
 HEAVY = ("torch", "torchvision", "torchmetrics", "lightning", "fvcore")
 # Of these, imports inside functions are no way to torch. cli: its functions import the one verb that is asked for.
@@ -173,6 +174,22 @@ def test_arrows_only_go_down(house: House):
 @pytest.mark.parametrize("module", LIGHT)
 def test_what_answers_at_once_cannot_reach_torch(house: House, module: str):
     assert house.ways_to_torch(f"{house.name}.{module}") == []
+
+
+def asks_which_task(tree: ast.AST) -> list[int]:
+    """Lines of comparisons with a task, or with the name of one."""
+    names = {*TASKS, *(name.upper() for name in TASKS)}
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    words = [(node.lineno, part) for node in compared for part in ast.walk(node)]
+    said = [(line, getattr(part, key)) for line, part in words for key in ("id", "attr", "value") if hasattr(part, key)]
+    return sorted({line for line, word in said if isinstance(word, str) and word in names})
+
+
+def test_nobody_asks_which_task_it_is(house: House):
+    """A second task adds files, not branches (contract 3)."""
+    trees = {module: tree for module, tree in house.trees.items() if house.room(module) != "task"}
+    assert {module: lines for module, tree in trees.items() if (lines := asks_which_task(tree))} == {}
+    assert asks_which_task(ast.parse('a == task.DETECTION\nb in ("detection",)\nc is CLASSIFICATION\n')) == [1, 2, 3]
 
 
 PLANTED = {

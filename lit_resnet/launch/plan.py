@@ -250,10 +250,12 @@ def commands(asked: Asked, grid: Grid) -> list[str]:
     return [asked.command("run", cell.folder) for cell, run in zip(grid.cells, runs, strict=True) if not run.summary()]
 
 
+STARTS = "starts from"
 COLUMNS: Columns = {
     "cell": lambda r: r["cell"],
     "seed": lambda r: str(r["seed"]),
     "net": lambda r: r["net"],
+    STARTS: lambda r: r["start"] or "",
     "parameters": lambda r: count(r["params"]),
     "MFLOPs/image": lambda r: f"{r['macs'] / 1e6:,.2f}",
     "iterations": lambda r: count(r["max_steps"]),
@@ -262,4 +264,10 @@ COLUMNS: Columns = {
     "state": lambda r: r["state"],
     "time": lambda r: duration(r["seconds"]),
 }
-EXPENDABLE = ("memory", "training PFLOPs", "net", "MFLOPs/image", "state")  # in a narrow terminal
+EXPENDABLE = ("memory", "training PFLOPs", "net", STARTS, "MFLOPs/image", "state")  # in a narrow terminal
+
+
+def columns(rows: list[Row]) -> Columns:
+    """Those of a table of these rows: what cells start from has one where some start from trained weights."""
+    started = any(row["start"] for row in rows)
+    return {heading: text for heading, text in COLUMNS.items() if started or heading != STARTS}

@@ -255,7 +255,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
         )
     if boxes := data.degenerate_boxes:
         named = ", ".join(boxes[:MOST_NAMED]) + (", ..." if len(boxes) > MOST_NAMED else "")
-        print(f"warning: {len(boxes)} boxes without width or height were left out: {named}", file=sys.stderr)
+        counted_boxes = f"{len(boxes)} box{'es' * (len(boxes) > 1)} without width or height"
+        print(f"warning: {counted_boxes} left out: {named}", file=sys.stderr)
     if damaged := len(data.damaged_files):
         print(f"warning: {damaged} damaged images were left out; each was named when it was met", file=sys.stderr)
     speeds = [row[IMAGES_PER_SECOND.name] for row in rows]

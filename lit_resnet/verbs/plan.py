@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         from lit_resnet.report.claims import power
 
         rows, decided = plan.rows(grid, asked.root), power.needed(grid)
-    show_some(rows, rows[:MOST_LINES], plan.COLUMNS, args.format, grid.title, plan.EXPENDABLE)
+    show_some(rows, rows[:MOST_LINES], plan.columns(rows), args.format, grid.title, plan.EXPENDABLE)
     missing = [row for row in rows if row["state"] != "done"]
     print(
         f"{numbered(len(rows), 'run')}, {len(rows) - len(missing)} done; to do: "

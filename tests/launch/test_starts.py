@@ -1,6 +1,7 @@
 """Grids whose cells start from another grid's: what plan, launch and status say, and when a run is the same."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_what_is_missing_is_said_and_refused(tmp_path: Path, capsys: pytest.Capt
     assert wanted in err.splitlines()
     rows = {row["cell"]: (row["start"], row["start_lacks"]) for row in json.loads(out)}
     assert rows == {"tuned": ("first/start-seed0", "missing"), "fresh": (None, None)}
+    assert main(["plan", grid, "--root", str(root)]) == 0
+    assert re.search(r"starts from .*\n.*\n.* first/start-seed0 ", capsys.readouterr().out)
     for verb in (["launch"], ["launch", "--on", "slurm", "--dry-run"], ["run"]):
         assert main([verb[0], grid, "tuned", *verb[1:], "--root", str(root)]) == 2
         assert f"second: {wanted}" in capsys.readouterr().err

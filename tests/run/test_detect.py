@@ -183,7 +183,12 @@ def test_numbers_of_other_boxes_than_the_runs_own_are_kept_elsewhere(
     """Also where somebody has corrected the annotations in their place."""
     data, run = tmp_path / "squares", RunFolder(tmp_path / "run")
     shutil.copytree(voc, data)
+    single = data / "Annotations" / "train1.xml"
+    single.write_text(re.sub(r"<(x|y)(min|max)>[\d.]+<", r"<\1\2>3<", single.read_text(), count=4))
     assert train(RunCLI(config(data, trainer__max_steps=2)), run)
+    said = f"warning: 1 box without width or height left out: {single}: object 1"
+    assert said in capsys.readouterr().err
+    assert run.summary().degenerate_boxes == 1
     judged = run.evaluation_file.read_bytes()
     xml = data / "Annotations" / "test3.xml"
     xml.write_text(xml.read_text().replace("<difficult>0", "<difficult>1", 1))
