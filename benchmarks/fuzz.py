@@ -76,7 +76,7 @@ VALUES: list[Any] = [
     99999999999999999999998, 600002, "", "x", "A", "none", "-", "..", "../../x", "/", "~nosuchuser/x", "a" * 300,
     "[/x]", "\x1b[31mred", "\x1b]0;title\x07", "a\nb", "$(touch x)", "<script>", "\uff05", "\ud800", "\0", "1e-4",
     "2026-13-45", [], [1], [[]], ["a", "a"], {}, {"": 1}, {"a": {"b": []}}, {"class_path": "evil.Class"}, [None] * 1000,
-    "x" * 200_000,
+    "x" * 200_000, "detection",
 ]  # fmt: skip
 # Pieces of text.
 TEXTS = [
@@ -128,6 +128,8 @@ class Field:
         self.net_file = self.inside / "net.safetensors"
         for cell in self.loaded.cells[:-1]:
             self._run(lab, cell.name, cell.seed, checkpoints)
+        if checkpoints:
+            self._write_net_file(RunFolder(next(path for path in self.root.glob("*/*/checkpoints")).parent))
         other = lab.grid(["small"], name="other", seeds=[0])
         (self.inside / "base.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
         self.other = other
@@ -172,13 +174,14 @@ class Field:
             content = {"state_dict": {f"net.{key}": value for key, value in weights.items()}, "net": name, "data": kept}
             run.checkpoints.mkdir()
             torch.save(content, run.checkpoints / "last.ckpt")
-            self._write_net_file(run, weights)
 
-    def _write_net_file(self, run: RunFolder, weights: dict[str, Any]) -> None:
+    def _write_net_file(self, run: RunFolder) -> None:
         import torch
 
         from lit_resnet.training import net_file
 
+        weights = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+        weights = {name.removeprefix("net."): value for name, value in weights.items()}
         summary = replace(run.summary(), config=CONFIG)
         known = card.Card(summary, card.Images(tuple("0123456789"), (1, 8, 8), None), "0" * 16, 200)
         self.net_file.write_bytes(net_file.content(known, weights, torch.zeros(1, 8, 8)))

@@ -202,12 +202,24 @@ def read_json(path: Path) -> dict[str, Any] | None:
         InputError: It is not JSON, or no object.
     """
     try:
-        value = json.loads(read_file(path).decode())
-        json.dumps(value, ensure_ascii=False).encode()  # half a letter, which JSON can hold, can nowhere be written
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(read_file(path))
+    except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ELOOP):  # a link to itself leads nowhere
             return None
-        value = None
+        raise InputError(f"{path}: damaged; move it away") from None
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """Read a JSON object, which may come from strangers.
+
+    Raises:
+        ValueError: It is not JSON, or no object.
+    """
+    try:
+        value = json.loads(content.decode())
+        json.dumps(value, ensure_ascii=False).encode()  # half a letter, which JSON can hold, can nowhere be written
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(value, dict):
-        raise InputError(f"{path}: damaged; move it away")
+        raise ValueError("no JSON object")
     return value

@@ -10,6 +10,7 @@ import yaml
 
 from lit_resnet import cli
 from lit_resnet.grid.grid import shipped
+from lit_resnet.runfolder import zoo
 from lit_resnet.verbs import completion
 
 TRAINED = "mine/plain-20-seed0"
@@ -65,7 +66,8 @@ SHIPPED = [path.stem for path in shipped().glob("*.yaml")]
         ("report fig6 table", [name for name in SHIPPED if name.startswith("table")]),
         ("report fig6 --format j", ["json"]),
         ("wandb sync mine.", ["mine.yaml"]),
-        ("predict ", ["mine/"]),
+        ("predict ", [*zoo.shipped(), "mine/"]),
+        ("evaluate Res", [name for name in zoo.shipped() if name.startswith("Res")]),
         ("predict mine/", [f"{TRAINED}/"]),
         (f"predict {TRAINED} w", ["weights.pth"]),
         ("status --root .", [".hidden/"]),

@@ -18,9 +18,9 @@ from lit_resnet.runfolder import card as cards
 from lit_resnet.runfolder import predictions
 from lit_resnet.runfolder.card import KEY, SUFFIX, Card
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.zoo import located
 from lit_resnet.sameness import digest
 from lit_resnet.training import net_file
+from lit_resnet.training.weights import check_converged
 
 
 class _Shares(nn.Module):
@@ -47,8 +47,8 @@ def export(run: Path, to: Path, force: bool) -> TrainedNet:
         force: Whether it replaces a file that is there.
 
     Raises:
-        InputError: No finished run, an unknown ending, a file that is there already or cannot be written, or packages
-            that are missing.
+        InputError: No finished run, one that has diverged, an unknown ending, a file that is there already or cannot
+            be written, or packages that are missing.
     """
     if to.suffix not in FORMS:
         near = did_you_mean(to.suffix, FORMS)
@@ -64,9 +64,8 @@ def export(run: Path, to: Path, force: bool) -> TrainedNet:
                 f"--to {to}: needs the package {name}: pip install 'lit-resnet[onnx]', or uv sync --extra onnx"
             )
     trained = load_run(run)
-    if trained.summary.diverged:
-        raise InputError(f"{run}: has diverged, so that its weights are no numbers; write another run")
-    content = form.content(trained, run)
+    check_converged(trained.summary, run)
+    content = form.content(trained)
     try:
         write_whole(to, content)
     except PermissionError as error:
@@ -87,21 +86,21 @@ def facts(trained: TrainedNet) -> dict[str, Any]:
     }
 
 
-def card(trained: TrainedNet, run: Path) -> Card:
-    """What there is to know of the net that `load_run(run)` gives.
+def card(trained: TrainedNet) -> Card:
+    """What there is to know of a net.
 
     Raises:
         InputError: The run's config or predictions.npy are damaged.
     """
-    place = located(run)
-    if place.is_file():
-        return cards.read(place)
-    tested = predictions.read(place, trained.summary.metrics["test_error"])
-    summary = cards.placeless(trained.summary)
-    return Card(summary, trained.images, digest(RunFolder(place).config()), None if tested is None else len(tested))
+    if trained.place.is_file():
+        return cards.read(trained.place)
+    config = RunFolder(trained.place).config()
+    tested = predictions.read(trained.place, trained.summary.metrics["test_error"])
+    summary = cards.placeless(trained.summary, config)
+    return Card(summary, trained.images, digest(config), None if tested is None else len(tested))
 
 
-def _pt2(trained: TrainedNet, run: Path) -> bytes:
+def _pt2(trained: TrainedNet) -> bytes:
     sizes = ({0: torch.export.Dim("N", min=1)},)
     program = torch.export.export(_Shares(trained), (_any_images(trained),), dynamic_shapes=sizes)
     content = io.BytesIO()
@@ -109,7 +108,7 @@ def _pt2(trained: TrainedNet, run: Path) -> bytes:
     return content.getvalue()
 
 
-def _onnx(trained: TrainedNet, run: Path) -> bytes:
+def _onnx(trained: TrainedNet) -> bytes:
     program = torch.onnx.export(
         _Shares(trained),
         (_any_images(trained),),
@@ -129,8 +128,8 @@ def _any_images(trained: TrainedNet) -> Tensor:
     return torch.zeros(2, *trained.image_shape, dtype=torch.uint8)
 
 
-def _safetensors(trained: TrainedNet, run: Path) -> bytes:
-    return net_file.content(card(trained, run), trained.net.state_dict(), trained.mean)
+def _safetensors(trained: TrainedNet) -> bytes:
+    return net_file.content(card(trained), trained.net.state_dict(), trained.mean)
 
 
 class Form(NamedTuple):
@@ -138,11 +137,11 @@ class Form(NamedTuple):
 
     Args:
         needs: Packages, of the extra `onnx`.
-        content: Makes the file's content of a net, and of the run that it is of.
+        content: Makes the file's content of a net.
     """
 
     needs: tuple[str, ...]
-    content: Callable[[TrainedNet, Path], bytes]
+    content: Callable[[TrainedNet], bytes]
 
 
 FORMS = {

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lit_resnet import task
 from lit_resnet.data.module import ImageData
+from lit_resnet.data_sets import EMBEDDED
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
@@ -18,6 +19,7 @@ from lit_resnet.nested import value_at
 from lit_resnet.nets import Net, build
 from lit_resnet.own_code import check_named
 from lit_resnet.run.config import RunCLI
+from lit_resnet.runfolder import zoo
 from lit_resnet.runfolder.card import SUFFIX
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.zoo import located
@@ -35,8 +37,7 @@ def model(given: Path, root: Path | None = None) -> Judged:
 
     Args:
         given: The folder of a run, a file of torchvision's or of `lit-resnet export`, or a name of the model zoo.
-        root: The folder of the images; None for the one in the run's config. A file needs it, unless its images come
-            with the package.
+        root: The folder of the images; None for the one in the run's config. A file needs it, unless it is of digits.
 
     Raises:
         InputError: There is no such net there, or its files or images are missing or damaged.
@@ -57,9 +58,13 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(data, ImageData):
         command = f"lit-resnet test --config {folder.config_file} --ckpt_path {folder.checkpoints / 'last.ckpt'}"
         raise InputError(f"{folder.path}: its images are prepared by code of your own; judge it by {command}")
-    checkpoint, digest = load_newest(folder, net)
-    mean, images = _images(data, checkpoint, folder.checkpoints)
     assert isinstance(net, Net)  # as those of the tasks with such data are
+    checkpoint, digest = load_newest(folder, net)
+    state = checkpoint.get("data")
+    if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
+        data.setup("test")
+    mean = _checked(state.get("mean") if isinstance(state, dict) else data.mean, data, folder.checkpoints)
+    images = TestImages(data)
     return Judged(place(folder, images.digest, bool(root)), net, mean, digest, images)
 
 
@@ -76,34 +81,32 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
     Raises:
         InputError: The file is damaged or of another version, or the images are missing or damaged.
     """
-    card, checkpoint, digest = net_file.read(path)
-    config = {**card.summary.config, "task": card.summary.task}
-    home = value_at(config, "data.root")  # without the folders above it, which are those of another machine
-    if root is None and isinstance(home, str) and not Path(home).exists():
-        raise InputError(f"{given}: its images are not here ({card.summary.data}); give their folder with --data")
+    found = net_file.read(path)
+    summary = found.card.summary
+    if root is None and value_at(summary.config, "data.source") not in EMBEDDED:
+        raise InputError(f"{given}: its images are not in the file ({summary.data}); give their folder with --data")
+    config = {**summary.config, "task": summary.task}
     data, net = from_config(config, path, {"root": str(root)} if root else {})
     assert isinstance(data, ImageData)  # no others are exported
     assert isinstance(net, Net)
-    net.load_state_dict(net_weights(net, checkpoint, path))
-    mean, images = _images(data, checkpoint, path)
-    kept = Path(f"{path}.evaluation") if path == given else Path("runs", "zoo", f"{given}.evaluation")
-    return Judged(RunFolder(kept), net, mean, digest, images)
+    net.load_state_dict(net_weights(net, found.checkpoint, path))
+    images, mean = TestImages(data), _checked(found.mean, data, path)
+    shipped = path in zoo.shipped().values()
+    kept = Path("runs", "zoo", f"{path.stem}.evaluation") if shipped else Path(f"{path}.evaluation")
+    folder = own_or_elsewhere(RunFolder(kept), images.digest, summary.test_images, named=True)
+    return Judged(folder, net, mean, found.digest, images)
 
 
-def _images(data: ImageData, checkpoint: dict[str, Any], where: Path) -> tuple[Tensor, TestImages]:
-    """The mean that a checkpoint keeps, and the test images.
+def _checked(mean: Any, data: ImageData, where: Path) -> Tensor:
+    """The mean of these images, in the file `where`.
 
     Raises:
-        InputError: It is not one of these images, or they are missing or damaged.
+        InputError: It is not.
     """
-    state = checkpoint.get("data")
-    if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
-        data.setup("test")
-    mean = state.get("mean") if isinstance(state, dict) else data.mean
     shapes = ((data.in_channels, 1, 1), data.image_shape)
     if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
         raise InputError(f"{where}: the mean in the checkpoint is not one of these images")
-    return mean, TestImages(data)
+    return mean
 
 
 def place(folder: RunFolder, images: str, named: bool) -> RunFolder:
@@ -117,7 +120,11 @@ def place(folder: RunFolder, images: str, named: bool) -> RunFolder:
         named: Whether the user has said where they are.
     """
     summary = folder.summary()
-    known = summary and summary.test_images
+    return own_or_elsewhere(folder, images, summary and summary.test_images, named)
+
+
+def own_or_elsewhere(folder: RunFolder, images: str, known: str | None, named: bool) -> RunFolder:
+    """As `place`, where `known` is the digest of the net's own test images, or None."""
     if images == known or not (named or known):
         return folder
     other = RunFolder(folder.path / "elsewhere" / images[:12])
@@ -139,7 +146,16 @@ def untrained(folder: RunFolder, other: dict[str, Any] | None = None) -> tuple[T
 
 
 def from_config(config: dict[str, Any], where: Path, other: dict[str, Any]) -> tuple[TaskData, nn.Module]:
-    """As `untrained`, of a config that is in the file `where`."""
+    """The data of a config, not loaded, and its net with fresh weights.
+
+    Args:
+        config: The config.
+        where: The file that it is in, for errors.
+        other: Values of `data` in place of those in it.
+
+    Raises:
+        InputError: As `untrained`.
+    """
     check_keys(config, where)
     if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict):
         raise InputError(f"{where}: not the config of a run (it has no model or no data)")

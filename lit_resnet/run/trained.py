@@ -17,7 +17,7 @@ from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net
 from lit_resnet.run.models import newest
 from lit_resnet.runfolder import card as cards
-from lit_resnet.runfolder.card import SUFFIX, Images
+from lit_resnet.runfolder.card import Images
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.runfolder.zoo import located, near
@@ -38,13 +38,14 @@ class TrainedNet(torch.nn.Module):
         image_shape: (C, H, W) of an image, or of the crop of a photograph that the net was trained on.
         short_side: Size of a test photograph's shorter side before the crop; None of a net for images seen whole.
         summary: What the run says of itself.
+        place: The run's folder, or the file.
     """
 
     mean: Tensor
 
-    def __init__(self, net: Net, mean: Tensor, images: Images, summary: Summary) -> None:
+    def __init__(self, net: Net, mean: Tensor, images: Images, summary: Summary, place: Path) -> None:
         super().__init__()
-        self.net, self.images, self.summary = net, images, summary
+        self.net, self.images, self.summary, self.place = net, images, summary, place
         self.classes, self.image_shape, self.short_side = images.classes, images.image_shape, images.short_side
         self.register_buffer("mean", mean)
         self.eval()
@@ -114,9 +115,9 @@ def load_run(run: str | Path) -> TrainedNet:
         InputError: No run there, one that is not finished, or one whose files are damaged or of an earlier version.
     """
     place = located(run)
-    if place.suffix == SUFFIX and place.is_file():
-        card, checkpoint, _ = net_file.read(place)
-        return _trained(card.summary, place, place, checkpoint)
+    if place.exists() and not place.is_dir():
+        found = net_file.read(place)
+        return _trained(place, found.card.summary, place, place, found.checkpoint, found.mean, found.card.images)
     folder = RunFolder(place)
     summary = folder.summary()
     if summary is None:
@@ -125,14 +126,37 @@ def load_run(run: str | Path) -> TrainedNet:
         raise InputError(f"{place}: a run of {summary.task}, and this is for nets that classify whole images")
     path = newest(folder)
     checkpoint, _ = read_weights(path)
-    return _trained(summary, folder.summary_file, path, checkpoint)
+    kept = checkpoint.get("data")
+    kept = kept if isinstance(kept, dict) else {}
+    if prepared_by := kept.get("prepared_by"):
+        raise InputError(
+            f"{path}: its images are prepared by {shown(prepared_by)}, which this package does not know; the net alone "
+            "is LitResNet.load_from_checkpoint(file).net"
+        )
+    return _trained(place, summary, folder.summary_file, path, checkpoint, kept.get("mean"), cards.images(kept))
 
 
-def _trained(summary: Summary, said: Path, path: Path, checkpoint: dict[str, Any]) -> TrainedNet:
-    """The net of a summary, which is in the file `said`, with the weights of a checkpoint, which is in `path`."""
+def _trained(
+    place: Path,
+    summary: Summary,
+    said: Path,
+    path: Path,
+    checkpoint: dict[str, Any],
+    mean: Any,
+    images: Images | None,
+) -> TrainedNet:
+    """The net of a summary, which is in the file `said`, with all else from a checkpoint, which is in `path`."""
     net = fresh_net(summary, said)
     net.load_state_dict(net_weights(net, checkpoint, path))
-    return TrainedNet(net, *_images(path, net, checkpoint.get("data")), summary)
+    if images and isinstance(mean, Tensor) and len(images.classes) == net.config.num_classes:
+        shape = images.image_shape
+        right = shape[0] == net.config.in_channels and mean.dtype == torch.float32
+        if right and tuple(mean.shape) in ((shape[0], 1, 1), shape):
+            return TrainedNet(net, mean, images, summary, place)
+    raise InputError(
+        f"{path}: does not say what images it is for, as those of an earlier version; lit-resnet evaluate can use it "
+        "where the images are"
+    )
 
 
 def _unfinished(run: RunFolder) -> str:
@@ -146,26 +170,6 @@ def _unfinished(run: RunFolder) -> str:
     return (
         f"{run.path}: not finished (iteration {status.step:,} of {status.max_steps:,}): its net can be used then; "
         "lit-resnet evaluate judges its newest checkpoint meanwhile"
-    )
-
-
-def _images(path: Path, net: Net, kept: Any) -> tuple[Tensor, Images]:
-    """What a checkpoint keeps of the images: their mean, and the rest."""
-    kept = kept if isinstance(kept, dict) else {}
-    mean, found = kept.get("mean"), cards.images(kept)
-    if found and isinstance(mean, Tensor) and len(found.classes) == net.config.num_classes:
-        channels, height, width = found.image_shape
-        right = channels == net.config.in_channels and mean.dtype == torch.float32
-        if right and tuple(mean.shape) in ((channels, 1, 1), (channels, height, width)):
-            return mean, found
-    if prepared_by := kept.get("prepared_by"):
-        raise InputError(
-            f"{path}: its images are prepared by {shown(prepared_by)}, which this package does not know; the net alone "
-            "is LitResNet.load_from_checkpoint(file).net"
-        )
-    raise InputError(
-        f"{path}: does not say what images it is for, as those of an earlier version; lit-resnet evaluate can use it "
-        "where the images are"
     )
 
 

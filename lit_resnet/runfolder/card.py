@@ -9,9 +9,11 @@ from safetensors import SafetensorError, safe_open
 
 from lit_resnet import data_sets
 from lit_resnet.errors import InputError
-from lit_resnet.files import open_file
+from lit_resnet.files import open_file, parse_json
+from lit_resnet.nested import mapping_at
 from lit_resnet.runfolder import summary as summaries
 from lit_resnet.runfolder.summary import Summary
+from lit_resnet.sameness import TRAINER
 
 SUFFIX = ".safetensors"  # of the file's name
 KEY = "lit_resnet.json"  # of the card in the file's header
@@ -50,7 +52,7 @@ class Card:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """In which the error of this net lies on more such images, in percent: 95 %, Wilson's; None where not known."""
+        """Where the error of this very net on all such images lies, in percent: 95 %, Wilson's; None if not known."""
         error = self.summary.metrics.get("test_error")
         if error is None or not self.tested:
             return None
@@ -64,15 +66,23 @@ class Card:
         return json.dumps(asdict(self) | {"summary": self.summary.content()})
 
 
-def placeless(summary: Summary) -> Summary:
-    """A summary to pass on, that names no machine, and no more of its places than what tells runs apart."""
-    config, data = summary.config, summary.config.get("data")
-    if isinstance(data, dict) and isinstance(data.get("root"), str):
+def placeless(summary: Summary, config: dict[str, Any]) -> Summary:
+    """A summary to pass on: it names no machine, and no more of places than what tells runs apart.
+
+    Args:
+        summary: The run's.
+        config: The run's config. Of its trainer only what changes what is learned is kept: loggers and callbacks have
+            places, and keys.
+    """
+    model, data, trainer = (mapping_at(config, key) for key in ("model", "data", "trainer"))
+    if isinstance(model.get("start"), str):
+        model = model | {"start": Path(model["start"]).name}
+    if isinstance(data.get("root"), str):
         name = data_sets.identity(data.get("source"), data["root"])
-        others = {key: value for key, value in data.items() if key != "root"}
-        config = config | {"data": others | ({} if name is None else {"root": name})}
+        data = {key: value for key, value in data.items() if key != "root"} | ({} if name is None else {"root": name})
+    kept = {"model": model, "data": data, "trainer": {key: trainer.get(key) for key in TRAINER}}
     start = summary.start and replace(summary.start, path=Path(summary.start.path).name)
-    return replace(summary, config=config, host=None, start=start)
+    return replace(summary, config=kept, host=None, start=start)
 
 
 def images(kept: Any) -> Images | None:
@@ -81,9 +91,9 @@ def images(kept: Any) -> Images | None:
     classes, shape, short = (kept.get(key) for key in ("classes", "image_shape", "short_side"))
     known = isinstance(shape, list) and len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
     known = known and "short_side" in kept and (short is None or (type(short) is int and short >= max(shape[1:])))
-    if not (known and isinstance(classes, list)):
+    if not (known and isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
         return None
-    return Images(tuple(map(str, classes)), (shape[0], shape[1], shape[2]), short)
+    return Images(tuple(classes), (shape[0], shape[1], shape[2]), short)
 
 
 def read(path: Path) -> Card:
@@ -104,25 +114,29 @@ def read(path: Path) -> Card:
     if text is None:
         raise InputError(f"{path}: says nothing of its net, as files of lit-resnet export do; write one of these")
     try:
-        return _parse(json.loads(text))
-    except (ValueError, RecursionError) as error:
+        return _parse(parse_json(text.encode()))
+    except ValueError as error:  # also half a letter
         raise InputError(f"{path}: what it says of its net cannot be used: {error}") from None
 
 
-def _parse(content: Any) -> Card:
+def _parse(content: dict[str, Any]) -> Card:
     """The card in JSON.
 
     Raises:
         ValueError: What is wrong with it.
     """
-    if not isinstance(content, dict) or not isinstance(content.get("summary"), dict):
+    if not isinstance(content.get("summary"), dict):
         raise ValueError("damaged (summary is missing)")
+    summary = summaries.parse(content["summary"])
+    if "predictions" not in summary.kind.probes:
+        raise ValueError(f"it is of {summary.task}, and files are of nets that classify whole images")
     found = images(content.get("images"))
     digest, tested = content.get("config_digest"), content.get("tested")
-    if found is None:
+    sizes = tuple(summary.net_config.get(key) for key in ("num_classes", "in_channels"))
+    if found is None or (len(found.classes), found.image_shape[0]) != sizes:
         raise ValueError("damaged (images)")
     if not isinstance(digest, str):
         raise ValueError("damaged (config_digest)")
     if tested is not None and not (type(tested) is int and 0 < tested <= summaries.MOST):
         raise ValueError("damaged (tested)")
-    return Card(summaries.parse(content["summary"]), found, digest, tested)
+    return Card(summary, found, digest, tested)

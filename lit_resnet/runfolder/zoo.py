@@ -34,5 +34,7 @@ def existing(place: Path | str) -> Path:
 
 
 def near(place: Path | str) -> str:
-    """`; did you mean X?` for what may be a shipped net's name, mistyped."""
-    return did_you_mean(str(place), shipped())
+    """`; did you mean X?` for what may be a shipped net's name, mistyped; or that something else hides that net."""
+    if not Path(place).exists():
+        return did_you_mean(str(place), shipped())
+    return "; it hides the net of the model zoo of that name" if str(place) in shipped() else ""

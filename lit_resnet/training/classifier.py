@@ -45,9 +45,10 @@ class LitResNet(Iterations):
             are those of 32-bit floats.
         signals_every: Measure the variance of each layer's response and the norm of its gradient (Sec. 4.1) at every so
             many iterations; none for never.
-        start: Weights that the run begins from: the folder of a finished run of the same net, or a file of weights as
-            torchvision publishes them; none for fresh weights. A last layer of another number of classes is fresh. The
-            command line reads them; in a Trainer of your own call `begin_from(start_weights(path))`.
+        start: Weights that the run begins from: the folder of a finished run of the same net, a file of weights as
+            torchvision publishes them or `lit-resnet export` writes them, or a name of the model zoo; none for fresh
+            weights. A last layer of another number of classes is fresh. The command line reads them; in a Trainer of
+            your own call `begin_from(start_weights(path))`.
         bn_images: Training images over which BN's running statistics are taken anew, as true averages, after the last
             iteration and before the last evaluation (Appendix A), in whole batches: those that training would go on
             with. None for moving averages.

@@ -33,7 +33,8 @@ class LitDetector(Iterations):
 
     Args:
         net: The net that detects. Its classes are those of the data.
-        start: The weights that it begins with: a run folder of classification, or a file that torchvision publishes.
+        start: The weights that it begins with, of a classification net: a run folder, a file that torchvision publishes
+            or that `lit-resnet export` writes, or a name of the model zoo.
         bn: What BN's fixed statistics are: `fixed`, those of the weights that it starts from, as the paper says;
             `taken`, for a net that starts from none: those of training images before the first iteration.
         detector: What the detector has beside its net.

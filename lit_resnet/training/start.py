@@ -16,7 +16,7 @@ from lit_resnet.runfolder.started import Started
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.training import net_file
 from lit_resnet.training.published import read_published
-from lit_resnet.training.weights import fresh_net, net_weights, read_weights
+from lit_resnet.training.weights import check_converged, fresh_net, net_weights, read_weights
 
 
 @dataclass(frozen=True)
@@ -103,24 +103,26 @@ def _of_published(path: str, file: Path) -> Start:
 
 
 def _of_net_file(path: str, file: Path) -> Start:
-    card, checkpoint, digest = net_file.read(file)
-    return _start(path, file, card.summary, file, checkpoint, digest)
+    found = net_file.read(file)
+    return _start(path, found.card.summary, file, file, found.checkpoint, found.mean, found.digest)
 
 
 def _of_run(path: str, run: RunFolder, file: Path) -> Start:
     summary = run.summary()
     assert summary is not None  # as `weights_file` has seen
-    return _start(path, file, summary, run.summary_file, *read_weights(file))
-
-
-def _start(path: str, file: Path, summary: Summary, said: Path, checkpoint: dict[str, Any], digest: str) -> Start:
-    """The weights of a checkpoint in `file`, of the net that the summary in the file `said` names."""
-    if summary.diverged:
-        raise InputError(f"{path}: has diverged, so that its weights are no numbers; write another run")
-    net = fresh_net(summary, said, "meta")
-    weights = net_weights(net, checkpoint, file)
+    checkpoint, digest = read_weights(file)
     kept = checkpoint.get("data")
     mean = kept.get("mean") if isinstance(kept, dict) else None
+    return _start(path, summary, run.summary_file, file, checkpoint, mean, digest)
+
+
+def _start(
+    path: str, summary: Summary, said: Path, file: Path, checkpoint: dict[str, Any], mean: Any, digest: str
+) -> Start:
+    """The weights of a checkpoint, which is in `file`, of the net that the summary, which is in `said`, names."""
+    check_converged(summary, path)
+    net = fresh_net(summary, said, "meta")
+    weights = net_weights(net, checkpoint, file)
     if mean is not None and not _is_mean(mean, net.config.in_channels):
         raise InputError(f"{file}: the mean in it is not one of images with {net.config.in_channels} channels")
     return Start(path, net.config, weights, digest, mean, summary.data, summary.config)

@@ -50,6 +50,16 @@ def fresh_net(summary: Summary, where: Path, device: str = "cpu") -> Net:
         raise InputError(f"{where}: not the net of a classification run ({error})") from None
 
 
+def check_converged(summary: Summary, where: Path | str) -> None:
+    """Refuse a run that has diverged.
+
+    Raises:
+        InputError: It has.
+    """
+    if summary.diverged:
+        raise InputError(f"{where}: has diverged, so that its weights are no numbers; write another run")
+
+
 def read_weights(path: Path) -> tuple[dict[str, Any], str]:
     """The mapping in a file of torch's, and the file's SHA-256.
 
@@ -63,8 +73,8 @@ def read_weights(path: Path) -> tuple[dict[str, Any], str]:
             return read_torch(file), digest
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: not weights that can be read ({reason(error)}): write a run folder, or a state dict as "
-            "torchvision publishes them"
+            f"{path}: not weights that can be read ({reason(error)}): write a run folder, a state dict as torchvision "
+            "publishes them, or a .safetensors file"
         ) from None
 
 

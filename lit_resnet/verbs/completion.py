@@ -104,8 +104,8 @@ def _paths(wanted: Callable[[str], bool], prefix: str, **_: object) -> list[str]
 
 
 def _nets(prefix: str, **_: object) -> list[str]:
-    """Names of the model zoo, run folders, and files of weights."""
-    return [*zoo.shipped(), *_paths(lambda name: name.endswith((SUFFIX, ".pth")), prefix)]
+    """Names of the model zoo, run folders, and files of `export`."""
+    return [*zoo.shipped(), *_paths(lambda name: name.endswith(SUFFIX), prefix)]
 
 
 _folders, _files = partial(_paths, lambda name: False), partial(_paths, lambda name: True)

@@ -11,8 +11,8 @@ from lit_resnet.verbs import options
 
 TITLE = "Trained nets that come with the package"
 NOTE = """\
-Errors in percent, of the last model of one run. In [ ]: where the error of this very net would lie on more such test
-images, with 95 % certainty (Wilson); it says nothing of other seeds. A name stands for the folder of a run: lit-resnet
+Errors in percent, of the last model of one run. In [ ]: where the error of this very net on endlessly many such images
+lies, with 95 % certainty (Wilson); it says nothing of other seeds. A name stands for the folder of a run: lit-resnet
 predict NAME IMAGE..., lit-resnet evaluate NAME --data DIR, model.start: NAME, lit_resnet.load_run("NAME")."""
 
 

@@ -141,7 +141,7 @@ def test_what_is_no_such_net(tmp_path: Path, large: Path):
         with pytest.raises(InputError, match=message):
             published.recognised(path, weights)
     torch.save([1, 2], path)
-    with pytest.raises(InputError, match="x.pth: not weights .*: write a run folder, or a state dict"):
+    with pytest.raises(InputError, match="x.pth: not weights .*: write a run folder, a state dict"):
         verb.evaluate([path], ["center"], root=large)
     path.write_text("hello")
     with pytest.raises(InputError, match="x.pth: not weights that can be read"):

@@ -620,8 +620,8 @@ def test_of_one_run_each_it_says_how_far_other_test_images_blur_the_difference(l
     claim = checked(lab, lab.grid(["a", "b"]))["plain_deeper_tests_worse"]
     assert claim.verdict == "not enough runs"
     assert claim.evidence == (
-        "test error %: plain-20 9.00 < plain-56 12.00 (one run each, as claimed; over other test images, to 95 %, "
-        "these models: plain-20 and plain-56 3.00±0.33 apart)"
+        "test error %: plain-20 9.00 < plain-56 12.00 (one run each, as claimed; by test images alone plain-20 and "
+        "plain-56 differ by 3.00 (95 %: 2.67 to 3.33))"
     )
 
 

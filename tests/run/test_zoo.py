@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from lit_resnet import load_run
 from lit_resnet.cli import main
+from lit_resnet.data_sets import PUBLISHED
 from lit_resnet.errors import InputError
 from lit_resnet.run import models
 from lit_resnet.run.config import RunCLI
@@ -20,7 +23,9 @@ from lit_resnet.run.evaluate import evaluate
 from lit_resnet.run.run import train
 from lit_resnet.runfolder import card, predictions, zoo
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.started import Started
 from lit_resnet.sameness import digest
+from lit_resnet.training import net_file
 from lit_resnet.training.start import start_weights
 
 ROOT = Path(__file__).parents[2]
@@ -87,14 +92,24 @@ def test_its_card_is_what_the_run_says_without_its_places(run: RunFolder, file: 
     assert low < known.summary.metrics["test_error"] < high
 
 
-def test_it_is_judged_where_its_images_are(run: RunFolder, file: Path, tmp_path: Path, monkeypatch):
+def test_it_is_judged_where_its_images_are(run: RunFolder, file: Path, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"its images are not here \(folder:photos\); give their folder with --data"):
+    words = r"its images are not in the file \(folder:photos\); give their folder with --data"
+    (tmp_path / "photos").symlink_to(run.path.parent / "secret" / "photos")  # which nobody has named
+    with pytest.raises(InputError, match=words):
         models.model(file)
     root = run.path.parent / "secret" / "photos"
     (one,), (other,) = evaluate([file], ["center"], root=root), evaluate([run.path], ["center"])
     assert one["top1_error"] == other["top1_error"] == pytest.approx(run.summary().metrics["test_error"], abs=1e-3)
-    assert (Path(f"{file}.evaluation") / "evaluation.json").is_file()
+    judged = Path(f"{file}.evaluation")
+    before = (judged / "evaluation.json").read_bytes()
+    shutil.copytree(root, tmp_path / "others")
+    shutil.copy(next((root / "train" / "a").iterdir()), tmp_path / "others" / "test" / "a" / "9.png")
+    capsys.readouterr()
+    evaluate([file], ["center"], root=tmp_path / "others")
+    assert "other test images than the run's own; see " in capsys.readouterr().err
+    assert (judged / "evaluation.json").read_bytes() == before
+    assert len(list((judged / "elsewhere").iterdir())) == 1
 
 
 def test_a_run_starts_from_it(run: RunFolder, file: Path):
@@ -127,19 +142,44 @@ def test_a_damaged_file_is_told_in_one_line(file: Path, tmp_path: Path):
     assert "summary is missing" in refused(saying(summary=None))
     assert "params is -1" in refused(saying(summary=known["summary"] | {"params": -1}))
     assert "(images)" in refused(saying(images={}))
-    two = known["images"] | {"classes": ["a"]}
-    assert "does not say what images it is for" in refused(saying(images=two))
+    for wrong_images in ({"classes": ["a"]}, {"classes": ["a", 3]}, {"image_shape": [1, 8, 12]}):
+        assert "(images)" in refused(saying(images=known["images"] | wrong_images))
+    assert "cannot be used" in refused(saying(images=known["images"] | {"classes": ["a", "\ud800"]}))
+    detector = {"task": "detection", "map50": 3, "map": 2, "region_error": 1}
+    assert "it is of detection" in refused(saying(summary=known["summary"] | detector))
     deeper = known["summary"]["net_config"] | {"depth": 14}
     said = refused(saying(summary=known["summary"] | {"net_config": deeper}))
     assert "ResNet-8, not of ResNet-14: weight layer1.1.conv1.weight is missing there" in said
     own = known["summary"]["net_config"] | {"own": "evil.Net"}
     assert "evil" in refused(saying(summary=known["summary"] | {"net_config": own}))
-    tensors.pop("mean")
-    assert "does not say what images it is for" in refused(saying())
-    wrong.unlink()
-    os.mkfifo(wrong)
-    with pytest.raises(InputError):
-        load_run(wrong)
+    for mean in (torch.zeros(3, 1, 1).double(), torch.zeros(1, 8, 12), None):
+        tensors["mean"] = torch.zeros(2) if mean is None else mean
+        assert "has no mean for images of the shape [3, 8, 12]" in refused(saying())
+    for path in (wrong, tmp_path / "resnet50.pth"):
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        with pytest.raises(InputError, match="not weights that can be read"):
+            load_run(path)
+
+
+def test_the_card_of_a_run_names_no_places(run: RunFolder):
+    config = run.config()
+    config["model"]["start"] = "/home/me/secret/ResNet-8"
+    config["trainer"] |= {"default_root_dir": "/secret", "logger": {"init_args": {"save_dir": "/secret"}}}
+    summary = replace(run.summary(), start=Started("0" * 64, "ResNet-8", "/home/me/secret/ResNet-8"))
+    known = card.placeless(summary, config)
+    assert "secret" not in json.dumps(known.content())
+    assert (known.start.path, known.config["model"]["start"]) == ("ResNet-8", "ResNet-8")
+    assert known.config["trainer"] == {"max_steps": 4, "precision": None}
+
+
+def test_two_names_of_one_tensor_are_two_in_the_file(file: Path, tmp_path: Path):
+    tensor = torch.arange(4.0)
+    (tmp_path / "net.safetensors").write_bytes(
+        net_file.content(card.read(file), {"a": tensor, "b": tensor.view(2, 2).T}, torch.zeros(3, 1, 1))
+    )
+    weights = net_file.read(tmp_path / "net.safetensors").weights
+    assert (weights["net.a"].tolist(), weights["net.b"].tolist()) == ([0, 1, 2, 3], [[0, 2], [1, 3]])
 
 
 def test_what_has_no_numbers_is_not_passed_on(run: RunFolder, tmp_path: Path, capsys):
@@ -182,7 +222,7 @@ def test_a_shipped_net_is_what_its_card_says(name: str):
     assert name == f"{net.summary.net}-{known.summary.data.removeprefix('folder:')}"
     assert sum(weight.numel() for weight in net.net.parameters()) == known.summary.params
     assert file.stat().st_size < 4e6
-    assert known.tested in (500, 10_000)
+    assert known.tested == PUBLISHED.get(known.summary.data, 10_000)
     assert (known.summary.git_dirty, known.summary.diverged) == (False, False)
 
 
@@ -208,4 +248,6 @@ def test_names_are_known_to_every_verb_that_takes_nets(tmp_path: Path, monkeypat
         assert "did you mean ResNet-20-digits?" in capsys.readouterr().err
     Path("ResNet-20-digits").mkdir()  # what is there comes first
     assert main(["export", "ResNet-20-digits", "--to", "other.safetensors"]) == 2
-    assert "ResNet-20-digits: no run here" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "ResNet-20-digits: no run here" in said
+    assert "it hides the net of the model zoo of that name" in said

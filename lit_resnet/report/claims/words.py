@@ -59,7 +59,7 @@ def _how(comparisons: Sequence[Comparison], against: Sequence[Comparison]) -> li
     if single:
         said.append(_untested(single, counts == [1]))
         if apart := _apart(single):
-            said.append(f"over other test images, to 95 %, these models: {apart}")
+            said.append(f"by test images alone {apart}")
     wrong = [one for one in measured if one in against]
     undecided = [one for one in measured if one.p is not None and one.p > LEVEL and one not in wrong]
     if any(one.trend for one in undecided):
@@ -87,12 +87,13 @@ def _untested(single: list[Comparison], everywhere: bool) -> str:
 
 
 def _apart(single: Sequence[Comparison]) -> str:
-    """How far two models are apart, with what other test images might make of it; nothing about other seeds."""
-    pairs = {one.names: one for one in single if one.contrast.paired}
-    return ", ".join(
-        f"{names} {abs(one.shown[0].mean - one.shown[1].mean):.2f}±{1.96 * math.sqrt(one.contrast.of_images):.2f} apart"
-        for names, one in pairs.items()
-    )
+    """By how much two models differ, with the 95 % interval that test images give; nothing about other seeds."""
+    said = []
+    for one in {one.names: one for one in single if one.contrast.paired}.values():
+        apart = abs(one.shown[0].mean - one.shown[1].mean)
+        half = 1.96 * math.sqrt(one.contrast.of_images)
+        said.append(f"{one.names} differ by {apart:.2f} (95 %: {apart - half:.2f} to {apart + half:.2f})")
+    return ", ".join(said)
 
 
 def _named(comparisons: list[Comparison], opposite: bool = False) -> str:
