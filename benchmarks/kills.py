@@ -1,11 +1,12 @@
 """Kill a run again and again at random moments: it must end with the weights of one that nobody disturbed, bit for bit.
 
     python benchmarks/kills.py --kills 20
+    python benchmarks/kills.py --config bccd --data BCCD_Dataset/BCCD --steps 60 --kills 10     # a detector
 
-Two runs of one `lit-resnet fit` command, 32x32 images, on one thread each. The first is left alone. The other one's
-whole process group gets SIGKILL after a random time, from none to that of a start-up and `--alive` seconds, and the
-same command is given again; when it was killed often enough it is left to finish. Exit code 1 if a weight or a figure
-of the two runs differs (all but times), or if a command fails.
+Two runs of one `lit-resnet fit` command, on images of 32x32 pixels or with a config, on one thread each. The first is
+left alone. The other one's whole process group gets SIGKILL after a random time, from none to that of a start-up and
+`--alive` seconds, and the same command is given again; when it was killed often enough it is left to finish. Exit code
+1 if a weight or a figure of the two runs differs (all but times), or if a command fails.
 """
 
 import argparse
@@ -22,12 +23,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lit_resnet import task
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
-from lit_resnet.runfolder.records import RESPONSES
-from lit_resnet.task import CLASSIFICATION
 
-METRICS = records.metrics(CLASSIFICATION)
+MEASURED = ("responses.csv", "precision.csv", "detections/single.npy", "predictions.npy")  # of the last model
 
 
 def write_images(root: Path) -> None:
@@ -42,15 +42,20 @@ def write_images(root: Path) -> None:
 
 
 class Fit:
-    """A run's command, in a folder of its own."""
+    """A run's command, in a folder of its own.
 
-    def __init__(self, path: Path, images: Path, depth: int, steps: int) -> None:
+    Args:
+        path: The folder.
+        what: The options that say what is trained.
+        steps: Iterations.
+    """
+
+    def __init__(self, path: Path, what: list[str], steps: int) -> None:
         self.folder = RunFolder(path)
-        self.command = [sys.executable, "-m", "lit_resnet", "fit", "--trainer.accelerator", "cpu"]
-        self.command += ["--data.source", "folder", "--data.root", str(images), "--data.image_size", "32"]
-        self.command += ["--model.net.depth", str(depth), "--model.rate.milestones", f"[{steps // 2}]"]
-        self.command += ["--trainer.max_steps", str(steps), "--trainer.val_check_interval", "50"]
-        self.command += ["--trainer.log_every_n_steps", "20", "--trainer.default_root_dir", str(path)]
+        self.command = [sys.executable, "-m", "lit_resnet", "fit", *what, "--trainer.accelerator", "cpu"]
+        self.command += ["--model.rate.milestones", f"[{steps // 2}]", "--trainer.max_steps", str(steps)]
+        self.command += ["--trainer.val_check_interval", str(steps // 4), "--trainer.default_root_dir", str(path)]
+        self.command += ["--trainer.log_every_n_steps", str(steps // 20)]
         # One thread: sums of floats depend on their number. The cache of images stays out of the user's home.
         self.environment = os.environ | {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(path.parent / "cache")}
         self.log = path.parent / f"{path.name}.txt"
@@ -107,18 +112,21 @@ def difference(a: RunFolder, b: RunFolder) -> str | None:
     for name, weight in ours.items():
         if weight.numpy().tobytes() != theirs[name].numpy().tobytes():
             return f"weight {name}"
-    rows, others = ([row | {"images_per_second": None} for row in METRICS.read(run.path)] for run in (a, b))
+    metrics = records.metrics(task.of(a.config()))
+    rows, others = ([row | {"images_per_second": None} for row in metrics.read(run.path)] for run in (a, b))
     if rows != others:
         return "metrics.csv"
-    return None if RESPONSES.read(a.path) == RESPONSES.read(b.path) else "the layer responses"
+    measured = ([(run.path / name).is_file() and (run.path / name).read_bytes() for name in MEASURED] for run in (a, b))
+    return next((name for name, one, other in zip(MEASURED, *measured, strict=True) if one != other), None)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="default: %(default)s")
     parser.add_argument(
-        "--data", type=Path, help="folder of images, train/<class>/* and test/<class>/*; default: random"
+        "--data", type=Path, help="images, train/<class>/* and test/<class>/*, or the config's; default: random"
     )
+    parser.add_argument("--config", help="what is trained, a file or the name of a recipe, in place of a ResNet")
     parser.add_argument("--depth", type=int, default=20, help="layers of the ResNet (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=400, help="iterations of 128 images (default: %(default)s)")
     parser.add_argument(
@@ -130,9 +138,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as path:
         place = Path(path)
         images = args.data or place / "images"
-        if args.data is None:
+        if args.data is None and args.config is None:
             write_images(images)
-        undisturbed, killed = (Fit(place / name, images, args.depth, args.steps) for name in ("undisturbed", "killed"))
+        what = ["--data.root", str(images)]
+        if args.config:
+            what = ["--config", args.config, *(what if args.data else [])]
+        else:
+            what += ["--data.source", "folder", "--data.image_size", "32", "--model.net.depth", str(args.depth)]
+        undisturbed, killed = (Fit(place / name, what, args.steps) for name in ("undisturbed", "killed"))
         left_alone = undisturbed.start()
         try:
             longest = undisturbed.starting_up(left_alone) + args.alive

@@ -62,12 +62,15 @@ def test_one_bit_is_a_difference(tmp_path: Path):
     for name, value in (("a", weight), ("b", weight), ("c", -weight)):  # -0 is 0, but other bits
         folder = RunFolder(tmp_path / name)
         folder.checkpoints.mkdir(parents=True)
+        folder.config_file.write_text("task: classification\n")
         torch.save({"state_dict": {"fc.weight": value}}, folder.checkpoints / "last.ckpt")
         METRICS.replace(folder.path, [{"step": 1, "train_error": 5.0, "images_per_second": float(len(runs))}])
         runs.append(folder)
     a, b, c = runs
     assert difference(a, b) is None
     assert difference(a, c) == "weight fc.weight"
+    (b.path / "predictions.npy").write_bytes(b"1")
+    assert difference(a, b) == "predictions.npy"
     METRICS.append(b.path, [{"step": 2, "train_error": 4.0}])
     assert difference(a, b) == "metrics.csv"
 
