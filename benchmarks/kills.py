@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,6 @@ from PIL import Image
 from lit_resnet import task
 from lit_resnet.runfolder import records
 from lit_resnet.runfolder.folder import RunFolder
-
-MEASURED = ("responses.csv", "precision.csv", "detections/single.npy", "predictions.npy")  # of the last model
 
 
 def write_images(root: Path) -> None:
@@ -116,24 +115,37 @@ def difference(a: RunFolder, b: RunFolder) -> str | None:
     rows, others = ([row | {"images_per_second": None} for row in metrics.read(run.path)] for run in (a, b))
     if rows != others:
         return "metrics.csv"
-    measured = ([(run.path / name).is_file() and (run.path / name).read_bytes() for name in MEASURED] for run in (a, b))
-    return next((name for name, one, other in zip(MEASURED, *measured, strict=True) if one != other), None)
+    ours, theirs = ({str(path.relative_to(run.path)): path for path in _tables(run)} for run in (a, b))
+    names = sorted(ours.keys() | theirs.keys())
+    return next((name for name in names if _bytes(ours.get(name)) != _bytes(theirs.get(name))), None)
+
+
+def _tables(run: RunFolder) -> Iterator[Path]:
+    """All other tables of a run: responses, signals, gates, predictions, detections, precision, blocks."""
+    yield from (path for path in run.path.rglob("*") if path.suffix in (".csv", ".npy") and path.name != "metrics.csv")
+    yield from run.path.glob("blocks.json")
+
+
+def _bytes(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="default: %(default)s")
     parser.add_argument(
-        "--data", type=Path, help="images, train/<class>/* and test/<class>/*, or the config's; default: random"
+        "--data", type=Path, help="images, train/<class>/* and test/<class>/* (default: random), or the config's"
     )
     parser.add_argument("--config", help="what is trained, a file or the name of a recipe, in place of a ResNet")
-    parser.add_argument("--depth", type=int, default=20, help="layers of the ResNet (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=400, help="iterations of 128 images (default: %(default)s)")
+    parser.add_argument("--depth", type=int, help="layers of the ResNet (default: 20)")
+    parser.add_argument("--steps", type=int, default=400, help="iterations (default: %(default)s)")
     parser.add_argument(
         "--alive", type=float, default=15, help="seconds of training before a kill, at most (default: 15)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
     args = parser.parse_args()
+    if args.config and args.depth:
+        parser.error("--depth is for a ResNet on images: leave it out, or --config")
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as path:
         place = Path(path)
@@ -144,7 +156,7 @@ def main() -> None:
         if args.config:
             what = ["--config", args.config, *(what if args.data else [])]
         else:
-            what += ["--data.source", "folder", "--data.image_size", "32", "--model.net.depth", str(args.depth)]
+            what += ["--data.source", "folder", "--data.image_size", "32", "--model.net.depth", str(args.depth or 20)]
         undisturbed, killed = (Fit(place / name, what, args.steps) for name in ("undisturbed", "killed"))
         left_alone = undisturbed.start()
         try:

@@ -10,6 +10,7 @@ DEFAULT = "cifar10"  # the data set of a config without data.source
 # The same images, whatever folder they lie in; with the number of those to test on.
 PUBLISHED = {"digits": 500, "cifar10": 10_000, "cifar100": 10_000, "fashion-mnist": 10_000}
 EMBEDDED = ("digits",)  # which come with the packages, and need no folder
+MOST_PIXELS = 8192  # of a side of an image
 PHOTOGRAPHS = ("imagenet",)  # nets see crops of their images, at several scales
 
 

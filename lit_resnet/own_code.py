@@ -5,9 +5,18 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from lit_resnet.errors import InputError, shown
+
+# Nets, data sets and their modules: what a file from elsewhere may make of a class that the program has imported.
+KINDS = {
+    "torch.nn.modules.module.Module",
+    "torch.utils.data.dataset.Dataset",
+    "lightning.pytorch.core.datamodule.LightningDataModule",
+}
+_named: set[str] = set()  # modules that the user has named
 
 
 def is_dotted(value: Any) -> bool:
@@ -74,18 +83,40 @@ def made(path: str, where: str, given: dict[str, Any], offered: dict[str, Any]) 
         raise InputError(f"{where}: {path} cannot be made: {kind}{' '.join(str(error).split())}") from error
 
 
+def name(modules: Iterable[str]) -> None:
+    """Import modules that the user names (`--import`): from now on a file from elsewhere may use what is in them.
+
+    Raises:
+        InputError: One cannot be imported.
+    """
+    for one in modules:
+        module(one, "--import")
+        _named.add(one)
+
+
 def check_named(value: Any, where: str) -> None:
-    """Refuse to import code because a file from elsewhere names it; a module that is imported was named by the user.
+    """Refuse code that a file from elsewhere names, unless the user has named its module.
+
+    A module that is imported is not enough: `os` always is, and a file must not call `os.system`. Of imported modules a
+    file may use classes of `KINDS`, as those of a program that has its net, and loads a run of it.
 
     Args:
         value: What the file says; only a dotted path names such code.
         where: The file.
 
     Raises:
-        InputError: Its module is not imported.
+        InputError: It is no such code.
     """
-    if is_dotted(value) and (name := value.rpartition(".")[0]) not in sys.modules:
+    if not is_dotted(value):
+        return
+    place, _, last = value.rpartition(".")
+    if any(place == one or place.startswith(f"{one}.") for one in _named):
+        return
+    found = getattr(sys.modules.get(place), last, None)
+    bases = found.__mro__ if isinstance(found, type) else ()
+    if not KINDS & {f"{base.__module__}.{base.__qualname__}" for base in bases}:
         raise InputError(
-            f"{where}: needs {shown(value)}, code of your own, which is not imported because a file says so: import "
-            f"{shown(name)} first, or add --import {shown(name)} to the command"
+            f"{where}: needs {shown(value)}, code of your own, which is not used because a file says so: add --import "
+            f"{shown(place)} to the command; in Python import the module of a class before, or of a function call "
+            f"lit_resnet.own_code.name([{place!r}])"
         )

@@ -35,6 +35,12 @@ def pytest_collection_modifyitems(items: list) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test has named by `--import` is unknown to the next one, as to the next process."""
+    monkeypatch.setattr("lit_resnet.own_code._named", set())
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[slurm_rig.Rig]:
     """A real Slurm of two nodes on this machine, to which this process and its children submit."""

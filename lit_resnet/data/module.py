@@ -16,9 +16,10 @@ from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.data.stream import Batch, Batches, Epochs, Stream, Stretches, cut
+from lit_resnet.data_sets import MOST_PIXELS
 from lit_resnet.errors import InputError, check_range, shown
 
-MOST_PIXELS, MOST_BATCH, MOST_IMAGES = 8192, 2**20, 10**12  # beyond which a number is a slip
+MOST_BATCH, MOST_IMAGES = 2**20, 10**12  # beyond which a number is a slip
 
 
 class ImageData(LightningDataModule):
@@ -216,9 +217,10 @@ class ImageData(LightningDataModule):
         """
         return self.test if self._loaded else self.data_set.load_test(self.settings)
 
-    def known_test_count(self) -> int:
-        """How many test images there are, where the data set is a published one; else 0."""
-        return data_sets.PUBLISHED.get(self.name or "", 0)
+    def known_evaluated(self) -> int:
+        """How many images an evaluation takes, held-out ones too, where the data set is a published one; else 0."""
+        tested = data_sets.PUBLISHED.get(self.name or "", 0)
+        return tested and tested + self.val_size
 
     def test_digest(self) -> str:
         """A SHA-256 of the test images and their labels."""

@@ -148,8 +148,8 @@ class OwnModule(LightningDataModule):
         """The test images, for measurements on that device."""
         return self._batches(_test(self._made()), device)
 
-    def known_test_count(self) -> int:
-        """0: nobody knows how many test images there are without reading them."""
+    def known_evaluated(self) -> int:
+        """0: nobody knows how many images an evaluation takes without reading them."""
         return 0
 
     def test_count(self) -> int:

@@ -11,9 +11,10 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image  # imported here, so that forked workers have it
 
 from lit_resnet.data.archives import content, member
+from lit_resnet.data_sets import MOST_PIXELS
 from lit_resnet.errors import InputError, check_choices, check_range, printable
 
-MOST_PIXELS, MOST_WORKERS = 8192, 1024  # beyond which a number is a slip
+MOST_WORKERS = 1024  # beyond which a number is a slip
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _planned(cell: Cell, cli: "RunCLI", counted: Counted) -> Planned:
         trained_macs=trained_macs,
         passes=4 if cli.config.model.get("speed.recompute") else 3,
         max_steps=trainer.max_steps,
-        tested=data.known_test_count() * (trainer.max_steps // trainer.val_check_interval),
+        tested=data.known_evaluated() * (trainer.max_steps // trainer.val_check_interval),
         batch_size=data.batch_size,
         image_shape=data.image_shape,
         devices=devices,

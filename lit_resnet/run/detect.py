@@ -16,8 +16,8 @@ from PIL import Image
 from lit_resnet.data.boxes import Annotations, Found
 from lit_resnet.data.boxes.module import BoxData
 from lit_resnet.data.boxes.stream import Sizes
-from lit_resnet.data.module import MOST_PIXELS
 from lit_resnet.data.photographs import read_photograph, resize
+from lit_resnet.data_sets import MOST_PIXELS
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import MULTI_SCALE, REFINED
 from lit_resnet.evaluation.alone import judged_alone
@@ -118,10 +118,12 @@ class Searched:
         """What it finds in each test image.
 
         Raises:
-            InputError: The run has no whole checkpoint, or that of another net or of other classes.
+            InputError: The run has no whole checkpoint, a newer one by now, or that of another net or of other classes.
         """
         if self.unread:
-            checkpoint, _ = models.load_newest(self.unread, self.net)
+            checkpoint, digest = models.load_newest(self.unread, self.net)
+            if digest != self.checkpoint:
+                raise InputError(f"{self.unread.path}: is training, and has a newer checkpoint now; ask again")
             state = checkpoint.get("data")
             self.data.restore(state if isinstance(state, dict) else {})
         net, images = self.net.to(device).eval(), self.data.test_set.images
@@ -218,7 +220,7 @@ def rows(args: argparse.Namespace) -> list[Row]:
         raise InputError("--protocol, --submission: the server judges what is written for it; leave one of them out")
     search, found = Search(args.refine, _checked(tuple(args.scales or ()))), []
     for path in args.models:
-        one = _of_run(RunFolder(path), search, args.data, args.workers)
+        one = _of_run(RunFolder(path), args.data, args.workers)
         protocols = () if args.submission else args.protocol or one.data.source.protocols[:1]
         for protocol in protocols:
             one.data.check_protocol(protocol, "--protocol")
@@ -249,7 +251,7 @@ def _checked(scales: tuple[int, ...]) -> tuple[int, ...]:
     return scales
 
 
-def _of_run(folder: RunFolder, search: Search, root: Path | None, workers: int | None) -> Searched:
+def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Searched:
     """The detector of a run's newest checkpoint; of a run without one, that whose detections are kept.
 
     Raises:
@@ -261,7 +263,8 @@ def _of_run(folder: RunFolder, search: Search, root: Path | None, workers: int |
     assert isinstance(net, Detector)
     one = Searched(folder, net, data, "", unread=folder)
     home = models.place(folder, one.data.test_digest(), bool(root))
-    known = kept.checkpoint(home.path, str(search)) if newest_checkpoint(folder) is None else None
+    # What its end has kept is of its last model; another search may have been made before.
+    known = kept.checkpoint(home.path, str(Search())) if newest_checkpoint(folder) is None else None
     return replace(one, folder=home, checkpoint=known or models.checkpoint_digest(folder))
 
 

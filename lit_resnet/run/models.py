@@ -2,16 +2,17 @@
 
 import hashlib
 import sys
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lit_resnet import task
 from lit_resnet.data.module import ImageData
 from lit_resnet.data_sets import EMBEDDED
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, shown
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
 from lit_resnet.moved import check_keys
@@ -27,7 +28,7 @@ from lit_resnet.training import net_file
 from lit_resnet.training.checkpoints import newest_checkpoint
 from lit_resnet.training.iterations import TaskData
 from lit_resnet.training.published import read_published
-from lit_resnet.training.weights import net_weights, read_weights
+from lit_resnet.training.weights import is_mean, net_weights, read_weights
 
 NET_KEYS = ("net", "detector")  # of a config's `model`: all that says what the net is
 
@@ -64,6 +65,8 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
         data.setup("test")
     mean = _checked(state.get("mean") if isinstance(state, dict) else data.mean, data, folder.checkpoints)
+    if isinstance(state, dict) and isinstance(state.get("classes"), list):
+        check_classes(state["classes"], data)
     images = TestImages(data)
     return Judged(place(folder, images.digest, bool(root)), net, mean, digest, images)
 
@@ -90,6 +93,7 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
     assert isinstance(data, ImageData)  # no others are exported
     assert isinstance(net, Net)
     net.load_state_dict(net_weights(net, found.checkpoint, path))
+    check_classes(found.card.images.classes, data)
     images, mean = TestImages(data), _checked(found.mean, data, path)
     shipped = path in zoo.shipped().values()
     kept = Path("runs", "zoo", f"{path.stem}.evaluation") if shipped else Path(f"{path}.evaluation")
@@ -97,15 +101,29 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
     return Judged(folder, net, mean, found.digest, images)
 
 
+def check_classes(known: Sequence[str], data: ImageData) -> None:
+    """Refuse images whose classes have other names than those that a net was trained on, or another order.
+
+    Raises:
+        InputError: With the first one.
+    """
+    pairs = enumerate(zip_longest(data.classes, known, fillvalue="none"), start=1)
+    if differing := next(((i, pair) for i, pair in pairs if pair[0] != pair[1]), None):
+        i, (here, there) = differing
+        raise InputError(
+            f"{data.name}: class {i} of these images is {shown(here)}, and of the net {shown(there)}: give images with "
+            "the classes that it was trained on"
+        )
+
+
 def _checked(mean: Any, data: ImageData, where: Path) -> Tensor:
-    """The mean of these images, in the file `where`.
+    """What the file `where` has as the mean of these images.
 
     Raises:
         InputError: It is not.
     """
-    shapes = ((data.in_channels, 1, 1), data.image_shape)
-    if not isinstance(mean, Tensor) or tuple(mean.shape) not in shapes or mean.dtype != torch.float32:
-        raise InputError(f"{where}: the mean in the checkpoint is not one of these images")
+    if not is_mean(mean, data.in_channels, data.image_shape[1:]):
+        raise InputError(f"{where}: the mean in it is not one of these images")
     return mean
 
 

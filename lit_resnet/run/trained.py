@@ -17,12 +17,12 @@ from lit_resnet.evaluation.views import View
 from lit_resnet.nets import Net
 from lit_resnet.run.models import newest
 from lit_resnet.runfolder import card as cards
-from lit_resnet.runfolder.card import Images
+from lit_resnet.runfolder.card import SUFFIX, Images
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.runfolder.zoo import located, near
 from lit_resnet.training import net_file
-from lit_resnet.training.weights import fresh_net, net_weights, read_weights
+from lit_resnet.training.weights import fresh_net, is_mean, net_weights, read_weights
 
 BATCH_SIZE = 64  # images of a forward pass
 
@@ -116,6 +116,8 @@ def load_run(run: str | Path) -> TrainedNet:
     """
     place = located(run)
     if place.exists() and not place.is_dir():
+        if place.suffix != SUFFIX:
+            raise InputError(f"{place}: write the folder of a finished run, or a {SUFFIX} file of lit-resnet export")
         found = net_file.read(place)
         return _trained(place, found.card.summary, place, place, found.checkpoint, found.mean, found.card.images)
     folder = RunFolder(place)
@@ -148,10 +150,9 @@ def _trained(
     """The net of a summary, which is in the file `said`, with all else from a checkpoint, which is in `path`."""
     net = fresh_net(summary, said)
     net.load_state_dict(net_weights(net, checkpoint, path))
-    if images and isinstance(mean, Tensor) and len(images.classes) == net.config.num_classes:
-        shape = images.image_shape
-        right = shape[0] == net.config.in_channels and mean.dtype == torch.float32
-        if right and tuple(mean.shape) in ((shape[0], 1, 1), shape):
+    if images and (len(images.classes), images.image_shape[0]) == (net.config.num_classes, net.config.in_channels):
+        channels, *sides = images.image_shape
+        if is_mean(mean, channels, sides):
             return TrainedNet(net, mean, images, summary, place)
     raise InputError(
         f"{path}: does not say what images it is for, as those of an earlier version; lit-resnet evaluate can use it "

@@ -89,11 +89,15 @@ def images(kept: Any) -> Images | None:
     """What a checkpoint or a card says of images; None where it does not say all of it."""
     kept = kept if isinstance(kept, dict) else {}
     classes, shape, short = (kept.get(key) for key in ("classes", "image_shape", "short_side"))
-    known = isinstance(shape, list) and len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
-    known = known and "short_side" in kept and (short is None or (type(short) is int and short >= max(shape[1:])))
+    known = isinstance(shape, list) and len(shape) == 3 and all(map(_is_side, shape)) and "short_side" in kept
+    known = known and (short is None or (_is_side(short) and short >= max(shape[1:])))
     if not (known and isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
         return None
     return Images(tuple(classes), (shape[0], shape[1], shape[2]), short)
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 0 < value <= data_sets.MOST_PIXELS
 
 
 def read(path: Path) -> Card:

@@ -96,7 +96,7 @@ class LitDetector(Iterations):
         if values["bn"] == "fixed" and values["start"] is None and values["net"].family != "vgg":
             raise InputError(
                 "model.bn is fixed, to the statistics of fresh weights, which are none: write model.start, a run "
-                "folder or a file of torchvision's; or model.bn taken"
+                "folder, a file of weights or a name of the model zoo; or model.bn taken"
             )
         if values["bn"] == "taken" and values["net"].family == "vgg":
             raise InputError("model.bn is taken, and a vgg net has no BN: leave it out")

@@ -91,7 +91,7 @@ class TaskData(Protocol):
         """Go on from what a checkpoint kept."""
         ...
 
-    def known_test_count(self) -> int:
+    def known_evaluated(self) -> int:
         """How many images an evaluation takes, as far as that is known without reading them; else 0."""
         ...
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from lit_resnet.errors import InputError
 from lit_resnet.files import read_file
 from lit_resnet.runfolder import card as cards
 from lit_resnet.runfolder.card import KEY, Card
+from lit_resnet.training.weights import is_mean
 
 MEAN, NET = "mean", "net."  # the names of the tensors: that of the mean, and how those of the net begin
 
@@ -64,9 +63,11 @@ def read(path: Path) -> NetFile:
     try:
         content = read_file(path)
         tensors = safetensors.torch.load(content)
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except Exception:  # torch has as many as there are impossible shapes in a header
+        raise InputError(f"{path}: damaged; export the net again") from None
     mean, shape = tensors.pop(MEAN, None), card.images.image_shape
-    if mean is None or tuple(mean.shape) not in ((shape[0], 1, 1), shape) or mean.dtype != torch.float32:
+    if not is_mean(mean, shape[0], shape[1:]):
         raise InputError(f"{path}: has no mean for images of the shape {list(shape)}; export the net again")
     return NetFile(card, tensors, mean, hashlib.sha256(content).hexdigest())

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lit_resnet.errors import InputError
@@ -16,7 +15,7 @@ from lit_resnet.runfolder.started import Started
 from lit_resnet.runfolder.summary import Summary
 from lit_resnet.training import net_file
 from lit_resnet.training.published import read_published
-from lit_resnet.training.weights import check_converged, fresh_net, net_weights, read_weights
+from lit_resnet.training.weights import check_converged, fresh_net, is_mean, net_weights, read_weights
 
 
 @dataclass(frozen=True)
@@ -123,11 +122,6 @@ def _start(
     check_converged(summary, path)
     net = fresh_net(summary, said, "meta")
     weights = net_weights(net, checkpoint, file)
-    if mean is not None and not _is_mean(mean, net.config.in_channels):
+    if mean is not None and not is_mean(mean, net.config.in_channels):
         raise InputError(f"{file}: the mean in it is not one of images with {net.config.in_channels} channels")
     return Start(path, net.config, weights, digest, mean, summary.data, summary.config)
-
-
-def _is_mean(mean: Any, channels: int) -> bool:
-    known = isinstance(mean, Tensor) and mean.dtype == torch.float32 and mean.ndim == 3
-    return known and len(mean) == channels and bool(mean.isfinite().all())

@@ -1,8 +1,9 @@
 """Weights of a net, from a checkpoint, which may come from strangers."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,19 @@ def fresh_net(summary: Summary, where: Path, device: str = "cpu") -> Net:
             return build(config)
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: not the net of a classification run ({error})") from None
+
+
+def is_mean(value: Any, channels: int, sides: Sequence[int] | None = None) -> TypeGuard[Tensor]:
+    """Whether a value is the mean of images: float32, finite, [C, 1, 1], or [C, H, W] of images seen whole.
+
+    Args:
+        value: The value, which may come from strangers.
+        channels: C.
+        sides: (H, W); None where any will do.
+    """
+    if not isinstance(value, Tensor) or value.dtype != torch.float32 or value.ndim != 3 or len(value) != channels:
+        return False
+    return bool(value.isfinite().all()) and (sides is None or tuple(value.shape[1:]) in ((1, 1), tuple(sides)))
 
 
 def check_converged(summary: Summary, where: Path | str) -> None:

@@ -23,8 +23,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "A .pt2 or .onnx file is a program that needs nothing of this package: it takes uint8 images [N, C, H, W] of "
         "the shape that the net was trained on, any number at a time, and gives the shares of the classes [N, "
         "classes]; the mean is subtracted, and softmax taken, inside. Names of the classes and the sizes are in it as "
-        "JSON, under lit_resnet.json. A .safetensors file has the weights and the mean, and as JSON all that the run "
-        "says of itself: predict, evaluate, load_run and model.start take it in place of the run."
+        "JSON, under lit_resnet.json. A .safetensors file has the weights and the mean, and as JSON what the run "
+        "says of itself, without its places: predict, evaluate, load_run and model.start take it in place of the run."
     )
 
 

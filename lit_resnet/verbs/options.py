@@ -88,8 +88,7 @@ def import_own(args: argparse.Namespace) -> None:
     """
     from lit_resnet import own_code
 
-    for name in args.modules:
-        own_code.module(name, "--import")
+    own_code.name(args.modules)
 
 
 def asked(args: argparse.Namespace) -> "Asked":

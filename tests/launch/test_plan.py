@@ -45,6 +45,18 @@ def test_shipped_grids_are_read_as_the_parser_reads_them(name: str):
     assert_as_parsed(load(name))
 
 
+def test_evaluations_take_their_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """500 digits and 100 held-out ones twice in 4 iterations of 64: 1,200 forward passes beside 256 times three."""
+    base = BASE | {"data": BASE["data"] | {"val_size": 100}}
+    grid = write(tmp_path, base=base, include={"one": {}})
+    (planned,) = plan.check(grid)
+    assert (planned.tested, planned.trained_macs) == (1200, planned.macs)
+    assert planned.with_tests == pytest.approx(1 + 1200 / (3 * 256))
+    monkeypatch.setattr(plan, "_time_step", lambda grid, planned: 2.0)
+    (row,) = plan.rows(grid, tmp_path / "runs")
+    assert row["seconds"] == pytest.approx(4 * 2 * planned.with_tests, abs=0.1)
+
+
 OVERRIDES = [
     {"model.rate.warmup_lr": None},
     {"model.rate.warmup_lr": 0.01},

@@ -163,6 +163,15 @@ def test_what_was_found_is_judged_without_the_weights(
     assert {name: entry["ap"] for name, entry in found.items()} == {
         name: entry["ap"] for name, entry in before.items() if name in ("voc07", "voc10")
     }
+    # What another search has found before the end is of another model, and counts no more.
+    half = json.loads((run.path / "detections" / "single.json").read_text())
+    for name in ("npy", "json"):
+        shutil.copy(run.path / "detections" / f"single.{name}", run.path / "detections" / f"refined.{name}")
+    half |= {"checkpoint": "0" * 64, "search": {"refine": True, "scales": []}}
+    (run.path / "detections" / "refined.json").write_text(json.dumps(half))
+    assert main(["evaluate", str(run.path), "--refine"]) == 2
+    assert "no whole checkpoint here" in capsys.readouterr().err
+    assert set(run.evaluations(task.DETECTION)) == {"voc10", "voc07"}
     shutil.rmtree(run.path / "detections")
     for searched in ([], ["--refine"]):
         assert main(["evaluate", str(run.path), *searched]) == 2
@@ -405,6 +414,15 @@ def test_a_plan_times_a_step_with_all_its_regions():
     batch = module.example(1, (3, 320, 480))
     with torch.no_grad():
         assert module.detector.losses(*batch).sampled == module.detector.detector.regions
+
+
+def test_a_checkpoint_that_came_meanwhile_is_told(voc: Path, tmp_path: Path, monkeypatch, capsys):
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(Killed):
+        train(RunCLI(config(voc)), run, clock=Saves(4, killed=4))
+    monkeypatch.setattr("lit_resnet.run.models.checkpoint_digest", lambda folder: "0" * 64)
+    assert main(["evaluate", str(run.path)]) == 2
+    assert "is training, and has a newer checkpoint now; ask again" in capsys.readouterr().err
 
 
 def test_a_grid_from_nothing_to_its_report(voc: Path, finished: RunFolder, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Nets and data of a user's own, by their dotted paths, without a change of the package."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -111,11 +112,16 @@ def test_a_grid_of_ones_own_nets_and_data(tmp_path: Path):
     assert net(torch.zeros(2, 1, 6, 6, dtype=torch.uint8)).shape == (2, 2)
     # Without being told, nothing imports what a folder names.
     del sys.modules["mycode"]
-    with pytest.raises(InputError, match="needs mycode.Named, code of your own, which is not imported because"):
+    with pytest.raises(InputError, match="needs mycode.Named, code of your own, which is not used because"):
         load_run(named.path)
     with pytest.raises(InputError, match="needs mycode.birds"):
         responses_of(str(named.path))
     assert "mycode" not in sys.modules
+    importlib.import_module("mycode")  # a class of the program's is a net; what its data are made by is a function
+    load_run(named.path)
+    with pytest.raises(InputError, match="needs mycode.birds"):
+        responses_of(str(named.path))
+    del sys.modules["mycode"]
     assert main(["responses", str(named.path), "--import", "mycode"]) == 0
     assert main(["responses", str(small.path), "--import", "mycode"]) == 2
 

@@ -110,6 +110,11 @@ def test_it_is_judged_where_its_images_are(run: RunFolder, file: Path, tmp_path:
     assert "other test images than the run's own; see " in capsys.readouterr().err
     assert (judged / "evaluation.json").read_bytes() == before
     assert len(list((judged / "elsewhere").iterdir())) == 1
+    for split in ("train", "test"):
+        (tmp_path / "others" / split / "a").rename(tmp_path / "others" / split / "c")
+    for net in (file, run.path):
+        with pytest.raises(InputError, match="class 1 of these images is b, and of the net a: give images"):
+            evaluate([net], ["center"], root=tmp_path / "others")
 
 
 def test_a_run_starts_from_it(run: RunFolder, file: Path):
@@ -142,7 +147,12 @@ def test_a_damaged_file_is_told_in_one_line(file: Path, tmp_path: Path):
     assert "summary is missing" in refused(saying(summary=None))
     assert "params is -1" in refused(saying(summary=known["summary"] | {"params": -1}))
     assert "(images)" in refused(saying(images={}))
-    for wrong_images in ({"classes": ["a"]}, {"classes": ["a", 3]}, {"image_shape": [1, 8, 12]}):
+    for wrong_images in (
+        {"classes": ["a"]},
+        {"classes": ["a", 3]},
+        {"image_shape": [1, 8, 12]},
+        {"image_shape": [3, 200_000, 200_000]},
+    ):
         assert "(images)" in refused(saying(images=known["images"] | wrong_images))
     assert "cannot be used" in refused(saying(images=known["images"] | {"classes": ["a", "\ud800"]}))
     detector = {"task": "detection", "map50": 3, "map": 2, "region_error": 1}
@@ -150,15 +160,23 @@ def test_a_damaged_file_is_told_in_one_line(file: Path, tmp_path: Path):
     deeper = known["summary"]["net_config"] | {"depth": 14}
     said = refused(saying(summary=known["summary"] | {"net_config": deeper}))
     assert "ResNet-8, not of ResNet-14: weight layer1.1.conv1.weight is missing there" in said
-    own = known["summary"]["net_config"] | {"own": "evil.Net"}
-    assert "evil" in refused(saying(summary=known["summary"] | {"net_config": own}))
-    for mean in (torch.zeros(3, 1, 1).double(), torch.zeros(1, 8, 12), None):
+    victim = tmp_path / "victim"
+    victim.touch()
+    for name, args in (("evil.Net", {}), ("os.remove", {"path": str(victim)}), ("pathlib.Path", {})):
+        own = known["summary"]["net_config"] | {"own": name, "own_args": args}
+        assert f"needs {name}, code of your own" in refused(saying(summary=known["summary"] | {"net_config": own}))
+    assert victim.exists()
+    for shape in ("[0,9223372036854775808]", "[-1]", "[3,1,1,1]"):
+        header = json.dumps({"__metadata__": {card.KEY: json.dumps(known)}}).encode()[:-1]
+        header += b',"mean":{"dtype":"F32","shape":' + shape.encode() + b',"data_offsets":[0,0]}}'
+        refused(struct.pack("<Q", len(header)) + header)
+    for mean in (torch.zeros(3, 1, 1).double(), torch.zeros(1, 8, 12), torch.full((3, 1, 1), torch.nan), None):
         tensors["mean"] = torch.zeros(2) if mean is None else mean
         assert "has no mean for images of the shape [3, 8, 12]" in refused(saying())
     for path in (wrong, tmp_path / "resnet50.pth"):
         path.unlink(missing_ok=True)
         os.mkfifo(path)
-        with pytest.raises(InputError, match="not weights that can be read"):
+        with pytest.raises(InputError, match="not weights that can be read|write the folder of a finished run"):
             load_run(path)
 
 

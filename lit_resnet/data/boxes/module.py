@@ -12,11 +12,12 @@ from lightning.pytorch import LightningDataModule
 from lit_resnet.data.boxes import sources
 from lit_resnet.data.boxes.checks import digest
 from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, SizedImages, Sizes
-from lit_resnet.data.module import MOST_BATCH, MOST_PIXELS, folder_of
+from lit_resnet.data.module import MOST_BATCH, folder_of
 from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import MOST_WORKERS
 from lit_resnet.data.reading import default_workers
 from lit_resnet.data.stream import Stretches, cut
+from lit_resnet.data_sets import MOST_PIXELS
 from lit_resnet.errors import InputError, check_range, shown
 
 SHAPE = 4 / 3  # of the image for which a detector's arithmetic is counted: width over height
@@ -190,7 +191,7 @@ class BoxData(LightningDataModule):
         sizes = [self.sizes, *(Sizes(side, round(side * self.sizes.long / self.sizes.short)) for side in short_sides)]
         return SizedImages(self.test_set.images, sizes, device, self._workers())
 
-    def known_test_count(self) -> int:
+    def known_evaluated(self) -> int:
         """How many test images an evaluation takes: none where their boxes are not known."""
         return len(self.test_set.images) if self.test_set.truth else 0
 
