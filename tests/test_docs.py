@@ -287,6 +287,13 @@ def test_its_numbers_are_those_of_the_results(page: str, results: str, asked: li
     assert len(depths) >= 2
 
 
+def test_its_numbers_of_the_quarter_are_those_of_the_results():
+    found = errors("cifar10-jpeg/fig6-quarter/report", ("table.csv", "train_error"), ("table.csv", "test_error"))
+    for depth in (20, 56):
+        row = " | ".join(found.get(f"{kind}-{depth}", "") for kind in ("plain", "ResNet"))
+        assert f"| {depth} layers | {row} |".replace("|  |", "| |") in PAGES["docs/cifar.md"]
+
+
 def test_its_numbers_of_shortcuts_are_those_of_the_results():
     found = errors("cifar10-jpeg/identity-mappings-short", ("table.csv", "train_error"), ("table.csv", "test_error"))
     assert [cell for cell, text in found.items() if f" | {text} | " not in PAGES["docs/shortcuts.md"]] == []
