@@ -52,7 +52,7 @@ def complexity_of(config: NetConfig, image_shape: tuple[int, int, int]) -> Compl
     return complexity(net, image_shape)
 
 
-def _fvcore(net: nn.Module, image_shape: tuple[int, int, int], training: bool) -> int:
+def _fvcore(net: nn.Module, image_shape: tuple[int, int, int], training: bool = False) -> int:
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same warning
@@ -62,7 +62,7 @@ def _fvcore(net: nn.Module, image_shape: tuple[int, int, int], training: bool) -
     return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))
 
 
-def _dispatched(net: nn.Module, image_shape: tuple[int, int, int], training: bool) -> int:
+def _dispatched(net: nn.Module, image_shape: tuple[int, int, int], training: bool = False) -> int:
     net = copy.deepcopy(net).to("meta").train(training)
     with FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *image_shape, device="meta"))

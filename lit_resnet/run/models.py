@@ -123,7 +123,7 @@ def _checked(mean: Any, data: ImageData, where: Path) -> Tensor:
         InputError: It is not.
     """
     if not is_mean(mean, data.in_channels, data.image_shape[1:]):
-        raise InputError(f"{where}: the mean in it is not one of these images")
+        raise InputError(f"{where}: the mean in the checkpoint is not one of these images")
     return mean
 
 

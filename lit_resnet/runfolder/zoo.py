@@ -1,5 +1,6 @@
 """The model zoo: trained nets that come with the package, each a .safetensors file that is known by its name."""
 
+import os
 from pathlib import Path
 
 import lit_resnet
@@ -28,7 +29,7 @@ def existing(place: Path | str) -> Path:
         InputError: There is neither.
     """
     path = located(place)
-    if not path.exists():
+    if not os.path.exists(os.path.realpath(path)):
         raise InputError(f"{place}: no such run folder, nor file of weights, nor net of the model zoo{near(place)}")
     return path
 

@@ -100,8 +100,8 @@ def photographs(tmp_path_factory) -> str:
 def boxes(tmp_path_factory) -> str:
     """Images with boxes, in one folder: VOC's two years, the same layout without years, and COCO."""
     root = tmp_path_factory.mktemp("boxes")
-    write_voc(root / "VOC2007", ["trainval", "test"])
-    write_voc(root / "VOC2012", ["trainval", "test?"], prefix="2012_")
+    write_voc(root / "VOC2007", ["trainval", "test"], classes=("cat", "dog"))
+    write_voc(root / "VOC2012", ["trainval", "test?"], prefix="2012_", classes=("cat", "dog"))
     write_voc(root, ["trainval", "test"])
     write_coco(root, ["train2014", "val2014"])
     return str(root)

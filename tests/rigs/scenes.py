@@ -88,6 +88,7 @@ def write_voc(
     images: int = 4,
     size: tuple[int, int] = (64, 48),
     prefix: str = "",
+    classes: tuple[str, str] = ("red", "green"),
 ) -> None:
     """Write sets of squares of two colours in VOC's layout; the first image has none, the third a difficult one.
 
@@ -106,7 +107,7 @@ def write_voc(
             for label in range(2 * (i > 0)):
                 x, y = (int(rng.integers(0, side - 20)) for side in size)
                 pixels[y : y + 20, x : x + 20, label] = 250
-                kind, difficult = ("red", "green")[label], int(i == 2 and label)
+                kind, difficult = classes[label], int(i == 2 and label)
                 objects += OBJECT.format(kind, difficult, x + 1, y + 1, x + 20, y + 20)
             Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
             sides = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"

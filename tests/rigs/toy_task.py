@@ -127,6 +127,9 @@ class ToyData(LightningDataModule):
     def state(self) -> dict[str, Any]:
         return {"seen": self.trainer.global_step}
 
+    def known_evaluated(self) -> int:
+        return 16
+
     def test_digest(self) -> None:
         return None
 
