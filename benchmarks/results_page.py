@@ -57,7 +57,7 @@ def read(folder: Path) -> Result:
         lines = (folder / "table.md").read_text(encoding="utf-8").splitlines()
         title = lines[0].strip("*")
         made = re.match(r".*? runs finished( \(.*?\))?\.", lines[-1])[0]
-    files = sorted(path.name for path in folder.iterdir() if path.suffix in (".md", ".gz", ".html"))
+    files = sorted(path.name for path in folder.iterdir() if path.suffix in (".md", ".gz"))
     return Result(folder, title, made, about["command"], about["pictures"], about["shows"], files)
 
 
