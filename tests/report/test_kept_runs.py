@@ -13,13 +13,11 @@ from lit_resnet.cli import main
 
 ROOT = Path(__file__).parents[2]
 KEPT = [path.parent.relative_to(ROOT) for path in ROOT.glob("results/**/report") if path.is_dir()]
+PAGE = "index.html"  # is not kept: it has the pictures and scripts in it
 
 
 def test_there_are_some():
     assert KEPT
-
-
-PAGE = "index.html"  # is not kept: it has pictures and scripts in it
 
 
 @pytest.mark.parametrize("folder", KEPT, ids=str)
@@ -34,7 +32,7 @@ def test_a_report_is_that_of_its_run_folders(folder: Path, tmp_path: Path, monke
         for place in (ROOT / folder / "report", folder / "report")
     )
     assert now.keys() == before.keys()
-    # of others, a few pixels may differ
+    # Another matplotlib may draw a few pixels otherwise.
     compared = [name for name, path in before.items() if not _drawn_otherwise(path)]
     assert {Path(name).suffix for name in compared} >= {".md", ".csv", ".tex", ".gz"}
     assert [name for name in compared if _content(now[name]) != _content(before[name])] == []
