@@ -101,19 +101,49 @@ def clock(folder: Path) -> float:
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+MERGE = "tag:yaml.org,2002:merge"  # YAML's tag of the key `<<`
+
+
 class _Loader(_SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently take the second; and reads 1e-4 as a number."""
+    """Refuses a key that stands twice, of which YAML would silently take the second; and reads 1e-4 as a number.
+
+    Of mappings that are merged (`<<: [*one, *other]`) the first that has a key counts, as YAML says. PyYAML 6.0.4 takes
+    the last.
+    """
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        own = [pair for pair in node.value if pair[0].tag != MERGE]
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        for source in (source for key, value in node.value if key.tag == MERGE for source in _sources(value)):
+            self.flatten_mapping(source)
+            known = {_name(key) for key, _ in [*own, *merged]}
+            merged += [pair for pair in source.value if _name(pair[0]) not in known]
+        node.value = merged + own
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
+            if key.tag == MERGE:
                 continue
             name = self.construct_object(key, deep=True)
             if name in seen:
                 raise yaml.YAMLError(f"key {name} stands twice (line {key.start_mark.line + 1})")
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+def _name(key: yaml.Node) -> object:
+    """What tells a key from others; a key that is no plain value is like no other."""
+    return key.value if isinstance(key, yaml.ScalarNode) else id(key)
+
+
+def _sources(value: yaml.Node) -> list[yaml.MappingNode]:
+    """The mappings that `<<` names: one, or a list."""
+    named = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    found = [one for one in named if isinstance(one, yaml.MappingNode)]
+    if len(found) < len(named):
+        raise yaml.constructor.ConstructorError(None, None, "<< merges mappings alone", value.start_mark)
+    return found
 
 
 # Without this `1e-4` is a text: YAML 1.1 wants a dot and a sign, `1.0e-4`.

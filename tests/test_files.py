@@ -90,6 +90,16 @@ def test_text_is_utf_8_whatever_the_locale():
     assert found == []
 
 
+def test_of_merged_mappings_the_first_that_has_a_key_counts():
+    text = "a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: &c {<<: [*a, *b], y: 5}\nd: {<<: [*b, *c]}"
+    found = parse_yaml(text, "here")
+    assert found["c"] == {"x": 1, "y": 5, "z": 2}
+    assert found["d"] == {"x": 2, "y": 5, "z": 2}
+    for wrong in ("a: {<<: 3}", "a: {<<: [{x: 1}, 3]}"):
+        with pytest.raises(InputError, match=r"here: not YAML: << merges mappings alone \(line 1\)"):
+            parse_yaml(wrong, "here")
+
+
 def test_anchors_and_merges_are_yaml():
     assert parse_yaml("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]", "here") == {
         "a": {"x": 1},

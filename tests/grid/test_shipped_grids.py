@@ -17,6 +17,7 @@ from lit_resnet.files import read_yaml
 from lit_resnet.grid import ensembles, status
 from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.grid import load, shipped
+from lit_resnet.grid.start import StartCell
 from lit_resnet.launch.plan import check
 from lit_resnet.nets.resnet import WIDTHS
 from lit_resnet.probes.complexity import Complexity
@@ -247,6 +248,20 @@ def test_it_is_right_as_it_ships(name: str, photographs: str, boxes: str, uncoun
     root = {"imagenet": photographs, "voc": boxes, "coco": boxes}.get(load(name).base["data"]["source"])
     grid = load(name, [f"data.root={root}"] if root else [])
     assert len(check(grid)) == len(grid.cells)
+
+
+def test_cells_start_from_nets_of_their_own_kind():
+    started = 0
+    for grid in map(load, GRIDS):
+        for cell in grid.cells:
+            if isinstance(start := grid.start(cell), StartCell):
+                other = load(start.grid)
+                source = next(one for one in other.cells if one.name == start.cell)
+                nets = [config["model"]["net"] for config in (grid.config(cell), other.config(source))]
+                ours, theirs = ([net.get(key) for key in ("family", "depth", "shortcut")] for net in nets)
+                assert ours == theirs, f"{grid.name}, {cell.name}"
+                started += 1
+    assert started >= 24
 
 
 def test_a_plan_counts_the_arithmetic_of_a_training(uncounted):
