@@ -90,7 +90,8 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
         raise InputError(f"{given}: its images are not in the file ({summary.data}); give their folder with --data")
     config = {**summary.config, "task": summary.task}
     data, net = from_config(config, path, {"root": str(root)} if root else {})
-    assert isinstance(data, ImageData)  # no others are exported
+    if not isinstance(data, ImageData):  # as no file of ours has
+        raise InputError(f"{given}: its images are prepared by code of its own, which is not in the file")
     assert isinstance(net, Net)
     net.load_state_dict(net_weights(net, found.checkpoint, path))
     check_classes(found.card.images.classes, data)
