@@ -129,7 +129,7 @@ class Field:
         for cell in self.loaded.cells[:-1]:
             self._run(lab, cell.name, cell.seed, checkpoints)
         if checkpoints:
-            self._write_net_file(RunFolder(next(path for path in self.root.glob("*/*/checkpoints")).parent))
+            self._write_net_file(RunFolder(next(self.root.glob("*/*/checkpoints")).parent))
         other = lab.grid(["small"], name="other", seeds=[0])
         (self.inside / "base.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
         self.other = other
@@ -360,9 +360,7 @@ class Field:
                 if how == "card":
                     content = json.loads(text)
                     _change(content, rng)
-                    sys.set_int_max_str_digits(0)
-                    text = json.dumps(content)
-                    sys.set_int_max_str_digits(4300)
+                    text = _json(content)
                 if how == "tensors":
                     name = rng.choice(list(tensors))
                     tensors[rng.choice((name, "x"))] = rng.choice((torch.zeros(2), torch.zeros(1, 8, 8).double()))
@@ -426,12 +424,19 @@ def _values(file: Path, before: bytes, rng: random.Random) -> None:
     for _ in range(rng.choice((1, 1, 2))):
         _change(content, rng)
     if file.suffix == ".json":
-        sys.set_int_max_str_digits(0)
-        file.write_text(json.dumps(content), encoding="utf-8")
-        sys.set_int_max_str_digits(4300)
+        file.write_text(_json(content), encoding="utf-8")
     else:
         text = yaml.safe_dump(content, allow_unicode=False, sort_keys=False)
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _json(content: Any) -> str:
+    """Values as JSON, also whole numbers of thousands of digits."""
+    sys.set_int_max_str_digits(0)
+    try:
+        return json.dumps(content)
+    finally:
+        sys.set_int_max_str_digits(4300)
 
 
 def _kind(file: Path, before: bytes, rng: random.Random) -> None:

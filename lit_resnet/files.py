@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+import lit_resnet
 from lit_resnet.errors import InputError
 
 # Errors of a full disk, and of a network's file system that is away for a while: worth trying again.
@@ -84,6 +85,18 @@ def read_file(path: Path) -> bytes:
     """
     with open_file(path) as file:
         return file.read()
+
+
+def shipped(name: str, in_checkout: str) -> Path:
+    """A folder that comes with the package: inside it where it is installed, else where a checkout has it.
+
+    Args:
+        name: Of the folder inside an installed package.
+        in_checkout: Its path in a checkout.
+    """
+    package = Path(lit_resnet.__file__).parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / in_checkout
 
 
 def clock(folder: Path) -> float:

@@ -1,4 +1,7 @@
-"""Names of the classes of published data sets, in the order of their labels."""
+"""Names of the classes of published data sets, in the order of their labels; and where two lists of names differ."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -29,3 +32,9 @@ FASHION = (
     "bag",
     "ankle boot",
 )
+
+
+def first_difference(here: Sequence[str], there: Sequence[str]) -> tuple[int, str, str] | None:
+    """The first class, counted from 1, that has another name, with both names (`none` where one list has ended)."""
+    pairs = enumerate(zip_longest(here, there, fillvalue="none"), start=1)
+    return next(((i, ours, theirs) for i, (ours, theirs) in pairs if ours != theirs), None)

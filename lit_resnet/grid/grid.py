@@ -35,8 +35,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import lit_resnet
-from lit_resnet import task
+from lit_resnet import files, task
 from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.evaluation import Testing
 from lit_resnet.files import parse_yaml, read_yaml
@@ -192,9 +191,7 @@ class Grid:
 
 def shipped() -> Path:
     """The folder of the grids and recipes that come with the package."""
-    package = Path(lit_resnet.__file__).parent
-    inside = package / "ablations"  # in an installed wheel; in a checkout it is beside the package
-    return inside if inside.is_dir() else package.parent / "ablations"
+    return files.shipped("ablations", "ablations")
 
 
 def find(name: str, folder: Path, what: str) -> Path:

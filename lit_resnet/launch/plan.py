@@ -68,15 +68,15 @@ def _planned(cell: Cell, cli: "RunCLI", counted: Counted) -> Planned:
             module = cli.module()
         found = complexity(module.net, data.image_shape)
         counted[key] = found, module.trained_macs(data.image_shape, found.macs)
-    tested, trained_macs = counted[key]
+    counts, trained_macs = counted[key]
     trainer = cli.config.trainer
     return Planned(
         cell=cell,
         net=str(net),
         net_config=asdict(net),
         data=data.name,
-        params=tested.params,
-        macs=tested.macs,
+        params=counts.params,
+        macs=counts.macs,
         trained_macs=trained_macs,
         passes=4 if cli.config.model.get("speed.recompute") else 3,
         max_steps=trainer.max_steps,

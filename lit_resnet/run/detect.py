@@ -5,9 +5,9 @@ import io
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -261,11 +261,11 @@ def _of_run(folder: RunFolder, root: Path | None, workers: int | None) -> Search
     data, net = models.untrained(folder, other)
     assert isinstance(data, BoxData)  # as the runs of this task have
     assert isinstance(net, Detector)
-    one = Searched(folder, net, data, "", unread=folder)
-    home = models.place(folder, one.data.test_digest(), bool(root))
+    boxes = cast(BoxData, data)  # not also the protocol, which promises less
+    home = models.place(folder, boxes.test_digest(), bool(root))
     # What its end has kept is of its last model; another search may have been made before.
     known = kept.checkpoint(home.path, str(Search())) if newest_checkpoint(folder) is None else None
-    return replace(one, folder=home, checkpoint=known or models.checkpoint_digest(folder))
+    return Searched(home, net, boxes, known or models.checkpoint_digest(folder), unread=folder)
 
 
 def _found(one: Searched, search: Search) -> list[Found]:

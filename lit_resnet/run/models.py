@@ -3,13 +3,13 @@
 import hashlib
 import sys
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from lit_resnet import task
+from lit_resnet.data.class_names import first_difference
 from lit_resnet.data.module import ImageData
 from lit_resnet.data_sets import EMBEDDED
 from lit_resnet.errors import InputError, shown
@@ -108,9 +108,8 @@ def check_classes(known: Sequence[str], data: ImageData) -> None:
     Raises:
         InputError: With the first one.
     """
-    pairs = enumerate(zip_longest(data.classes, known, fillvalue="none"), start=1)
-    if differing := next(((i, pair) for i, pair in pairs if pair[0] != pair[1]), None):
-        i, (here, there) = differing
+    if differing := first_difference(data.classes, known):
+        i, here, there = differing
         raise InputError(
             f"{data.name}: class {i} of these images is {shown(here)}, and of the net {shown(there)}: give images with "
             "the classes that it was trained on"

@@ -119,7 +119,8 @@ def load_run(run: str | Path) -> TrainedNet:
         if place.suffix != SUFFIX:
             raise InputError(f"{place}: write the folder of a finished run, or a {SUFFIX} file of lit-resnet export")
         found = net_file.read(place)
-        return _trained(place, found.card.summary, place, place, found.checkpoint, found.mean, found.card.images)
+        net = _loaded(found.card.summary, place, found.checkpoint, place)
+        return TrainedNet(net, found.mean, found.card.images, found.card.summary, place)
     folder = RunFolder(place)
     summary = folder.summary()
     if summary is None:
@@ -135,21 +136,8 @@ def load_run(run: str | Path) -> TrainedNet:
             f"{path}: its images are prepared by {shown(prepared_by)}, which this package does not know; the net alone "
             "is LitResNet.load_from_checkpoint(file).net"
         )
-    return _trained(place, summary, folder.summary_file, path, checkpoint, kept.get("mean"), cards.images(kept))
-
-
-def _trained(
-    place: Path,
-    summary: Summary,
-    said: Path,
-    path: Path,
-    checkpoint: dict[str, Any],
-    mean: Any,
-    images: Images | None,
-) -> TrainedNet:
-    """The net of a summary, which is in the file `said`, with all else from a checkpoint, which is in `path`."""
-    net = fresh_net(summary, said)
-    net.load_state_dict(net_weights(net, checkpoint, path))
+    net = _loaded(summary, folder.summary_file, checkpoint, path)
+    mean, images = kept.get("mean"), cards.images(kept)
     if images and (len(images.classes), images.image_shape[0]) == (net.config.num_classes, net.config.in_channels):
         channels, *sides = images.image_shape
         if is_mean(mean, channels, sides):
@@ -158,6 +146,13 @@ def _trained(
         f"{path}: does not say what images it is for, as those of an earlier version; lit-resnet evaluate can use it "
         "where the images are"
     )
+
+
+def _loaded(summary: Summary, said: Path, checkpoint: dict[str, Any], path: Path) -> Net:
+    """The net of a summary, which is in the file `said`, with the weights of a checkpoint, which is in `path`."""
+    net = fresh_net(summary, said)
+    net.load_state_dict(net_weights(net, checkpoint, path))
+    return net
 
 
 def _unfinished(run: RunFolder) -> str:

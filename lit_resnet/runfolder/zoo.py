@@ -3,16 +3,14 @@
 import os
 from pathlib import Path
 
-import lit_resnet
+from lit_resnet import files
 from lit_resnet.errors import InputError, did_you_mean
 from lit_resnet.runfolder.card import SUFFIX
 
 
 def shipped() -> dict[str, Path]:
     """The file of each net, by its name."""
-    package = Path(lit_resnet.__file__).parent
-    inside = package / "zoo"  # in an installed wheel; in a checkout it is among the results
-    folder = inside if inside.is_dir() else package.parent / "results" / "zoo"
+    folder = files.shipped("zoo", "results/zoo")
     return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 

@@ -68,7 +68,14 @@ def test_layers_and_parameters_are_the_papers(name: str, convolutions: int, para
 
 
 @pytest.mark.parametrize(
-    "config", [NetConfig("imagenet", 18, "A"), NetConfig("imagenet", 50, "B"), NETS["VGG-16"]], ids=str
+    "config",
+    [
+        NetConfig("imagenet", 18, "A"),
+        NetConfig("imagenet", 50, "B"),
+        NetConfig("imagenet", 50, "B", stride_on="3x3"),
+        NETS["VGG-16"],
+    ],
+    ids=str,
 )
 def test_trunk_head_and_last_layer_are_the_classification_net(config: NetConfig):
     """With its weights and BN as it was trained; BN is fixed in training, too."""

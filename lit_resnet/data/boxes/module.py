@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from lit_resnet.data.boxes import sources
 from lit_resnet.data.boxes.checks import digest
 from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, SizedImages, Sizes
+from lit_resnet.data.class_names import first_difference
 from lit_resnet.data.module import MOST_BATCH, folder_of
 from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import MOST_WORKERS
@@ -127,9 +127,8 @@ class BoxData(LightningDataModule):
             InputError: They are others, or in another order, so that the labels of the weights are not theirs.
         """
         known = state.get("classes")
-        if isinstance(known, list) and known != list(self.classes):
-            pairs = zip_longest(known, self.classes, fillvalue="none")
-            i, (theirs, ours) = next((i, pair) for i, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+        if isinstance(known, list) and (differing := first_difference(self.classes, known)):
+            i, ours, theirs = differing
             raise InputError(
                 f"data.root: class {i} of its annotations is {ours}, and of the weights {shown(theirs)}: give the data "
                 "that the weights were trained on"
