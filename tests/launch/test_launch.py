@@ -118,9 +118,11 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
     seed = random.randrange(10**6)
     print(f"moments from seed {seed}")  # pytest shows it if this fails
     moment = random.Random(seed)
+    # The moments leave a third of the grid's 1,440 iterations: runs go on a while between a signal and their end.
+    latest = 220
     # Ctrl-C in the terminal: every process of the group gets it.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 360))
+    wait_for_progress(launch, rough, moment.randint(1, latest))
     os.killpg(launch.pid, signal.SIGINT)
     _, err = launch.communicate(timeout=60)
     assert launch.returncode == 130, err
@@ -128,7 +130,7 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
     # kill -9 of the fork server, which the kernel likes to kill: its runs live on, and others begin after them. Then
     # kill -9 of the launcher alone: its runs save and stop by themselves.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 360))
+    wait_for_progress(launch, rough, moment.randint(1, latest))
     os.kill(fork_server(launch.pid), signal.SIGKILL)
     wait_for_progress(launch, rough, 300)
     launch.kill()
@@ -136,7 +138,7 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
     assert "failed" not in err
     # kill -9 of everything: the runs go back to their last checkpoints.
     launch = start(grid, rough)
-    wait_for_progress(launch, rough, moment.randint(1, 360))
+    wait_for_progress(launch, rough, moment.randint(1, latest))
     os.killpg(launch.pid, signal.SIGKILL)
     launch.communicate()
     # When few runs are left they go on as they began, though a core may be free then; and of two launchers at once each
