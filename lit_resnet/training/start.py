@@ -103,25 +103,27 @@ def _of_published(path: str, file: Path) -> Start:
 
 def _of_net_file(path: str, file: Path) -> Start:
     found = net_file.read(file)
-    return _start(path, found.card.summary, file, file, found.checkpoint, found.mean, found.digest)
+    summary = found.card.summary
+    net, weights = _checked(path, summary, file, found.checkpoint, file)
+    return Start(path, net, weights, found.digest, found.mean, summary.data, summary.config)
 
 
 def _of_run(path: str, run: RunFolder, file: Path) -> Start:
     summary = run.summary()
     assert summary is not None  # as `weights_file` has seen
     checkpoint, digest = read_weights(file)
+    net, weights = _checked(path, summary, run.summary_file, checkpoint, file)
     kept = checkpoint.get("data")
     mean = kept.get("mean") if isinstance(kept, dict) else None
-    return _start(path, summary, run.summary_file, file, checkpoint, mean, digest)
+    if mean is not None and not is_mean(mean, net.in_channels):
+        raise InputError(f"{file}: the mean in it is not one of images with {net.in_channels} channels")
+    return Start(path, net, weights, digest, mean, summary.data, summary.config)
 
 
-def _start(
-    path: str, summary: Summary, said: Path, file: Path, checkpoint: dict[str, Any], mean: Any, digest: str
-) -> Start:
-    """The weights of a checkpoint, which is in `file`, of the net that the summary, which is in `said`, names."""
+def _checked(
+    path: str, summary: Summary, said: Path, checkpoint: dict[str, Any], file: Path
+) -> tuple[NetConfig, dict[str, Tensor]]:
+    """The net that a summary, which is in `said`, names, and its weights in a checkpoint, which is in `file`."""
     check_converged(summary, path)
     net = fresh_net(summary, said, "meta")
-    weights = net_weights(net, checkpoint, file)
-    if mean is not None and not is_mean(mean, net.config.in_channels):
-        raise InputError(f"{file}: the mean in it is not one of images with {net.config.in_channels} channels")
-    return Start(path, net.config, weights, digest, mean, summary.data, summary.config)
+    return net.config, net_weights(net, checkpoint, file)
