@@ -241,7 +241,7 @@ class RunCLI(LightningCLI):
         return self.config.model.get("start")
 
     def devices(self) -> tuple[int, int]:
-        """Devices of each node, and nodes. `auto` counts as one: a launched run sees no others.
+        """Devices of each node, and nodes. `auto` is one: BN of the usual run sees its whole batch, here and launched.
 
         Raises:
             InputError: Neither a number nor `auto`.
@@ -320,6 +320,7 @@ class RunCLI(LightningCLI):
         for logger in values["logger"]:
             if isinstance(logger, WandbLogger):
                 _check_account(logger)
+        values["devices"], _ = self.devices()
         values["plugins"].append(environment(math.prod(self.devices())))
         if values["accelerator"] == "auto" and torch.backends.mps.is_available():
             values["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed

@@ -373,8 +373,8 @@ PROBES: dict[str, Callable[[Last], None]] = {
 def fit(args: list[str]) -> int:
     """`lit-resnet fit`: train one run in `--trainer.default_root_dir`; with `--check` only try whether it trains.
 
-    The default folder is `runs/fit/<net>-<data>-seed<k>-<digits>`; the digits are of the whole config, so that runs
-    which differ in any value have folders of their own.
+    The default folder is `runs/fit/<net>-<data>-seed<k>-<digits>`; the digits are those of `sameness.digest`, and of
+    the place of the weights that it starts from: their own digest would need them to be there when the run goes on.
     """
     cli = RunCLI([arg for arg in args if arg != "--check"])
     data, net = cli.check()
@@ -383,9 +383,8 @@ def fit(args: list[str]) -> int:
         return 0
     folder = cli.config.trainer.default_root_dir
     if folder is None:
-        name = (
-            f"{net}-{data.name}-seed{cli.config.seed_everything}-{digest(parse_yaml(cli.config_text(), 'config'))[:6]}"
-        )
+        config = parse_yaml(cli.config_text(), "config") | ({"start": cli.start} if cli.start else {})
+        name = f"{net}-{data.name}-seed{cli.config.seed_everything}-{digest(config)[:6]}"
         folder = f"runs/fit/{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
     run = RunFolder(folder)
     train(cli, run)

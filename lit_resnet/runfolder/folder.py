@@ -7,6 +7,7 @@
       metrics.csv     one row per logged step (this and the other tables: see records.py)
       summary.json    what was trained, and the final numbers; written last: a run that has it is done
       responses.csv   layer responses (Fig. 7)
+      predictions.npy what the last model took each test image for
       blocks.json     what each kind of block of the net does, step by step
       signals.csv     if asked for: variance and gradient of each layer's response while training (Sec. 4.1)
       gates.csv       of a net with gates: how far each is open while training

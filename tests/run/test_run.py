@@ -1027,13 +1027,16 @@ def test_fit_names_folders_by_their_values_and_ends_with_the_errors(tmp_path: Pa
     quick = config()
     quick["trainer"] |= {"max_steps": 2, "val_check_interval": 2}
     Path("c.yaml").write_text(yaml.safe_dump(quick))
-    folders = []
-    for more in ([], ["--model.sgd.momentum", "0.8"]):
+
+    def fitted(*more: str) -> str:
         assert run.fit(["--config", "c.yaml", *more]) == 0
         folder, _, said = capsys.readouterr().err.splitlines()[-1].partition(": ")
         assert said == f"done, {RunFolder(folder).summary().results}"
-        folders.append(folder)
-    assert len(set(folders)) == 2
+        return folder
+
+    one, other = fitted(), fitted("--model.sgd.momentum", "0.8")
+    folders = {one, other, fitted("--model.start", one), fitted("--model.start", other)}
+    assert len(folders) == 4
     assert all(folder.startswith("runs/fit/ResNet-8-digits-seed1-") for folder in folders)
     with pytest.raises(InputError, match="this run is finished"):
         run.fit(["--config", "c.yaml"])

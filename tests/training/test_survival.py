@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.pytorch.accelerators import CPUAccelerator
 
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
@@ -125,6 +126,11 @@ def test_else_slurm_has_no_say(monkeypatch, config: dict, tasks: str | None):
     found = trainer(**config)
     assert isinstance(found._accelerator_connector.cluster_environment, LightningEnvironment)
     assert (found.world_size, found.global_rank) == (config["devices"], 0)
+
+
+def test_a_run_that_names_no_devices_takes_one_of_those_there_are(monkeypatch):
+    monkeypatch.setattr(CPUAccelerator, "auto_device_count", staticmethod(lambda: 4))
+    assert trainer().num_devices == 1
 
 
 def test_the_job_around_a_run(monkeypatch):
