@@ -104,7 +104,7 @@ def test_options_of_another_launcher_are_refused(args: list[str], capsys):
 
 
 def test_a_launcher_is_added_as_the_docs_say(add: Add, tmp_path: Path, monkeypatch, capsys):
-    add("A launcher", "lit_resnet.launch.ssh")
+    add("A launcher")
     (tmp_path / "ssh").write_text(SSH)
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

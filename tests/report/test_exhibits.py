@@ -15,8 +15,8 @@ from lit_resnet.runfolder.records import RESPONSES
 
 @pytest.fixture
 def added(add: Add):
-    add("A figure", "lit_resnet.report.figures.mine")
-    add("A table", "lit_resnet.report.tables.mine")
+    add("A figure")
+    add("A table")
 
 
 @pytest.fixture

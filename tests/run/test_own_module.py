@@ -240,7 +240,7 @@ def test_epochs_differ_and_have_every_image_once():
 
 
 def test_the_module_of_the_docs(tmp_path: Path):
-    (block,) = code("A LightningDataModule of your own", "data.md")
+    ((_, block),) = code("A LightningDataModule of your own", "data.md")
     Path("mymodule.py").write_text(block)
     for split, kind in (("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")):
         (tmp_path / split / kind).mkdir(parents=True)
