@@ -135,8 +135,27 @@ class Contrast:
 
     @cached_property
     def p(self) -> float:
-        """Probability of a sum that low, or lower, if the true one were at the margin. Only where it is tested."""
-        return self._below(self.room)
+        """Probability of a sum that low, or lower, if the true one were at the margin. Only where it is tested.
+
+        The test of Cochran and Cox (1950), for any number of samples: Student's t, whose critical value is the mean of
+        those of all parts, by their share of the variance. It needs no equal spreads: a net that degrades scatters far
+        more than one that trains. Unlike Welch's test, which is wrong in up to 7 % of cases with 5 runs beside 2, it
+        keeps to its level, however few runs there are. The variance over test images is known, as if of endless runs.
+        """
+        from scipy.optimize import root_scalar
+        from scipy.special import stdtrit  # what scipy.stats.t.ppf calls, at a hundredth of its time
+
+        parts = [*self.parts, (self.of_images, math.inf)]
+        shares, freedom = np.array([part for part, _ in parts]) / self.variance, np.array([df for _, df in parts])
+        reached = (self.value - self.room) / math.sqrt(self.variance)
+        # The root is a probability; beyond these ends the answer is "surely" either way.
+        low, high = TINY, 1 - TINY
+        if reached <= shares @ stdtrit(freedom, low):
+            return low
+        if reached >= shares @ stdtrit(freedom, high):
+            return high
+        found = root_scalar(lambda p: shares @ stdtrit(freedom, p) - reached, bracket=(low, high), xtol=TINY)
+        return float(found.root)
 
     @cached_property
     def opposite(self) -> float:
@@ -145,41 +164,18 @@ class Contrast:
         A margin of the runs' own spread is then that of the net which spreads most, and as uncertain as that is: the
         sum over its std is compared with its noncentral t-distribution, of the fewest degrees of freedom.
         """
-        from scipy.stats import nct
-
         room = self._room(max(sample.std for sample in self.samples))
-        if not self.margin.own or room <= self.margin.points:
-            return 1 - self._below(room)
+        if not self.margin.own or room <= self.margin.points:  # then it is that of `p`, too
+            return 1 - self.p
         if self.value <= 0:
             return 1.0  # nct.cdf fails there
+        from scipy.stats import nct  # takes a second to import
+
         std = math.sqrt(self.variance)
         return 1 - float(nct.cdf(self.value / std, min(df for _, df in self.parts), room / std))
 
     def _room(self, spread: float) -> float:
         return max(self.margin.points, REPEATABLE * spread) if self.margin.own else self.margin.points
-
-    def _below(self, room: float) -> float:
-        """Probability of a sum that low if the true one were as far above the bound as that.
-
-        The test of Cochran and Cox (1950), for any number of samples: Student's t, whose critical value is the mean of
-        those of all parts, by their share of the variance. It needs no equal spreads: a net that degrades scatters far
-        more than one that trains. Unlike Welch's test, which is wrong in up to 7 % of cases with 5 runs beside 2, it
-        keeps to its level, however few runs there are. The variance over test images is known, as if of endless runs.
-        """
-        from scipy.optimize import root_scalar  # takes a second to import
-        from scipy.stats import t
-
-        parts = [*self.parts, (self.of_images, math.inf)]
-        shares, freedom = np.array([part for part, _ in parts]) / self.variance, np.array([df for _, df in parts])
-        reached = (self.value - room) / math.sqrt(self.variance)
-        # The root is a probability; beyond these ends the answer is "surely" either way.
-        low, high = TINY, 1 - TINY
-        if reached <= shares @ t.ppf(low, freedom):
-            return low
-        if reached >= shares @ t.ppf(high, freedom):
-            return high
-        found = root_scalar(lambda p: shares @ t.ppf(p, freedom) - reached, bracket=(low, high), xtol=TINY)
-        return float(found.root)
 
 
 def images_variance(samples: Sequence[Sample], weights: Sequence[float]) -> float:
