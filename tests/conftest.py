@@ -1,5 +1,6 @@
 """What all tests share: their order, how their processes run, and a real Slurm."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -61,6 +62,24 @@ def slurm() -> Iterator[slurm_rig.Rig]:
             patch.setenv(name, value)
         yield rig
     guard.communicate()
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of a launch are forked from the test, not from a server, which would import torch and lightning first."""
+    from lit_resnet.launch import pool
+
+    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(pool, "start_server", lambda: None)
+
+
+@pytest.fixture
+def checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch to Slurm checks its cells in the test, for the same reason; its jobs have servers of their own."""
+    from lit_resnet.launch import plan, pool
+
+    monkeypatch.setattr(pool, "checked", lambda grid: (plan.check(grid), []))
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every net has 2 weights and 10 multiply-adds: nets are counted in tests/probes."""
     monkeypatch.setattr("lit_resnet.probes.complexity.complexity", lambda *_: Complexity(2, 10))
     monkeypatch.setattr("lit_resnet.run.run.complexity", lambda *_: Complexity(2, 10))
+    monkeypatch.setattr("lit_resnet.training.detector.complexity", lambda *_, **__: Complexity(2, 10))
 
 
 @pytest.fixture

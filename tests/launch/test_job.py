@@ -1,6 +1,5 @@
 """`lit-resnet run`: one run by one command, with processes that only pretend to train; on Slurm see test_launch.py."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -25,11 +24,8 @@ SUMMARY = make_summary()
 
 
 @pytest.fixture
-def trained(tmp_path: Path, monkeypatch) -> Iterator[list[str]]:
-    """Runs write down their config and are done, in processes forked from here. Yields the reports that are written."""
-    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))
-    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(pool, "start_server", lambda: None)
+def trained(forked: None, monkeypatch) -> Iterator[list[str]]:
+    """Runs write down their config and are done. Yields the reports that are written."""
     monkeypatch.setattr(pool, "checked", lambda grid: ([], []))
     reports: list[str] = []
     monkeypatch.setattr(report, "write", lambda asked: reports.append(asked.name) or SimpleNamespace(page="index.html"))

@@ -1,6 +1,5 @@
 """`lit-resnet launch` as a user sees it: real processes, stopped and killed at random moments."""
 
-import multiprocessing
 import os
 import random
 import re
@@ -21,7 +20,6 @@ from PIL import Image
 from slurm_rig import Rig
 
 from lit_resnet.cli import main
-from lit_resnet.launch import pool
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.records import RESPONSES
 
@@ -158,7 +156,7 @@ def test_a_grid_that_was_stopped_and_killed_ends_like_one_that_was_not(calm: Pat
 
 @pytest.mark.timeout(600)
 def test_a_grid_on_slurm_that_is_disturbed_ends_like_a_local_one_that_was_not(
-    slurm: Rig, calm: Path, tmp_path: Path, capsys
+    slurm: Rig, calm: Path, checked_here: None, tmp_path: Path, capsys
 ):
     """Two tasks of two runs, side by side: requeued, killed, without a node for a while, out of time."""
     cluster = {"cpus": 1, "runs_per_job": 2, "runs_per_gpu": 2}
@@ -198,8 +196,7 @@ def test_a_grid_on_slurm_that_is_disturbed_ends_like_a_local_one_that_was_not(
     assert (root / "tiny" / "report" / "index.html").exists(), "the last task has written it"
 
 
-@pytest.mark.timeout(300)
-def test_one_failed_cell_fails_alone_and_is_run_again(tmp_path: Path):
+def test_one_failed_cell_fails_alone_and_is_run_again(forked: None, tmp_path: Path, capfd):
     photos = tmp_path / "photos"
     for split in ("train", "test"):
         for name in ("a", "b"):
@@ -217,9 +214,9 @@ def test_one_failed_cell_fails_alone_and_is_run_again(tmp_path: Path):
         },
     )
     root = tmp_path / "runs"
-    launch = start(grid, root)
-    _, err = launch.communicate()
-    assert launch.returncode == 1
+    command = ["launch", str(grid), "--root", str(root), "--jobs", "2"]
+    assert main(command) == 1
+    err = capfd.readouterr().err
     assert "photos-seed0: failed" in err
     assert str(broken) in err, "the tail of its log names the file"
     assert "1 failed: photos-seed0" in err
@@ -228,18 +225,14 @@ def test_one_failed_cell_fails_alone_and_is_run_again(tmp_path: Path):
     before = done.stat().st_mtime_ns
 
     broken.write_bytes(good)
-    launch = start(grid, root)
-    _, err = launch.communicate()
-    assert launch.returncode == 0, err
-    assert "1 of 2 done" in err
+    assert main(command) == 0
+    assert "1 of 2 done" in capfd.readouterr().err
     assert done.stat().st_mtime_ns == before, "a finished cell is not run again"
     assert RunFolder(root / "tiny" / "photos-seed0").status().attempts == 2
 
 
-def test_a_wrong_cell_is_refused_before_anything_starts(tmp_path: Path, monkeypatch, capsys):
+def test_a_wrong_cell_is_refused_before_anything_starts(forked: None, tmp_path: Path, capsys):
     grid = write_grid(tmp_path / "grids", matrix={"model.net.dpeth": [20]})
-    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))  # the check needs no server
-    monkeypatch.setattr(pool, "start_server", lambda: None)
     assert main(["launch", str(grid), "--root", str(tmp_path / "runs")]) == 2
     message = "lit-resnet: tiny, cell dpeth=20: unknown key model.net.dpeth; did you mean model.net.depth?"
     assert message in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """The pool with processes that only pretend to train."""
 
 import errno
-import multiprocessing
 import os
 import signal
 import sys
@@ -20,10 +19,8 @@ from lit_resnet.runfolder.folder import RunFolder
 
 
 @pytest.fixture(autouse=True)
-def _forked(monkeypatch):
-    """Forked from here, and at once."""
-    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))
-    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.02)
+def _forked(forked: None) -> None:
+    """In all tests of this file."""
 
 
 def pretend(monkeypatch, act) -> None:

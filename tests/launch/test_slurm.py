@@ -15,11 +15,10 @@ from lit_resnet.grid.asked import Asked
 from lit_resnet.grid.cluster import Cluster
 from lit_resnet.grid.grid import load
 from lit_resnet.grid.status import Queued
-from lit_resnet.launch import arrays, jobs, pool
+from lit_resnet.launch import arrays, jobs
 from lit_resnet.launch.arrays import Submission
 from lit_resnet.launch.exits import Exit
 from lit_resnet.launch.job import Job
-from lit_resnet.launch.plan import check
 from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.status import Status
@@ -44,9 +43,8 @@ def submission(path: str, root: Path, **cluster) -> Submission:
 
 
 @pytest.fixture(autouse=True)
-def _checked_here(monkeypatch):
-    """No server has to import torch."""
-    monkeypatch.setattr(pool, "checked", lambda grid: (check(grid), []))
+def _checked_here(checked_here: None) -> None:
+    """In all tests of this file."""
 
 
 def finish(run: RunFolder, hours: float, config: dict) -> None:

@@ -1,6 +1,5 @@
 """How many threads and which cores a run has: OMP_NUM_THREADS says so, or the runs share the cores out."""
 
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -81,7 +80,13 @@ def test_it_is_refused_before_anything_is_written(verb: list[str], args: list[st
     ],
 )
 def test_threads_of_a_job(
-    environment: dict[str, str], side_by_side: int, threads: int, args: list[str], tmp_path: Path, monkeypatch
+    environment: dict[str, str],
+    side_by_side: int,
+    threads: int,
+    args: list[str],
+    forked: None,
+    tmp_path: Path,
+    monkeypatch,
 ):
     def run(config: dict, path: Path, *place: object) -> None:
         (tmp_path / "place").write_text(repr(place))
@@ -91,9 +96,6 @@ def test_threads_of_a_job(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(pool, "CONTEXT", multiprocessing.get_context("fork"))
-    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(pool, "start_server", lambda: None)
     monkeypatch.setattr(pool, "checked", lambda grid: ([], []))
     monkeypatch.setattr(worker, "run", run)
     assert main(["run", *args, "a", "--runs-per-gpu", str(side_by_side)]) == Exit.FAILED

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from lab import METRICS
 
+from lit_resnet.cli import main
 from lit_resnet.runfolder.folder import RunFolder
 
 RECIPE = {
@@ -75,10 +76,9 @@ def test_a_killed_run_is_one_run_and_a_server_that_hangs_changes_nothing(grid, l
         assert list((tmp_path / "again" / "tiny" / f"{cell}-seed0" / "wandb").glob("offline-run-*/*.wandb"))
 
 
-def test_disabled_is_nothing_at_all(grid, lines, wandb_server, tmp_path):
-    made = lines.run(
-        "launch", grid, "--root", tmp_path / "runs", "--set", "trainer.max_steps=25", WANDB_MODE="disabled"
-    )
-    assert made.returncode == 0, made.stderr
-    assert "W&B" not in made.stderr
+def test_disabled_is_nothing_at_all(grid, lines, wandb_server, forked, monkeypatch, capfd, tmp_path):
+    for name, value in {**lines.env, "WANDB_MODE": "disabled"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["launch", str(grid), "--root", str(tmp_path / "runs"), "--set", "trainer.max_steps=25"]) == 0
+    assert "W&B" not in capfd.readouterr().err
     assert (wandb_server.requests, list((tmp_path / "runs").rglob("wandb"))) == ([], [])

@@ -6,9 +6,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import pytest
-import wandb
 import yaml
 from lab import QUALITY
 
@@ -21,11 +22,18 @@ from lit_resnet.report import runs
 from lit_resnet.report.figures import sweep
 from lit_resnet.tracking import entry, workspace
 
-wr = pytest.importorskip("wandb_workspaces.reports.v2", reason="wandb-workspaces is not installed")
+if TYPE_CHECKING:
+    import wandb_workspaces.reports.v2 as wr
 TITLE = "50 % / #1? <img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) | $x$"
 
 
-def report(lab, *, finished, queued=(), name="tiny", command="lit-resnet launch tiny", **content) -> wr.Report:
+@pytest.fixture(autouse=True, scope="module")
+def _imported() -> None:
+    """All processes that share the tests read this file, and importing W&B's client takes seconds."""
+    globals()["wr"] = pytest.importorskip("wandb_workspaces.reports.v2", reason="wandb-workspaces is not installed")
+
+
+def report(lab, *, finished, queued=(), name="tiny", command="lit-resnet launch tiny", **content) -> "wr.Report":
     """Of a grid whose cells `finished` (name: what Lab.finish takes) have two seeds each."""
     grid = lab.grid([*finished, *queued], name=name, seeds=[0, 1], **content)
     for cell, net in finished.items():
@@ -38,18 +46,18 @@ PLAIN = {"shortcut": "none", "test_error": 9.25}
 NETS = {"plain-20": PLAIN, "residual-20": {"test_error": 8.5}}
 
 
-def blocks(report: wr.Report, kind: type) -> list:
+def blocks(report: "wr.Report", kind: type) -> list:
     return [block for block in report.blocks if isinstance(block, kind)]
 
 
-def words(report: wr.Report) -> str:
+def words(report: "wr.Report") -> str:
     """Everything that is to be read in paragraphs and headings."""
     texts = [block.text for block in report.blocks if isinstance(block, wr.P | wr.H2)]
     pieces = [piece for text in texts for piece in (text if isinstance(text, list) else [text])]
     return "\n".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
 
 
-def filters(run_set: wr.Runset) -> dict:
+def filters(run_set: "wr.Runset") -> dict:
     """What W&B is sent, by key."""
     from wandb_workspaces import expr
 
@@ -289,7 +297,7 @@ def server(monkeypatch) -> Iterator[type[Server]]:
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setattr(Server, "views", {})
     yield Server
-    wandb.teardown()  # its process does not outlive the server that it asks
+    import_module("wandb").teardown()  # its process does not outlive the server that it asks
     http.shutdown()
     http.server_close()
 

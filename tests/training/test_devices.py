@@ -67,7 +67,9 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.timeout(300)
-def test_requeued_by_slurm_two_tasks_end_as_if_they_had_not_been(slurm: Rig, two: RunFolder, tmp_path: Path, capsys):
+def test_requeued_by_slurm_two_tasks_end_as_if_they_had_not_been(
+    slurm: Rig, two: RunFolder, checked_here: None, tmp_path: Path, capsys
+):
     """One on each node, under srun; in the middle of a window, too."""
     (tmp_path / "requeued.py").write_text(REQUEUED)
     python = tmp_path / "python"
