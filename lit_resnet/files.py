@@ -22,6 +22,8 @@ from lit_resnet.errors import InputError
 # Errors of a full disk, and of a network's file system that is away for a while: worth trying again.
 FOR_A_WHILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
+STALE_TRIES = 5
+
 # Limits of a YAML text. A grid of 10,000 cells that are listed one by one has 0.7 MB and 60,000 values.
 MOST_BYTES, MOST_VALUES, DEEPEST = 16 << 20, 1_000_000, 50
 
@@ -78,13 +80,19 @@ def open_file(path: Path | str) -> io.BufferedReader:
 
 
 def read_file(path: Path) -> bytes:
-    """All bytes of a file.
+    """All bytes of a file; on NFS, of the new one where another machine has replaced it meanwhile.
 
     Raises:
         OSError: As `open_file`.
     """
-    with open_file(path) as file:
-        return file.read()
+    for left in reversed(range(STALE_TRIES)):
+        try:
+            with open_file(path) as file:
+                return file.read()
+        except OSError as error:
+            if error.errno != errno.ESTALE or not left:
+                raise
+    raise AssertionError
 
 
 def shipped(name: str, in_checkout: str) -> Path:
@@ -114,15 +122,22 @@ def clock(folder: Path) -> float:
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-MERGE = "tag:yaml.org,2002:merge"  # YAML's tag of the key `<<`
+MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"  # YAML's tag of the key `<<`, and of texts
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Loader(_SafeLoader):
     """Refuses a key that stands twice, of which YAML would silently take the second; and reads 1e-4 as a number.
 
+    12:30 is a text, where YAML 1.1 reads a number to the base of 60, and 12:00 as 720.
+
     Of mappings that are merged (`<<: [*one, *other]`) the first that has a key counts, as YAML says. PyYAML 6.0.4 takes
     the last.
     """
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        tag = super().resolve(kind, value, implicit)
+        return TEXT if kind is yaml.ScalarNode and tag in NUMBERS and ":" in value else tag
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         own = [pair for pair in node.value if pair[0].tag != MERGE]
@@ -243,13 +258,18 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
     Raises:
         InputError: It is not JSON, or no object.
+        OSError: It is not for us to read, or the file system is away (`FOR_A_WHILE`): that says nothing against it.
     """
     try:
         return parse_json(read_file(path))
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ELOOP):  # a link to itself leads nowhere
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # a link to itself leads nowhere
             return None
-        raise InputError(f"{path}: damaged; move it away") from None
+        if error.errno in (*FOR_A_WHILE, errno.EACCES, errno.EPERM):
+            raise
+    except ValueError:
+        pass
+    raise InputError(f"{path}: damaged; move it away")
 
 
 def parse_json(content: bytes) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 from rich import box
@@ -40,13 +42,28 @@ def show(rows: list[Row], columns: Columns, form: Format, title: str = "", expen
         writer.writeheader()
         writer.writerows(rows)
     elif form == "json":
-        print(json.dumps(rows, indent=1))
+        print(json_text(rows))
     elif form == "md":
-        lines = [list(columns), ["---"] * len(columns), *([text(row) for text in columns.values()] for row in rows)]
+        cells = [[printable(text(row)).replace("|", r"\|") for text in columns.values()] for row in rows]
+        lines = [list(columns), ["---"] * len(columns), *cells]
         print("\n".join("| " + " | ".join(line) + " |" for line in lines))
     else:
         console = _console()
         console.print(table(rows, columns, title, expendable, console.width))
+
+
+def json_text(rows: Sequence[Row]) -> str:
+    """Rows as JSON, which has no infinite numbers and none that are no numbers: they are null."""
+    finite = [
+        {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        for row in rows
+    ]
+    return json.dumps(finite, indent=1, allow_nan=False)
+
+
+def plainly(console: Console) -> Callable[[str], None]:
+    """Prints texts to a console as they are: brackets in them are no markup, and lines are not broken."""
+    return partial(console.print, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_table(made: Table) -> None:

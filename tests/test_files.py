@@ -1,6 +1,7 @@
 """YAML from strangers: refused in one line, at once."""
 
 import ast
+import errno
 import os
 import time
 from pathlib import Path
@@ -51,6 +52,32 @@ def test_a_long_number_is_read_at_once():
     assert parse_yaml("x: " + "9" * 200_000 + "x", "here")["x"].startswith("999")
     assert parse_yaml("[1e-4, 1.5e3, .5E+2, -1e4, 1.e2]", "here") == [1e-4, 1500, 50, -1e4, 100]
     assert time.monotonic() - started < 10
+
+
+def test_a_time_of_day_is_a_text():
+    """Of YAML 1.1 they are numbers to the base of 60."""
+    assert parse_yaml("[12:00, 1:30:00, 1:30.5, '7', 7]", "here") == ["12:00", "1:30:00", "1:30.5", "7", 7]
+
+
+def test_what_cannot_be_read_for_a_while_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "status.json"
+    path.write_text('{"a": 1}')
+    whole, errors = files.open_file, [errno.ESTALE, errno.ESTALE]
+
+    def open_file(path: Path):
+        if errors:
+            raise OSError(errors.pop(), "it is away", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(files, "open_file", open_file)
+    assert read_json(path) == {"a": 1}, "another machine had replaced it"
+    for number in (errno.EIO, errno.EACCES):
+        errors.append(number)
+        with pytest.raises(OSError, match="it is away"):
+            read_json(path)
+    errors.append(errno.EISDIR)
+    with pytest.raises(InputError, match="damaged; move it away"):
+        read_json(path)
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path):

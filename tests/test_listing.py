@@ -1,11 +1,12 @@
 """Listings show what stands in names and errors as it is: it is no markup, and it does nothing to the terminal."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
 
-from lit_resnet.listing import printable, redraws, table
+from lit_resnet.listing import plainly, printable, redraws, show, table
 
 
 def test_words_in_brackets_and_control_characters_are_words():
@@ -17,6 +18,20 @@ def test_words_in_brackets_and_control_characters_are_words():
     assert "x[/y] [bold]z" in text
     assert r"a\x1b[31mred\nb" in text
     assert r"[/foo] x\x07" in text
+
+
+def test_of_strange_values_markdown_and_json_are_whole(capsys):
+    row = {"image": "a|b\n.png", "error": float("nan"), "loss": float("inf"), "n": 2}
+    show([row], {"image": lambda r: r["image"], "n": lambda r: str(r["n"])}, "md")
+    assert capsys.readouterr().out.splitlines()[2:] == [r"| a\|b\n.png | 2 |"]
+    show([row], {}, "json")
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == [row | {"error": None, "loss": None}]
+
+
+def test_a_line_is_printed_as_it_is():
+    console = Console(width=20, file=io.StringIO())
+    plainly(console)("lit-resnet launch tiny '--set=evaluate=[center]' --root '[/data/a]'")
+    assert console.file.getvalue() == "lit-resnet launch tiny '--set=evaluate=[center]' --root '[/data/a]'\n"
 
 
 def test_letters_of_all_languages_stay():

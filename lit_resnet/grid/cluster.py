@@ -5,11 +5,11 @@ gres: gpu:a100            # what a GPU is called; null where there are none
 cpus: 8                   # cores for each GPU, or for each run without GPUs
 mem: 64G                  # memory of each node
 hours: 12                 # the most that a job asks for; a longer run goes on in its next turn; none if left out
-parallel: 20              # jobs at a time
+parallel: 20              # jobs at a time, shared out where runs need different times or devices
 runs_per_job: 8           # runs that share a job, one after the other ...
 runs_per_gpu: 2           # ... or so many side by side on its GPU
 setup: [module load cuda] # lines of the job's script before the runs
-options: {nice: 100}      # what else sbatch takes, without its dashes
+options: {nice: 100}      # what else sbatch takes, without its dashes; null for one without a value
 """
 
 import re
@@ -120,7 +120,7 @@ def parse(content: dict[str, Any], where: str) -> Cluster:
         raise InputError(f"{where}: setup is {setup!r}: write a list of lines, such as [module load cuda]")
     options = values.get("options") or {}
     if not isinstance(options, dict) or not all(
-        re.fullmatch(r"[a-z][a-z0-9-]*", str(key)) and re.fullmatch(r"[^\n]*", str(value))
+        re.fullmatch(r"[a-z][a-z0-9-]*", str(key)) and re.fullmatch(r"[^\n]*", str(value)) and value is not False
         for key, value in options.items()
     ):
         raise InputError(f"{where}: options is {options!r}: write a mapping of sbatch's options, such as {{nice: 100}}")
@@ -130,7 +130,10 @@ def parse(content: dict[str, Any], where: str) -> Cluster:
                 f"write it as {key}, beside options" if key in KEYS else "the launcher writes it itself; leave it out"
             )
             raise InputError(f"{where}: options.{key}: {instead}")
-    cluster = Cluster(**values | {"setup": tuple(setup), "options": {k: str(v) for k, v in options.items()}})
+    words = {
+        key: "" if value is None or value is True else str(value) for key, value in options.items()
+    }  # such as exclusive
+    cluster = Cluster(**values | {"setup": tuple(setup), "options": words})
     if cluster.runs_per_gpu > cluster.runs_per_job:
         raise InputError(
             f"{where}: runs_per_gpu is {cluster.runs_per_gpu}, but a job has {cluster.runs_per_job} runs: write a "

@@ -129,10 +129,13 @@ class Grid:
     def part(self, names: Iterable[str]) -> "Grid":
         """The grid with these cells alone (as `chosen`), and without ensembles, which may have other members.
 
+        Nor has it tables of ensembles.
+
         Raises:
             InputError: A name matches no cell.
         """
-        return replace(self, cells=self.chosen(names), ensembles=())
+        tables = tuple(name for name in self.tables if not exhibits.TABLES[name].ensembles)
+        return replace(self, cells=self.chosen(names), tables=tables, ensembles=())
 
     @cached_property
     def task(self) -> Task:
@@ -250,7 +253,8 @@ def load(
     if base is None:
         raise InputError(f"{path}: base {shown(content['base'])}: no such file beside {path.name}, nor shipped")
     found = cells.read(path, content, seeds)
-    title = content.get("title", path.stem)
+    title = content.get("title")
+    title = path.stem if title is None else title
     if isinstance(title, dict | list):
         raise InputError(f"{path}: title is {shown(title)}: write a line of text")
     given = _settings(settings, found)

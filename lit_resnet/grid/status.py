@@ -1,5 +1,6 @@
 """How far the runs are, read from their folders: quick enough for a login node, and without torch."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -108,7 +109,9 @@ def known_memory(found: list[Row]) -> list[int | None]:
     return [r["memory"] or most[r["cell"]] or None for r in found]
 
 
-def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = None, task: Task | None = None) -> Row:
+def row(
+    run: RunFolder, name: str, seed: int | None, now: float, job: Queued | None = None, task: Task | None = None
+) -> Row:
     """One run's line.
 
     A run that says `running` while nobody holds its lock died: it is `stopped`, and goes on with the next launch, or
@@ -117,7 +120,7 @@ def row(run: RunFolder, name: str, seed: int, now: float, job: Queued | None = N
     Args:
         run: Its folder.
         name: Its cell.
-        seed: Its seed.
+        seed: Its seed; None where its folder does not say it.
         now: The time by the `clock` of the file system.
         job: Its entry in a queue; None where it has none.
         task: Its task; None for the one in its status, which a run that has not begun does not know.
@@ -188,13 +191,16 @@ def rows(grid: Grid, root: Path, jobs: Mapping[str, Queued] = MappingProxyType({
 
 
 def runs_below(root: Path, jobs: Mapping[tuple[str, str], Queued] = MappingProxyType({})) -> list[Row]:
-    """A line for every run folder below `root`, of any grid; `jobs` has queued runs by the names of grid and folder."""
+    """A line for every run folder below `root`, of any grid; `jobs` has queued runs by the names of grid and folder.
+
+    A folder that does not end with a seed, as those of `fit` have digits after it, has its whole name and no seed.
+    """
     now, found = clock(root), []
     for path in sorted(root.glob("*/*/status.json")):
-        name, _, seed = path.parent.name.rpartition("-seed")
-        grid = path.parent.parent.name
-        number = int(seed) if seed.isdigit() else 0
-        found.append(row(RunFolder(path.parent), f"{grid}/{name}", number, now, jobs.get((grid, path.parent.name))))
+        folder, grid = path.parent.name, path.parent.parent.name
+        named = re.fullmatch(r"(.+)-seed(\d{1,10})", folder, re.ASCII)
+        name, seed = (named[1], int(named[2])) if named else (folder, None)
+        found.append(row(RunFolder(path.parent), f"{grid}/{name}", seed, now, jobs.get((grid, folder))))
     keys = list(dict.fromkeys(key for r in found for key in r))  # of tasks with other metrics
     return [{key: r.get(key) for key in keys} for r in found]
 
@@ -212,7 +218,7 @@ def columns(found: list[Row], varied: Mapping[str, Axis] = MappingProxyType({}))
     metrics = listed(dict.fromkeys(metric for r in found for metric in TASKS[r["task"]].final), found)
     return {
         "cell": lambda r: r["cell"],
-        "seed": lambda r: str(r["seed"]),
+        "seed": lambda r: "–" if r["seed"] is None else str(r["seed"]),
         **{name: partial(_value, axis) for name, axis in varied.items()},
         "state": lambda r: r["state"],
         "where": lambda r: (r["host"] or "") if r["state"] in ("running", "stalled", "starting") else "",

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -48,13 +48,17 @@ HOURS = (0.5, 1, 2, 4, 8, 12, 24, 48, 72)  # jobs ask for one of these: few diff
 
 @dataclass(frozen=True)
 class Batch:
-    """One job array, whose tasks need the same resources. A task is a list of runs, by the names of their folders."""
+    """One job array, whose tasks need the same resources. A task is a list of runs, by the names of their folders.
+
+    At most `at_a_time` tasks run together, its share of the `parallel` of the cluster; None for all.
+    """
 
     tasks: list[list[str]]
     num_nodes: int
     devices: int
     gpu: bool
     hours: float | None
+    at_a_time: int | None = None
 
 
 class Submission:
@@ -180,11 +184,15 @@ class Submission:
                 task = runs[start : start + size]
                 took = [seconds(p) * p.max_steps / 3600 for p in task] if seconds else None
                 tasks.setdefault((*needs, self._hours(took)), []).append([p.cell.folder for p in task])
-        return [
+        arrays = [
             Batch(found[start : start + most], *needs)
             for needs, found in tasks.items()
             for start in range(0, len(found), most)
         ]
+        parallel, total = self.cluster.parallel, sum(map(len, tasks.values()))
+        if parallel is None:
+            return arrays
+        return [replace(one, at_a_time=max(1, parallel * len(one.tasks) // total)) for one in arrays]
 
     def _hours(self, took: list[float] | None) -> float | None:
         """The hours that a task asks for: what its runs should take, with a margin; at most `hours` of the cluster."""
@@ -200,7 +208,7 @@ class Submission:
         minutes = math.ceil(batch.hours * 60) if batch.hours else None
         own = {
             "job-name": job_name(self.grid.name),
-            "array": f"0-{len(batch.tasks) - 1}" + (f"%{cluster.parallel}" if cluster.parallel else ""),
+            "array": f"0-{len(batch.tasks) - 1}" + (f"%{batch.at_a_time}" if batch.at_a_time else ""),
             "output": f'"{pattern(folder)}/%a.txt"',
             "open-mode": "append",
             "requeue": "",
@@ -223,7 +231,8 @@ class Submission:
             "trap : TERM  # the runs save and end first",
             *cluster.setup,
             f'cells=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder.resolve() / "cells.txt"))})',
-            f"srun --kill-on-bad-exit=1 {command}",
+            # Since Slurm 22.05 srun does not take over what the script has asked for.
+            f"srun --cpus-per-task={cluster.cpus} --kill-on-bad-exit=1 {command}",
             "code=$?",
             "# 0: done. 1, 2: failed for good. 143: terminated (scancel, or Slurm gives another turn by itself).",
             "# All else, such as 75 (saved, the time is over) or 137 (killed): another turn, from the last checkpoint.",

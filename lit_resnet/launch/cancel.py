@@ -26,7 +26,10 @@ def cancel(asked: Asked, names: list[str]) -> list[str]:
             if folder.path.is_dir():  # else it was never launched
                 folder.ask_to_stop()
     except OSError as error:
-        raise InputError(f"{asked.home}: cannot be written ({error.strerror}); nothing was cancelled") from None
+        raise InputError(
+            f"{error.filename or asked.home}: cannot be written ({error.strerror}); no job was taken out of a queue, "
+            "and runs of other folders may have been asked to stop: look at lit-resnet status"
+        ) from None
     for name in LAUNCHERS:
         there = launcher(name)
         queued = {folder: job for (_, folder), job in there.queue(asked.root, [asked.grid.name]).items()}

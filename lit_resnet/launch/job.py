@@ -25,6 +25,7 @@ from lit_resnet.launch.launcher import Accompany
 from lit_resnet.launch.planned import check_one_device
 from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.launch.watch import ENDED
+from lit_resnet.listing import plainly
 from lit_resnet.runfolder import provenance
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.runfolder.lock import InUse
@@ -66,7 +67,8 @@ class Job:
             InputError: A name, a config or OMP_NUM_THREADS is wrong, a run folder is damaged, or the code has changed
                 since.
         """
-        rank = int(os.environ.get("SLURM_NTASKS", 1)) > 1
+        tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))  # of srun; SLURM_NTASKS is also that of a script
+        rank = tasks > 1
         threads = _threads(1 if rank else side_by_side)
         gpus: list[int] = []
         if as_queued:  # without the grid file, which may have been changed or removed since
@@ -84,7 +86,7 @@ class Job:
         if not rank:
             return self._children(runs, [_place(threads, bool(gpus))] * side_by_side, as_queued)
         if len(runs) > 1:
-            raise InputError(f"{len(runs)} runs for {os.environ['SLURM_NTASKS']} processes of one: name one run")
+            raise InputError(f"{len(runs)} runs for {tasks} processes of one: name one run")
         return self._rank(runs[0], threads, as_queued)
 
     def _children(self, runs: list[Run], places: list[Place], as_queued: bool) -> Exit:
@@ -105,7 +107,7 @@ class Job:
             signal.signal(number, stop)
         pool.start_server()
         todo = [run.name for run in left if not run.folder.summary()]
-        with self.accompany(self.asked, todo, console.print) as companion:
+        with self.accompany(self.asked, todo, plainly(console)) as companion:
             outcome = work.work(lambda: None)
             if outcome.stopped:
                 companion.hurry()
@@ -135,13 +137,14 @@ class Job:
 
     def _finish(self, console: Console) -> None:
         """Judge the ensembles and write the report of the grid, if these were its last runs."""
+        say = plainly(console)
         try:
             if any(row["state"] not in ENDED for row in status.rows(self.asked.grid, self.asked.root)):
                 return
-            judge_ensembles(self.asked, console.print)
-            console.print(f"the report: {self.report(self.asked)}", soft_wrap=True)
+            judge_ensembles(self.asked, say)
+            say(f"the report: {self.report(self.asked)}")
         except InputError as error:  # such as a grid file that was changed since: the runs matter more
-            console.print(f"no report: {error}", soft_wrap=True, markup=False)
+            say(f"no report: {error}")
 
 
 def _queued(folder: RunFolder) -> Run:

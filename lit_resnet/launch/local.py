@@ -22,7 +22,7 @@ from lit_resnet.launch.folders import begin, check_folders
 from lit_resnet.launch.launcher import Accompany, Outcome
 from lit_resnet.launch.planned import Planned, check_one_device
 from lit_resnet.launch.pool import Place, Pool, Run
-from lit_resnet.listing import Row, duration, redraws, spinner
+from lit_resnet.listing import Row, duration, plainly, redraws, spinner
 from lit_resnet.runfolder.folder import RunFolder
 
 LINE_SECONDS = 60  # between two lines of progress where there is no terminal
@@ -142,14 +142,17 @@ class _Launch:
         return self.asked.folder(planned.cell)
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        plainly(self.console)(text)
 
     def _show(self, live: Live) -> None:
         """Refresh the live table; in a log file, print a line a minute."""
         if not redraws(self.console) and time.monotonic() - self.shown < LINE_SECONDS:
             return
         self.shown = time.monotonic()
-        rows = status.rows(self.grid, self.root)
+        try:
+            rows = status.rows(self.grid, self.root)
+        except (InputError, OSError):  # a file system that is away for a moment ends no launch; the end of a run tells
+            return
         title = f"{self.grid.name}: {status.overview(rows)}, about {duration(self.clock.seconds_left(rows))} left"
         if redraws(self.console):
             live.update(status.live_table(title, rows, self.console.width), refresh=True)

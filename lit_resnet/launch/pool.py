@@ -23,12 +23,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from lit_resnet.errors import Failure, InputError, shown
+from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.grid.grid import Grid
 from lit_resnet.launch import worker
 from lit_resnet.launch.exits import Exit
 from lit_resnet.launch.launcher import Outcome
 from lit_resnet.launch.planned import Planned
-from lit_resnet.listing import duration
+from lit_resnet.listing import duration, plainly
 from lit_resnet.runfolder.folder import RunFolder
 
 LOOK_SECONDS = 0.3  # between two looks at the run folders
@@ -136,10 +137,15 @@ class Pool:
     def work(self, look: Callable[[], None]) -> Outcome:
         """Train all runs, and call `look` several times a second meanwhile."""
         while self.running or (self.todo and not self.stopping):
-            if not self.stopping:
-                self._start()
-            wait([r.process.sentinel for r in self.running if not isinstance(r.process, _Orphan)], LOOK_SECONDS)
-            self._reap()
+            try:
+                if not self.stopping:
+                    self._start()
+                wait([r.process.sentinel for r in self.running if not isinstance(r.process, _Orphan)], LOOK_SECONDS)
+                self._reap()
+            except OSError as error:
+                if error.errno not in FOR_A_WHILE:
+                    raise
+                time.sleep(LOOK_SECONDS)  # the file system of the run folders is away: the runs wait for it, too
             look()
         return self.outcome
 
@@ -166,11 +172,11 @@ class Pool:
             place = next((place for place in self.free if self._fits(run, place)), None)
             if place is None or run.folder.in_use():
                 continue
+            finished, attempts = run.folder.summary(), run.folder.status().attempts
             self.todo.remove(run)
-            if run.folder.summary():  # another launcher has finished it
+            if finished:  # another launcher has done it
                 continue
             self.free.remove(place)
-            attempts = run.folder.status().attempts
             process = CONTEXT.Process(
                 target=worker.run, args=(run.config, run.folder.path, place.threads, place.cores, place.gpu)
             )
@@ -204,6 +210,7 @@ class Pool:
                 code = ended.process.exitcode
             if code is None:
                 continue
+            cancelled = run.folder.cancelled  # read before anything is changed: a file system that is away raises
             self.running.remove(ended)
             self.free.append(ended.place)
             if code == Exit.IN_USE:
@@ -215,7 +222,7 @@ class Pool:
                 self.todo.append(run)
             elif code == Exit.DONE:
                 self._say_done(run)
-            elif run.folder.cancelled:
+            elif cancelled:
                 self.outcome.cancelled.append(run.name)
                 self._say(f"{run.name}: cancelled; the next launch continues it")
             elif code in (Exit.STOPPED, -signal.SIGTERM) or self.stopping:
@@ -256,7 +263,7 @@ class Pool:
         self.outcome.failed.append(run.name)
         self._say(f"[red]{run.name}: failed:[/red] {escape(reason)}")
         for line in lines[-TAIL_LINES:]:
-            self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+            plainly(self.console)(f"    {line}")
         self._say(f"    (the whole log: {escape(str(run.folder.log_file))})")
 
     def _say(self, text: str) -> None:

@@ -24,13 +24,17 @@ def finished_elsewhere(grid: Grid, cells: Iterable[Cell], root: Path) -> dict[st
     found: dict[str, RunFolder] = {}
     tested = _tested(status.folder(grid, cell, root) for cell in grid.cells if cell.folder not in wanted)
     for other in sorted(root.iterdir()) if wanted and root.is_dir() else ():
-        if other.name == grid.name or not other.is_dir():
+        if other.name == grid.name or not os.path.isdir(other):
             continue
-        for name in sorted((wanted.keys() - found.keys()).intersection(os.listdir(other))):
+        try:
+            there = os.listdir(other)
+        except OSError:  # somebody else's folder, or the file system's own lost+found
+            continue
+        for name in sorted((wanted.keys() - found.keys()).intersection(there)):
             run = RunFolder(other / name)
             if run.path.is_symlink() or not run.cell_file.exists():
                 continue
-            with suppress(InputError):  # a damaged folder is reported where its own grid is launched
+            with suppress(InputError, OSError):  # a damaged folder is reported where its own grid is launched
                 status.check_config(grid, wanted[name], run)
                 summary = run.summary()
                 if summary and _same_start(grid, wanted[name], summary):

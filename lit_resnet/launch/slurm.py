@@ -12,7 +12,7 @@ from lit_resnet.grid.grid import Grid, find, shipped
 from lit_resnet.grid.status import Queued
 from lit_resnet.launch import jobs
 from lit_resnet.launch.launcher import Accompany, Outcome
-from lit_resnet.listing import spinner
+from lit_resnet.listing import plainly, spinner
 
 
 class Slurm:
@@ -47,17 +47,14 @@ class Slurm:
             if options.dry_run:
                 print(submission.dry_run(), end="")
                 return None
-            for number in submission.submit(say=lambda text: console.print(text, soft_wrap=True)):
+            for number in submission.submit(say=plainly(console)):
                 print(number)
         if options.wait:
             return self._wait(asked.root, grid)
-        console.print(
+        plainly(console)(
             f"watch:  {asked.command('status')} --watch\n"
             f"stop:   {asked.command('cancel')}\n"
-            f"tables: the last job writes them; now, of what is finished: {asked.command('report')}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"tables: the last job writes them; now, of what is finished: {asked.command('report')}"
         )
         return None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.live import Live
 
+from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.grid import status
 from lit_resnet.grid.grid import Grid
 from lit_resnet.launch.launcher import queue
@@ -36,7 +37,13 @@ def watch(root: Path, grid: Grid | None, over: Callable[[], bool] = lambda: Fals
     """
     with Live(auto_refresh=False) as live:
         while True:
-            found = look(root, grid)
+            try:
+                found = look(root, grid)
+            except OSError as error:
+                if error.errno not in FOR_A_WHILE:
+                    raise
+                time.sleep(QUEUE_SECONDS)
+                continue
             title = f"{grid.name if grid else root}: {status.overview(found)}"
             live.update(status.live_table(title, found, live.console.width), refresh=True)
             if all(row["state"] in ENDED for row in found):

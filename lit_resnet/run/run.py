@@ -246,6 +246,8 @@ def _finish(cli: RunCLI, folder: RunFolder, recorder: Recorder) -> None:
     test_images = data.test_digest()
     if protocols := cli.config.get("evaluate"):
         import_module(cli.task.judging).judge_last(last, protocols)
+    elif folder.evaluation_file.exists():  # somebody has judged an earlier model: that is no result of this run
+        recorder.disk.insist(folder.evaluation_file.name, lambda: folder.add_evaluations({}, last.checkpoint, cli.task))
     recorder.note_memory(device)
     if model.rate.warming_up:
         print(

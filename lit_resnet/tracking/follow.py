@@ -75,7 +75,7 @@ class Follower:
         for ensemble in self.asked.grid.ensembles:
             try:
                 tell_ensemble(self.asked, ensemble, self.session)
-            except (Unreachable, InputError) as error:
+            except (Unreachable, InputError, OSError) as error:
                 self._say(f"the ensemble {ensemble.name} is left out: {error}")
 
     def _look(self) -> None:
@@ -84,7 +84,7 @@ class Follower:
             cell = mirror.cell
             try:
                 state = status.row(mirror.folder, cell.name, cell.seed, now)["state"]
-            except InputError:  # the launch reports it
+            except (InputError, OSError):  # the launch reports it
                 continue
             self._tell(mirror, lambda mirror=mirror, state=state: mirror.look(state))
             if mirror.told and state == "done":
@@ -103,7 +103,7 @@ class Follower:
                 self._tell(mirror, what)
             else:
                 self._leave_out(mirror, error)
-        except InputError as error:
+        except (InputError, OSError) as error:
             self._leave_out(mirror, error)
 
     def _leave_out(self, mirror: Mirror, error: Exception) -> None:

@@ -88,12 +88,18 @@ class Session:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turn whatever W&B's client raises, which has many types, into Unreachable."""
+    """Turn whatever W&B's client raises, which has many types, into Unreachable.
+
+    Raises:
+        OSError: Of a file of ours, which is not W&B's fault: those of a network name no file.
+    """
     try:
         yield
     except (InputError, Unreachable):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno and error.filename:
+            raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise Unreachable(_in_short(error)) from None
 

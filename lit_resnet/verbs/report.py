@@ -36,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
     """Write and print the report."""
     from lit_resnet.listing import spinner
 
-    asked = options.asked(args)
+    grids, cells = _meant(options.asked(args), args.others)
     if args.source:
         with spinner("reading from Weights & Biases"):
             from lit_resnet.tracking.restore import restore
 
-            asked = restore(asked, args.source)
-    show(*_meant(asked, args.others), form=args.format)
+            grids = [restore(one, args.source) for one in grids]
+    show(grids, cells, form=args.format)
     return 0
 
 

@@ -39,6 +39,11 @@ def test_all_keys():
         )
     )
     assert cluster.parse({}, "x") == Cluster()
+    assert cluster.parse({"options": {"exclusive": None, "contiguous": True, "nice": 1}}, "x").options == {
+        "exclusive": "",
+        "contiguous": "",
+        "nice": "1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,7 @@ def test_all_keys():
         ("{gres: 'gpu:2'}", "x: gres is gpu:2: write its name without a number, such as gpu:a100"),
         ("{setup: module load cuda}", "x: setup is 'module load cuda': write a list of lines"),
         ("{options: [nice]}", "x: options is ['nice']: write a mapping of sbatch's options"),
+        ("{options: {exclusive: false}}", "x: options is {'exclusive': False}: write a mapping of sbatch's options"),
         ("{options: {--nice: 1}}", "x: options is {'--nice': 1}: write a mapping of sbatch's options"),
         ("{options: {array: 0-3}}", "x: options.array: the launcher writes it itself; leave it out"),
         ("{options: {partition: gpu}}", "x: options.partition: write it as partition, beside options"),

@@ -155,6 +155,8 @@ def test_tables_and_ensembles(tmp_path: Path):
     grid = load(write(tmp_path, matrix=matrix, report=report))
     assert (grid.figures, grid.tables) == (("fig4",), ("table4", "table5"))
     assert grid.ensembles == (Ensemble("all", ("18", "34"), "multi-scale"),)
+    part = grid.part(["18"])
+    assert (part.tables, part.ensembles) == (("table4",), ()), "no table of ensembles that it has not"
     without = load(write(tmp_path, matrix=matrix))
     assert (without.figures, without.tables, without.ensembles) == (None, (), ())
 
@@ -331,6 +333,7 @@ def test_what_cannot_be_run_is_refused_at_once(tmp_path: Path, content: dict, me
 
 
 def test_a_title_is_one_line(tmp_path: Path):
+    assert load(write(tmp_path, include={"a": {}}, title=None)).title == "mine"
     assert load(write(tmp_path, matrix={"a.b": [1]}, title="Depth\ntouch x\n")).title == "Depth touch x"
 
 

@@ -110,6 +110,17 @@ def test_jobs_are_found_by_grid_and_folder(run: RunFolder, tmp_path: Path):
     ]
     (row,) = status.runs_below(root, {("mine", "a-seed0"): PENDING, ("other", "a-seed0"): RUNNING})
     assert (row["cell"], row["seed"], row["state"], row["job"]) == ("mine/a", 0, "queued", "12_3")
+    for name in ("ResNet-20-digits-seed3-1a2b3c", "first"):
+        other = RunFolder(root / "fit" / name)
+        other.path.mkdir(parents=True)
+        other.write_status(Status("running", 50, 100))
+    found = status.runs_below(root)
+    assert [(row["cell"], row["seed"]) for row in found] == [
+        ("fit/ResNet-20-digits-seed3-1a2b3c", None),
+        ("fit/first", None),
+        ("mine/a", 0),
+    ]
+    assert [status.columns(found)["seed"](row) for row in found] == ["–", "–", "0"]
 
 
 def test_what_a_cell_needs_is_known_from_its_other_seeds():

@@ -134,6 +134,6 @@ def test_one_that_fails(trained: list, args: list[str], monkeypatch):
 
 
 def test_processes_of_one_run_need_one_run(trained: list, args: list[str], monkeypatch, capsys):
-    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     assert main(["run", *args, "a", "b"]) == 2
     assert "2 runs for 4 processes of one: name one run" in capsys.readouterr().err

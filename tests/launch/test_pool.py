@@ -16,6 +16,7 @@ from lit_resnet.launch.exits import Exit
 from lit_resnet.launch.launcher import Outcome
 from lit_resnet.launch.pool import Place, Pool, Run
 from lit_resnet.runfolder.folder import RunFolder
+from lit_resnet.runfolder.summary import Summary
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +138,21 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch):
     pretend(monkeypatch, lambda folder, attempt: Exit.DISK_FULL if attempt < 6 else Exit.DONE)
     assert not work(tmp_path, make(tmp_path, "a"), ONE_GPU).failed
     assert (tmp_path / "said.txt").read_text().count("the disk is full") == 1
+
+
+def test_a_file_system_that_is_away_for_a_while_loses_no_run(tmp_path: Path, monkeypatch):
+    pretend(monkeypatch, lambda *_: Exit.DONE)
+    summary, away = RunFolder.summary, iter([True, False, True, True])
+
+    def read(folder: RunFolder) -> Summary | None:
+        if next(away, False):
+            raise OSError(errno.EIO, "Input/output error")
+        return summary(folder)
+
+    monkeypatch.setattr(RunFolder, "summary", read)
+    runs = make(tmp_path, "a", "b")
+    assert not work(tmp_path, runs, ONE_GPU).failed
+    assert all(summary(run.folder) for run in runs)
 
 
 def test_a_disk_that_refuses_the_lock_ends_the_process_as_a_full_disk(tmp_path: Path, monkeypatch):

@@ -1,5 +1,7 @@
 """Runs that another grid has finished are taken from there, if they are really the same."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +48,21 @@ def test_a_run_of_the_same_config_is_linked_to(tmp_path: Path, runs: Path):
     assert reuse.adopt(second, runs) == []
     runs.rename(tmp_path / "moved")  # links are relative
     assert RunFolder(tmp_path / "moved/second/a-seed0").summary() == SUMMARY
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(tmp_path: Path, runs: Path, monkeypatch):
+    first, second = grid(tmp_path, "first"), grid(tmp_path, "second")
+    finish(first, 0, runs)
+    (runs / "another's").mkdir()
+    listdir = os.listdir
+
+    def listed(path: Path) -> list[str]:
+        if path.name == "another's":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", listed)
+    assert reuse.adopt(second, runs) == ["a-seed0: taken from first"]
 
 
 def test_runs_are_linked_to_where_they_were_made(tmp_path: Path, runs: Path):

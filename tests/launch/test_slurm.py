@@ -78,8 +78,10 @@ def test_cells_that_need_the_same_are_an_array(tmp_path: Path, monkeypatch, caps
         ["# 0: two-seed0", "# 1: two-seed1"],
     ]
     gpus, cpus, two = (part.splitlines() for part in text.split("#!/bin/bash")[1:])
-    for option in ("gres=gpu:a100:1", "cpus-per-task=8", "time=6:00:00", "array=0-1%5", "requeue", "signal=USR1@120"):
+    for option in ("gres=gpu:a100:1", "cpus-per-task=8", "time=6:00:00", "array=0-1%2", "requeue", "signal=USR1@120"):
         assert f"#SBATCH --{option}" in gpus
+    assert [line[16:] for part in (cpus, two) for line in part if "--array" in line] == ["0-0%1", "0-1%2"]
+    assert any(line.startswith("srun --cpus-per-task=8 ") for line in gpus), "srun does not take it from the script"
     assert not any("gres" in line for line in cpus)
     assert {"#SBATCH --nodes=3", "#SBATCH --ntasks-per-node=2", "#SBATCH --gres=gpu:a100:2"} <= set(two)
     assert not list(tmp_path.glob("tiny/*")), "a dry run leaves nothing"
@@ -229,7 +231,7 @@ def test_a_rank_leaves_alone_what_is_done_or_has_failed(tmp_path: Path, monkeypa
     run.path.mkdir(parents=True)
     run.cell_file.write_text("{}")
     run.ask_to_stop()
-    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     job = Job(Asked("tiny", root=tmp_path), None, None)
     assert job.run(["run"], 1, as_queued=True) == Exit.DONE
     status = run.status()

@@ -57,6 +57,14 @@ def test_two_grids_side_by_side(grids: list[Asked]):
         compare([grids[0], grids[0]])
 
 
+def test_all_grids_come_from_wandb(grids: list[Asked], monkeypatch):
+    shown: list[Asked] = []
+    monkeypatch.setattr("lit_resnet.tracking.restore.restore", lambda asked, _: replace(asked, root=Path("restored")))
+    monkeypatch.setattr("lit_resnet.verbs.report.show", lambda grids, cells, form: shown.extend(grids))
+    assert main(["report", *(one.name for one in grids), "--root", str(grids[0].root), "--from", "wandb:e/p"]) == 0
+    assert [(one.name, one.root) for one in shown] == [(one.name, Path("restored")) for one in grids]
+
+
 def test_words_after_the_grid_are_cells_or_grids(grids: list[Asked], capsys):
     one, two = (asked.name for asked in grids)
     root = ["--root", str(grids[0].root), "--format", "csv"]

@@ -1042,6 +1042,19 @@ def test_fit_names_folders_by_their_values_and_ends_with_the_errors(tmp_path: Pa
         run.fit(["--config", "c.yaml"])
 
 
+def test_how_an_earlier_model_was_judged_is_no_result(tmp_path: Path):
+    """Somebody has judged the run while it trained; it does not ask for that itself."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    entry = {"top1_error": 50.0, "top5_error": None, "images": 500, "views": 1, "data": "x", "checkpoint": "old"}
+    folder.evaluation_file.write_text(json.dumps({"center": entry}))
+    assert folder.evaluations()
+    quick = config()
+    quick["trainer"] |= {"max_steps": 2, "val_check_interval": 2}
+    assert train(RunCLI(quick), folder)
+    assert folder.evaluations() == {}
+
+
 def test_a_quick_check_keeps_nothing(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text(yaml.safe_dump(config() | {"trainer": config()["trainer"] | {"callbacks": CALLBACKS}}))

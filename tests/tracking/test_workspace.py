@@ -1,5 +1,6 @@
 """The W&B report of a grid: its blocks, and what is sent to a stand-in for the server."""
 
+import errno
 import json
 import re
 import sys
@@ -20,7 +21,7 @@ from lit_resnet.grid.grid import load
 from lit_resnet.metrics import TEST_ERROR, TRAIN_ERROR
 from lit_resnet.report import runs
 from lit_resnet.report.figures import sweep
-from lit_resnet.tracking import entry, workspace
+from lit_resnet.tracking import entry, session, workspace
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
@@ -322,6 +323,14 @@ def test_a_project_that_is_not_there(lab, server):
     with pytest.raises(InputError, match="W&B: no project team/elsewhere: run lit-resnet wandb sync first"):
         workspace.publish(made)
     assert not server.views
+
+
+def test_a_disk_of_ours_is_not_wandbs_fault():
+    with pytest.raises(PermissionError), session.reaching():
+        raise PermissionError(errno.EACCES, "Permission denied", "runs/tiny")
+    for error in (ConnectionError(errno.ECONNREFUSED, "refused"), RuntimeError("500")):
+        with pytest.raises(Unreachable, match="the server does not answer"), session.reaching():
+            raise error
 
 
 def test_what_wandb_refuses(lab, server, monkeypatch):

@@ -2,11 +2,12 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from lit_resnet.listing import json_text
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -48,7 +49,7 @@ class Table:
 
     def json(self) -> str:
         """The records, as a list of objects."""
-        return json.dumps(self.records, indent=1) + "\n"
+        return json_text(self.records) + "\n"
 
     def markdown(self) -> str:
         """A table of GitHub's Markdown, its title above and its note below."""
