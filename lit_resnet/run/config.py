@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.seed import max_seed_value
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint
@@ -165,8 +166,10 @@ class RunCLI(LightningCLI):
             else:
                 self.config = parser.parse_args(args)
             seed = self.config.seed_everything
-            if type(seed) is not int or seed < 0:  # without one, a resumed run would see other batches
-                raise InputError(f"seed_everything is {seed}: write a whole number, 0 or more")
+            if (
+                type(seed) is not int or not 0 <= seed <= max_seed_value
+            ):  # without one, a resume would see other batches
+                raise InputError(f"seed_everything is {shown(seed)}: write a whole number from 0 to {max_seed_value}")
             parser.validate(self.config, False)  # null, too, must be of a key's type
         except UNREADABLE as error:
             raise self._refusal(error) from None
@@ -223,6 +226,7 @@ class RunCLI(LightningCLI):
         """The data, not loaded, and the arguments of the module, all of them checked."""
         variables.check(self.keys, LEFT_OUT, of_grid=isinstance(self.given, dict))
         _check_trainer(self.config.trainer)
+        self._check_interval()
         data = self.data()
         values = self._values(data)
         devices = math.prod(self.devices())
@@ -264,15 +268,29 @@ class RunCLI(LightningCLI):
 
     @property
     def stretch(self) -> int:
-        """Iterations of a training step: all those between two evaluations, and one where others count the steps.
+        """Iterations of a training step: all those between two evaluations, and one where others count the steps."""
+        return 1 if self._counted else self.config.trainer.val_check_interval
 
-        Callbacks, loggers, profilers and plugins of Lightning's, and those of others, take a step for an iteration.
-        """
+    @property
+    def _counted(self) -> bool:
+        """Whether others count the steps, and take one for an iteration: callbacks, loggers, profilers and plugins."""
         trainer = self.config.trainer
-        others = any(
+        return any(
             trainer[key] not in (None, False, True, []) for key in ("callbacks", "logger", "profiler", "plugins")
         )
-        return 1 if others else trainer.val_check_interval
+
+    def _check_interval(self) -> None:
+        """Refuse single steps whose last one no evaluation follows: Lightning evaluates after every so many alone.
+
+        Raises:
+            InputError: With what to write instead.
+        """
+        steps, every = self.config.trainer.max_steps, self.config.trainer.val_check_interval
+        if self.verb == "fit" and self._counted and steps % every:
+            raise InputError(
+                f"trainer.val_check_interval is {every}: write a divisor of max_steps ({steps}), or leave out the "
+                "callbacks, loggers, profiler and plugins; with these the last model would not be evaluated"
+            )
 
     def net(self, data: "TaskData") -> Any:
         """The config of the net, with the values that come from the data: its classes and channels.
@@ -440,9 +458,14 @@ def _check_trainer(trainer: Namespace) -> None:
             raise InputError(f"trainer.callbacks: {name} is not for a run here: {REFUSED[name]}")
     if str(trainer.precision) not in PRECISIONS:
         raise InputError(f"trainer.precision is {shown(trainer.precision)}: write one of {', '.join(PRECISIONS[2:])}")
+    if trainer.accelerator == "mps" or (trainer.accelerator == "gpu" and torch.backends.mps.is_available()):
+        raise InputError(
+            f"trainer.accelerator is {trainer.accelerator}: write auto or cpu; Apple's GPUs have no 64-bit floats, "
+            "with which responses are summed"
+        )
     # Whether this machine has it is for the one that trains to see.
     known = {
-        "accelerator": ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators())),
+        "accelerator": ("auto", "gpu", *sorted({*AcceleratorRegistry.available_accelerators()} - {"mps"})),
         "strategy": ("auto", *StrategyRegistry.available_strategies()),
         "profiler": ("simple", "advanced", "pytorch", "xla"),
     }

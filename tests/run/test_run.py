@@ -251,6 +251,9 @@ def test_a_laptop_of_apple_trains_on_its_cpu(monkeypatch):
     cli = RunCLI(changed)
     cli.instantiate(logger=[], callbacks=[])
     assert isinstance(cli.trainer.accelerator, CPUAccelerator)
+    changed["trainer"]["accelerator"] = "gpu"
+    with pytest.raises(InputError, match="trainer.accelerator is gpu: write auto or cpu"):
+        RunCLI(changed).check()
 
 
 def train_and_kill(folder: RunFolder, clock: CheckpointClock) -> None:
@@ -778,6 +781,7 @@ def test_finished_runs_and_other_configs_are_not_overwritten(whole: RunFolder, t
 
 
 VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
+LEARNING_RATES = {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"}
 
 
 @pytest.mark.parametrize(
@@ -828,7 +832,8 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         ({"trainer": {"max_epochs": 3}}, "trainer.max_epochs is 3: leave it out"),
         ({"trainer": {"accumulate_grad_batches": 4}}, "trainer.accumulate_grad_batches is 4: leave it out"),
         ({"trainer": {"precision": "64-true"}}, "trainer.precision is '64-true': write one of 32-true, bf16-mixed"),
-        ({"seed_everything": -1}, "seed_everything is -1: write a whole number, 0 or more"),
+        ({"seed_everything": -1}, "seed_everything is -1: write a whole number from 0 to 4294967295"),
+        ({"seed_everything": 2**32}, "seed_everything is 4294967296: write a whole number from 0"),
         ({"seed_everything": False}, "seed_everything is False"),
         ({"data": {"source": "cifar"}}, "data.source is cifar: write one of .*; did you mean cifar10"),
         ({"data": {"source": "folder", "root": "/nowhere"}}, "/nowhere"),
@@ -843,6 +848,11 @@ VGG = {"family": "vgg", "depth": 16, "shortcut": "none"}
         (
             {"trainer": {"accelerator": "quantum"}},
             "trainer.accelerator is quantum: write one of auto, gpu, cpu",
+        ),
+        ({"trainer": {"accelerator": "mps"}}, "trainer.accelerator is mps: write auto or cpu"),
+        (
+            {"trainer": {"max_steps": 15, "val_check_interval": 10, "callbacks": [LEARNING_RATES]}},
+            r"trainer.val_check_interval is 10: write a divisor of max_steps \(15\)",
         ),
         ({"trainer": {"strategy": "dpp"}}, "trainer.strategy is dpp: write one of .*; did you mean ddp"),
         ({"trainer": {"profiler": "x"}}, "trainer.profiler is x: write one of simple, advanced"),
@@ -925,7 +935,7 @@ CALLBACKS = [
         "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
         "init_args": {"monitor": "test_error", "filename": "best-{step}"},
     },
-    {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"},
+    LEARNING_RATES,
     {"class_path": "lightning.pytorch.callbacks.Timer", "init_args": {"duration": {"hours": 1}}},
 ]
 
