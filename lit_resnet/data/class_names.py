@@ -1,7 +1,10 @@
-"""Names of the classes of published data sets, in the order of their labels; and where two lists of names differ."""
+"""Names of the classes of published data sets, in the order of their labels; and whether two lists of names agree."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
+
+from lit_resnet.errors import InputError, shown
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -34,7 +37,22 @@ FASHION = (
 )
 
 
-def first_difference(here: Sequence[str], there: Sequence[str]) -> tuple[int, str, str] | None:
-    """The first class, counted from 1, that has another name, with both names (`none` where one list has ended)."""
-    pairs = enumerate(zip_longest(here, there, fillvalue="none"), start=1)
-    return next(((i, ours, theirs) for i, (ours, theirs) in pairs if ours != theirs), None)
+def check_classes(here: Sequence[str], there: Any, where: str) -> None:
+    """Refuse images whose classes have other names than those that a net was trained on, or another order.
+
+    Args:
+        here: Those of the images.
+        there: Those of the net, as a file says them; what is no list says none.
+        where: What has the images, for the error.
+
+    Raises:
+        InputError: With the first one.
+    """
+    if not isinstance(there, list | tuple):
+        return
+    for i, (ours, theirs) in enumerate(zip_longest(here, there, fillvalue="none"), start=1):
+        if ours != theirs:
+            raise InputError(
+                f"{where}: class {i} of these images is {shown(ours)}, and of the net {shown(theirs)}: give images "
+                "with the classes that it was trained on"
+            )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lit_resnet import data_sets
 from lit_resnet.data import sources
+from lit_resnet.data.class_names import check_classes
 from lit_resnet.data.dataset import DataSet, Images, Place, Settings, Split
 from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import Photographs
@@ -109,7 +110,12 @@ class ImageData(LightningDataModule):
         return mean | kept | {"damaged": self.damaged_files}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a checkpoint's damaged files. Its mean is not read: `setup` has computed it from the images."""
+        """Take over a checkpoint's damaged files. Its mean is not read: `setup` has computed it from the images.
+
+        Raises:
+            InputError: Its classes are others, or in another order, so that its labels are not those of these images.
+        """
+        check_classes(self.classes, state.get("classes"), self.name)
         self.settings.damages.named.update(state["damaged"])
 
     def check(self, config: Namespace) -> None:

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from lit_resnet import own_code
+from lit_resnet.data.class_names import check_classes
 from lit_resnet.data.loader_stream import PASS, Epoch, Loader, LoaderBatches, LoaderStream, checked, seeded
 from lit_resnet.data.module import MOST_BATCH
 from lit_resnet.data.reading import begin
@@ -90,7 +91,12 @@ class OwnModule(LightningDataModule):
         return {**epoch._asdict(), "classes": list(self.classes), "prepared_by": self.path}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on in that epoch."""
+        """Go on in that epoch.
+
+        Raises:
+            InputError: The classes are others, or in another order, so that the labels are not those of these images.
+        """
+        check_classes(self.classes, state.get("classes"), f"data.module: {self.path}")
         self._epoch = Epoch(state["number"], state["start"])
 
     def prepare_data(self) -> None:

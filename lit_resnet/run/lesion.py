@@ -17,7 +17,7 @@ from lit_resnet.listing import Columns, Row, percent
 from lit_resnet.nets import ResNet
 from lit_resnet.probes.device import gpu_or_cpu
 from lit_resnet.probes.lesions import places
-from lit_resnet.run.models import load_newest, newest, place, untrained
+from lit_resnet.run.models import check_trained_on, load_newest, newest, place, untrained
 from lit_resnet.run.run import Tested
 from lit_resnet.runfolder import lesions
 from lit_resnet.runfolder.folder import RunFolder
@@ -87,7 +87,8 @@ def _measured(folder: RunFolder, most: int, draws: int, seed: int) -> tuple[str,
     """The name of a run's net, and its errors without these blocks, which are also kept in the run's folder."""
     data, net = _subject(folder)
     assert isinstance(data, Tested)  # see `_subject`
-    _, digest = load_newest(folder, net)
+    checkpoint, digest = load_newest(folder, net)
+    check_trained_on(data, checkpoint)
     device = gpu_or_cpu()
     net.to(device).to(memory_format=torch.channels_last).eval()
     data.setup("test")

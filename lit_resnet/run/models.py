@@ -2,17 +2,16 @@
 
 import hashlib
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from lit_resnet import task
-from lit_resnet.data.class_names import first_difference
+from lit_resnet.data.class_names import check_classes
 from lit_resnet.data.module import ImageData
 from lit_resnet.data_sets import EMBEDDED
-from lit_resnet.errors import InputError, shown
+from lit_resnet.errors import InputError
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import Judged
 from lit_resnet.moved import check_keys
@@ -65,8 +64,7 @@ def of_run(folder: RunFolder, root: Path | None = None) -> Judged:
     if not isinstance(state, dict):  # a checkpoint of another program: compute the mean of the training images
         data.setup("test")
     mean = _checked(state.get("mean") if isinstance(state, dict) else data.mean, data, folder.checkpoints)
-    if isinstance(state, dict) and isinstance(state.get("classes"), list):
-        check_classes(state["classes"], data)
+    check_trained_on(data, checkpoint)
     images = TestImages(data)
     return Judged(place(folder, images.digest, bool(root)), net, mean, digest, images)
 
@@ -94,7 +92,7 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
         raise InputError(f"{given}: its images are prepared by code of its own, which is not in the file")
     assert isinstance(net, Net)
     net.load_state_dict(net_weights(net, found.checkpoint, path))
-    check_classes(found.card.images.classes, data)
+    check_classes(data.classes, found.card.images.classes, data.name)
     images, mean = TestImages(data), _checked(found.mean, data, path)
     shipped = path in zoo.shipped().values()
     kept = Path("runs", "zoo", f"{path.stem}.evaluation") if shipped else Path(f"{path}.evaluation")
@@ -102,18 +100,15 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
     return Judged(folder, net, mean, found.digest, images)
 
 
-def check_classes(known: Sequence[str], data: ImageData) -> None:
-    """Refuse images whose classes have other names than those that a net was trained on, or another order.
+def check_trained_on(data: TaskData, checkpoint: dict[str, Any]) -> None:
+    """Refuse data whose classes are not those that the net of a checkpoint was trained on, as far as it says them.
 
     Raises:
         InputError: With the first one.
     """
-    if differing := first_difference(data.classes, known):
-        i, here, there = differing
-        raise InputError(
-            f"{data.name}: class {i} of these images is {shown(here)}, and of the net {shown(there)}: give images with "
-            "the classes that it was trained on"
-        )
+    kept, classes = checkpoint.get("data"), getattr(data, "classes", None)  # a task may have none
+    if classes is not None and isinstance(kept, dict):
+        check_classes(classes, kept.get("classes"), data.name)
 
 
 def _checked(mean: Any, data: ImageData, where: Path) -> Tensor:

@@ -38,7 +38,7 @@ from lit_resnet.run.check import check
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.environment import slurm_job
 from lit_resnet.run.last import Last
-from lit_resnet.run.models import untrained
+from lit_resnet.run.models import check_trained_on, untrained
 from lit_resnet.runfolder import diagrams as blocks
 from lit_resnet.runfolder import predictions, provenance, writing
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
@@ -402,7 +402,7 @@ def evaluate(verb: str, args: list[str]) -> int:
     """`lit-resnet validate | test`: errors of a checkpoint, to stdout; writes nothing."""
     cli = RunCLI(args, verb)
     cli.instantiate(logger=[], callbacks=[])
-    load_weights(cli.model.net, Path(cli.config.ckpt_path))
+    check_trained_on(cli.datamodule, load_weights(cli.model.net, Path(cli.config.ckpt_path)))
     assert isinstance(cli.datamodule, LightningDataModule)  # as every task's data are
     run = cli.trainer.validate if verb == "validate" else cli.trainer.test
     run(cli.model, datamodule=cli.datamodule, verbose=False)

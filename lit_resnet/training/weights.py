@@ -15,8 +15,11 @@ from lit_resnet.own_code import check_named
 from lit_resnet.runfolder.summary import Summary
 
 
-def load_weights(net: nn.Module, path: Path) -> None:
+def load_weights(net: nn.Module, path: Path) -> dict[str, Any]:
     """Load the net's weights from a checkpoint of a run.
+
+    Returns:
+        The checkpoint.
 
     Raises:
         InputError: The file is no checkpoint, or one of another net.
@@ -29,6 +32,7 @@ def load_weights(net: nn.Module, path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint that can be read ({reason(error)})") from None
     net.load_state_dict(net_weights(net, checkpoint, path))
+    return checkpoint
 
 
 def fresh_net(summary: Summary, where: Path, device: str = "cpu") -> Net:

@@ -94,6 +94,18 @@ def test_val_split_is_fixed_disjoint_and_not_in_the_mean(tmp_path: Path) -> None
         digits(val_size=1297)
 
 
+def test_a_run_goes_on_with_its_own_classes_alone(root: Path) -> None:
+    data = ImageData(source="folder", root=str(root))
+    state = data.state()
+    data.restore(state)
+    for split in ("train", "test"):
+        (root / split / "cat").rename(root / split / "eel")
+    with pytest.raises(
+        InputError, match="folder:pets: class 1 of these images is dog, and of the net cat: give images"
+    ):
+        ImageData(source="folder", root=str(root)).restore(state)
+
+
 def test_test_images_first_and_those_held_out_second() -> None:
     with_val, without = digits(val_size=97, batch_size=200), digits(batch_size=200)
     assert [sum(len(labels) for _, labels in batches) for batches in with_val.val_dataloader()] == [500, 97]

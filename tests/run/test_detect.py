@@ -221,7 +221,7 @@ def test_weights_are_not_for_other_classes(
         xml.write_text(xml.read_text().replace("red", "blue"))
     for listed in (data / "ImageSets" / "Main").iterdir():
         listed.touch()
-    words = "data.root: class 1 of its annotations is blue, and of the weights green: give the data"
+    words = "data.root: class 1 of these images is blue, and of the net green: give images"
     with pytest.raises(InputError, match=words):
         train(RunCLI(config(data)), run)
     assert main(["evaluate", str(finished.path), "--data", str(data)]) == 2

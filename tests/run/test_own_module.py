@@ -279,6 +279,15 @@ def test_a_grid_of_it_and_what_becomes_of_its_runs(capsys: pytest.CaptureFixture
     summary = run.summary()
     assert summary
     assert f"test_error {summary.metrics['test_error']:.4f}" in capsys.readouterr().out
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["data"]["classes"].reverse()
+    torch.save(checkpoint, "reversed.ckpt")
+    assert main(["test", "--config", str(run.config_file), "--ckpt_path", "reversed.ckpt"]) == 2
+    words = "class 1 of these images is upper, and of the net lower"
+    assert words in capsys.readouterr().err
+    data = RunCLI(asked.grid.config(asked.grid.cells[0])).data()
+    with pytest.raises(InputError, match=f"data.module: mymodule.Whole: {words}"):
+        data.restore(checkpoint["data"])
     assert main(["evaluate", str(run.path)]) == 2
     assert "judge it by lit-resnet test --config" in capsys.readouterr().err
     with pytest.raises(InputError, match=r"prepared by mymodule.Whole,.*load_from_checkpoint\(file\)"):

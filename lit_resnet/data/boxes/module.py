@@ -11,14 +11,14 @@ from lightning.pytorch import LightningDataModule
 from lit_resnet.data.boxes import sources
 from lit_resnet.data.boxes.checks import digest
 from lit_resnet.data.boxes.stream import BoxBatch, BoxStream, SizedImages, Sizes
-from lit_resnet.data.class_names import first_difference
+from lit_resnet.data.class_names import check_classes
 from lit_resnet.data.module import MOST_BATCH, folder_of
 from lit_resnet.data.order import check_shared
 from lit_resnet.data.photographs import MOST_WORKERS
 from lit_resnet.data.reading import default_workers
 from lit_resnet.data.stream import Stretches, cut
 from lit_resnet.data_sets import MOST_PIXELS
-from lit_resnet.errors import InputError, check_range, shown
+from lit_resnet.errors import InputError, check_range
 
 SHAPE = 4 / 3  # of the image for which a detector's arithmetic is counted: width over height
 
@@ -126,13 +126,7 @@ class BoxData(LightningDataModule):
         Raises:
             InputError: They are others, or in another order, so that the labels of the weights are not theirs.
         """
-        known = state.get("classes")
-        if isinstance(known, list) and (differing := first_difference(self.classes, known)):
-            i, ours, theirs = differing
-            raise InputError(
-                f"data.root: class {i} of its annotations is {ours}, and of the weights {shown(theirs)}: give the data "
-                "that the weights were trained on"
-            )
+        check_classes(self.classes, state.get("classes"), "data.root")
 
     def setup(self, stage: str) -> None:
         """Take the seed of the batches."""
