@@ -20,14 +20,15 @@ def pixel_mean(images: Tensor) -> Tensor:
 
 
 def subtract_mean(images: Tensor, mean: Tensor, into: Tensor | None = None) -> Tensor:
-    """Subtract a mean in levels from uint8 images (the shapes broadcast): float32, scaled so that 255 levels are 1.
+    """Subtract a mean in levels from images (the shapes broadcast): float32, scaled so that 255 levels are 1.
 
     Args:
-        images: In levels.
+        images: In levels, uint8 or float.
         mean: In levels.
         into: Where the result is written; None for new memory.
     """
-    centred = images.float().sub_(mean)
+    # Floats are the caller's own memory; others are converted into new memory.
+    centred = images - mean if images.dtype == torch.float32 else images.float().sub_(mean)
     return centred.div_(255) if into is None else torch.div(centred, 255, out=into)
 
 

@@ -63,3 +63,6 @@ def test_evaluation_subtracts_the_mean_and_scales(images: Tensor) -> None:
     assert subtract_mean(white, torch.zeros(1, 1, 1)).item() == 1
     centre = CropFlip(pixel_mean(images), pad=1, flip=False)(images, np.full(len(images), 4))
     assert torch.equal(subtract_mean(images, pixel_mean(images)), centre)
+    floats = images.float()
+    assert torch.equal(subtract_mean(floats, pixel_mean(images)), centre)
+    assert torch.equal(floats, images.float()), "the caller has the same images as before"
