@@ -142,7 +142,9 @@ def test_plan_checks_and_counts(grid: str, run: RunFolder, capsys):
 def test_responses_of_a_checkpoint(run: RunFolder, capsys):
     before = RESPONSES.read(run.path)
     RESPONSES.file(run.path).unlink()
+    torch.set_float32_matmul_precision("medium")
     assert main(["responses", str(run.path), "--format", "csv"]) == 0
+    assert torch.get_float32_matmul_precision() == "highest"
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(row["std"]) for row in rows] == pytest.approx([row["std"] for row in before], rel=1e-6)
     assert [row["name"] for row in RESPONSES.read(run.path)] == [row["name"] for row in before]
@@ -291,6 +293,14 @@ def test_a_run_folder_from_elsewhere_names_nothing_to_import(run: RunFolder, gri
         assert main([verb, grid, "--root", str(tmp_path / "runs")]) in (0, 2)
     load_run(folder.path)
     assert "evil" not in sys.modules
+
+
+def test_responses_are_of_the_images_that_the_run_was_tested_on(run: RunFolder, tmp_path: Path, capsys):
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, folder.path)
+    summary = json.loads(folder.summary_file.read_text())
+    folder.summary_file.write_text(json.dumps(summary | {"test_images": "0" * 64}))
+    assert "its test images are others than at its end" in refused(["responses", str(folder.path)], capsys)
 
 
 def test_responses_of_a_folder_that_cannot_be_written_are_printed(run: RunFolder, tmp_path: Path, capsys):

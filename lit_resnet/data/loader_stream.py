@@ -17,7 +17,7 @@ from lit_resnet.data.reading import begin
 from lit_resnet.data.stream import Batch
 from lit_resnet.errors import InputError
 
-EPOCH, BATCH, PASS = 3, 4, 5  # what random numbers are for, beside those of `data.order`
+EPOCH, BATCH, PASS, SETUP = 3, 4, 5, 6  # what random numbers are for, beside those of `data.order`
 Loader = Callable[[], Iterable[Any]]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lit_resnet import own_code
 from lit_resnet.data.class_names import check_classes
-from lit_resnet.data.loader_stream import PASS, Epoch, Loader, LoaderBatches, LoaderStream, checked, seeded
+from lit_resnet.data.loader_stream import PASS, SETUP, Epoch, Loader, LoaderBatches, LoaderStream, checked, seeded
 from lit_resnet.data.module import MOST_BATCH
 from lit_resnet.data.reading import begin
 from lit_resnet.data.stream import Batch, Stretches, cut
@@ -35,7 +35,8 @@ class OwnModule(LightningDataModule):
     epoch and each batch the generators of torch, NumPy and Python are seeded by the run's seed and the number, and put
     back afterwards (torch's on a GPU is not). So batch k is a function of the seed and k where a loader, its sampler
     and its Dataset draw from these, and a run that goes on has the batches that it would have had. To get there it
-    reads the epoch again from its beginning.
+    reads the epoch again from its beginning. While the module is made, prepared and set up, they are seeded by 0: a
+    split that it draws is one of the data, the same in all runs.
 
     It trains on one device.
 
@@ -102,7 +103,7 @@ class OwnModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Let the module download what it needs."""
         with _told(self.path):
-            self._made().prepare_data()
+            _prepare(self._made())
 
     def setup(self, stage: str) -> None:
         """Let the module read what its loaders need.
@@ -213,7 +214,8 @@ class OwnModule(LightningDataModule):
 
 
 def _make(path: str, args: str, batch_size: int) -> LightningDataModule:
-    own = own_code.made(path, "data.module", json.loads(args), {"batch_size": batch_size})
+    with seeded(0, SETUP, 0):
+        own = own_code.made(path, "data.module", json.loads(args), {"batch_size": batch_size})
     if not isinstance(own, LightningDataModule):
         raise InputError(f"data.module: {path} is no LightningDataModule: write the path of one")
     if not _has(own, "train_dataloader") or not (_has(own, "test_dataloader") or _has(own, "val_dataloader")):
@@ -228,7 +230,7 @@ def _known(path: str, args: str, batch_size: int) -> tuple[tuple[str, ...], tupl
     with _told(path):
         classes, shape = _classes(own), getattr(own, "image_shape", None)
         if classes is None or shape is None:
-            own.prepare_data()
+            _prepare(own)
             _set_up(own)
             classes = _classes(own)
             shape = _first_image(own).shape if shape is None else shape
@@ -271,11 +273,16 @@ def _classes(own: LightningDataModule) -> tuple[str, ...] | None:
     return classes if classes is None else tuple(map(str, classes))
 
 
+def _prepare(own: LightningDataModule) -> None:
+    with seeded(0, SETUP, 0):
+        own.prepare_data()
+
+
 def _set_up(own: LightningDataModule) -> None:
-    """Set up training and, for the test images of the curves, testing."""
-    own.setup("fit")
-    if _has(own, "test_dataloader"):
-        own.setup("test")
+    """Set up training and, for the test images of the curves, testing; a split that is drawn is the same in both."""
+    for stage in ("fit", "test") if _has(own, "test_dataloader") else ("fit",):
+        with seeded(0, SETUP, 0):
+            own.setup(stage)
 
 
 def _test(own: LightningDataModule) -> Loader:

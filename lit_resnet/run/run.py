@@ -31,7 +31,7 @@ from lit_resnet.moved import check_keys
 from lit_resnet.nets import Net
 from lit_resnet.probes.blocks import diagrams
 from lit_resnet.probes.complexity import complexity
-from lit_resnet.probes.device import device_name, gpu_or_cpu
+from lit_resnet.probes.device import device_name, full_precision, gpu_or_cpu
 from lit_resnet.probes.responses import responses
 from lit_resnet.run import detect
 from lit_resnet.run.check import check
@@ -422,7 +422,7 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     Where that cannot be written, a warning on stderr says so.
 
     Raises:
-        InputError: No run, no whole checkpoint, or weights of another net.
+        InputError: No run, no whole checkpoint, weights of another net, or other test images than at its end.
     """
     folder = RunFolder(run)
     data, net = untrained(folder)
@@ -434,6 +434,10 @@ def responses_of(run: str) -> list[tuple[str, float]]:
     if not (isinstance(data, Tested) and isinstance(net, Net)):
         raise InputError(f"{folder.path}: layer responses are of classification, and this run is of another task")
     data.setup("test")
+    summary = folder.summary()
+    if summary and summary.test_images not in (None, data.test_digest()):
+        raise InputError(f"{folder.path}: its test images are others than at its end: put those of then back")
+    full_precision()
     net.to(device).to(memory_format=torch.channels_last)
     measured = responses(net, data.test_batches(device))
     if not measured:

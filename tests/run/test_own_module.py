@@ -82,6 +82,15 @@ class Whole(Plain):
         return images - 0.5, labels
 
 
+class Split(Whole):
+    def setup(self, stage):
+        super().setup(stage)
+        self.tested = torch.randperm(20)[:6].tolist()
+
+    def test_dataloader(self):
+        return DataLoader([(torch.full((1, 6, 6), float(i)), i % 2) for i in self.tested], 6)
+
+
 class Dropping(nn.Module):
     # Draws random numbers that no module of torch draws.
     def __init__(self, num_classes):
@@ -237,6 +246,17 @@ def test_epochs_differ_and_have_every_image_once():
     assert first.sum() == second.sum() == 10
     (images, _), *_ = data.test_dataloader()
     assert images.min() == -0.5, "the module's own hook"
+
+
+def test_a_split_that_setup_draws_is_one_of_the_data():
+    tested = []
+    for seed in (1, 2):
+        data = RunCLI(config({"module": "mymodule.Split"})).data()
+        torch.manual_seed(seed)
+        data.setup("fit")
+        assert torch.initial_seed() == seed
+        tested.append(data.test_digest())
+    assert tested[0] == tested[1]
 
 
 def test_the_module_of_the_docs(tmp_path: Path):
