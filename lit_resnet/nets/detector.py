@@ -324,7 +324,8 @@ class Detector(nn.Module):
         # [N, anchors of a place, h, w] -> [N, h, w, anchors of a place], the order of AnchorGenerator
         objectness = objectness.permute(0, 2, 3, 1).reshape(n, -1).float()
         deltas = deltas.unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2).reshape(n, -1, 4).float()
-        return self.anchors(seen, [maps]), list(objectness), list(deltas)
+        like = self.mean.new_empty(()).expand(maps.shape)  # anchors have its type, and coordinates need 32 bits
+        return self.anchors(seen, [like]), list(objectness), list(deltas)
 
     def _propose(
         self,

@@ -123,6 +123,9 @@ def test_anchors_of_a_place_at_stride_16(sizes: tuple[int, ...], places: int):
     assert centres[::places].tolist() == [[16.0 * x, 16.0 * y] for y in range(22) for x in range(32)]
     areas = (anchors[:places, 2:] - anchors[:places, :2]).prod(1).sqrt()
     assert areas.sort().values.tolist() == pytest.approx(sorted(3 * sizes), rel=0.01)
+    with torch.autocast("cpu", torch.bfloat16):
+        (again,), _, _ = net._slide(seen, torch.zeros(1, 256, 22, 32, dtype=torch.bfloat16))
+    assert torch.equal(again, anchors), "coordinates need more than the 8 bits of bf16"
 
 
 def test_a_step_with_weight_decay_changes_what_trains_and_nothing_else():
