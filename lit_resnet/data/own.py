@@ -111,8 +111,10 @@ def _pixels(path: str, image: Any) -> Tensor:
     if not isinstance(image, Tensor) or image.ndim not in (2, 3):
         what = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise InputError(f"data.source: {path} has an image that is {what}: give [C, H, W], an array or one of PIL's")
-    if image.is_floating_point():
-        if image.min() < 0 or image.max() > 1:
-            raise InputError(f"data.source: {path} has an image of floats beyond 0 and 1: give levels as uint8")
-        image = (255 * image).round()
+    if image.dtype != torch.uint8:
+        most, kind = (1, "floats") if image.is_floating_point() else (255, "whole numbers")
+        values = image if image.is_floating_point() else image.long()  # PyTorch compares no uint16
+        if not ((values >= 0) & (values <= most)).all():  # a NaN is neither
+            raise InputError(f"data.source: {path} has an image of {kind} beyond 0 and {most}: give levels as uint8")
+        image = (255 * image).round() if image.is_floating_point() else image
     return image.to(torch.uint8).reshape(-1, *image.shape[-2:])

@@ -4,6 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from lit_resnet import load_run
 from lit_resnet.cli import main
 from lit_resnet.data.module import ImageData
+from lit_resnet.data.own import _pixels
 from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.launch.plan import check, rows
@@ -146,6 +148,21 @@ def test_data_of_torchvision_and_of_ones_own():
 def test_mistakes_in_data(source: str, message: str):
     with pytest.raises(InputError, match=message):
         ImageData(source).setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        (torch.tensor([[0.5, float("nan")]]), "floats beyond 0 and 1"),
+        (torch.tensor([[0.5, 1.5]]), "floats beyond 0 and 1"),
+        (torch.tensor([[-1, 3]]), "whole numbers beyond 0 and 255"),
+        (np.array([[0, 40_000]], np.uint16), "whole numbers beyond 0 and 255"),
+    ],
+)
+def test_pixels_that_are_no_levels(image: torch.Tensor | np.ndarray, what: str):
+    with pytest.raises(InputError, match=f"data.source: mine has an image of {what}: give levels as uint8"):
+        _pixels("mine", image)
+    assert _pixels("mine", np.array([[0, 255]], np.uint16)).tolist() == [[[0, 255]]]
 
 
 def test_data_that_are_not_there():
