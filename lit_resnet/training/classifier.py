@@ -96,12 +96,17 @@ class LitResNet(Iterations):
 
     @classmethod
     def check(cls, config: Namespace, values: dict[str, Any], images: int) -> None:
-        """Refuse what VGG nets cannot do, and a `bn_group` that does not divide a device's images.
+        """Refuse a single class, what VGG nets cannot do, and a `bn_group` that does not divide a device's images.
 
         Raises:
             InputError: With what to write instead.
         """
         super().check(config, values, images)
+        if values["net"].num_classes < 2:
+            raise InputError(
+                "data: its images are of one class, and a net tells classes apart: put them into a folder for each "
+                "class, root/train/<class>/; code of your own has to say two or more"
+            )
         for name in ("speed.recompute", "bn_group", "signals_every", "bn_images"):
             if values["net"].family == "vgg" and config.model[name]:
                 raise InputError(f"model.{name}: a vgg net has neither BN nor residual functions; leave it out")

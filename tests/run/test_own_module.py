@@ -141,6 +141,10 @@ class Two(Whole):
     classes = 2
 
 
+class One(Whole):
+    classes = ("upper",)
+
+
 class Flat(Whole):
     image_shape = 6
 
@@ -330,6 +334,7 @@ def test_a_grid_of_it_and_what_becomes_of_its_runs(capsys: pytest.CaptureFixture
         ({"module": "mymodule.Unsaid"}, "says neither num_classes nor classes: give it one"),
         ({"module": "mymodule.Broken"}, "mymodule.Broken cannot read its data: OSError: the disk is away"),
         ({"module": "mymodule.Two"}, "mymodule.Two cannot read its data: TypeError: 'int' object is not iterable"),
+        ({"module": "mymodule.One"}, "its images are of one class, .*: put them into a folder for each class"),
         ({"module": "mymodule.Flat"}, "mymodule.Flat cannot read its data: TypeError"),
         ({"module": "mymodule.Untested"}, "needs train_dataloader, and test_dataloader or val_dataloader"),
         ({"batch_size": 0}, "batch_size is 0"),
