@@ -68,6 +68,7 @@ def judge(
     weights: Sequence[float] | None = None,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
+    wait: bool = False,
 ) -> dict[Testing, list[Errors]]:
     """Judge nets on their test images, by each protocol.
 
@@ -82,13 +83,14 @@ def judge(
         weights: If given, the nets also make an ensemble: the mean of their scores, weighted in proportion to these.
         batch_size: Crops of a forward pass.
         workers: Processes that read photographs; None for as many as the cores can use.
+        wait: Whether to wait for another process that evaluates one of the nets.
 
     Returns:
         By protocol, the result of `errors` for each net and, last, for the ensemble.
 
     Raises:
         InputError: A protocol is not for these images, an image is damaged, a folder cannot be written, another process
-            evaluates one of the nets, or those of an ensemble are not for the same images.
+            evaluates one of the nets and nobody waits, or those of an ensemble are not for the same images.
     """
     if weights and len({net.images.digest for net in nets}) > 1:
         raise InputError("--ensemble: these runs are not for the same test images; give --data, or runs that are")
@@ -96,7 +98,7 @@ def judge(
     found = {}
     with ExitStack() as held:
         for net in nets:
-            held.enter_context(judged_alone(net.folder, net.folder.scores))
+            held.enter_context(judged_alone(net.folder, net.folder.scores, wait))
         _score(list(dict.fromkeys(jobs)), device, batch_size, workers)
         for protocol in protocols:
             caches = [[net.cache(view) for view in net.images.views(protocol, scales)] for net in nets]

@@ -81,13 +81,15 @@ def evaluate(
 def judge_last(last: Last, protocols: Sequence[Testing]) -> None:
     """Judge the last model of a run by the protocols that its config asks for, into its evaluation.json.
 
+    It waits for another process that judges the run meanwhile.
+
     Raises:
         InputError: As `judge`.
     """
     assert isinstance(last.net, Net)  # protocols are for the paper's nets and for image data
     assert isinstance(last.data, ImageData)
     one = Judged(last.folder, last.net, last.data.mean, last.checkpoint, TestImages(last.data))
-    judge([one], protocols, last.device)
+    judge([one], protocols, last.device, wait=True)
 
 
 def ensemble_of(folders: Sequence[RunFolder], protocol: Testing) -> Errors:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lit_resnet.data.module import ImageData
 from lit_resnet.data.photographs import Photographs
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import judge, progress
+from lit_resnet.evaluation.alone import judged_alone
 from lit_resnet.run import evaluate as verb
 from lit_resnet.run import models
 from lit_resnet.run.last import Last
@@ -340,14 +342,30 @@ def test_with_worker_processes(run: Run):
     assert np.array_equal(cached(alone, "ten-crop"), cached(helped, "ten-crop"))
 
 
-def test_a_run_that_has_just_been_trained(run: Run, seen: list):
+def test_a_run_that_has_just_been_trained(run: Run, seen: list, monkeypatch: pytest.MonkeyPatch):
+    """Also while somebody evaluates it."""
     folder = run()
     judged = models.of_run(folder)
     data = ImageData("imagenet", folder.config()["data"]["root"], photographs=PHOTOGRAPHS)
     data.mean = judged.mean
     # What trained it is not asked.
     last = Last(None, judged.net, data, torch.device("cpu"), folder, None)  # pyright: ignore[reportArgumentType]
+    held, asked, said = threading.Event(), threading.Event(), []
+
+    def another() -> None:
+        with judged_alone(folder, folder.scores):
+            held.set()
+            asked.wait(10)
+
+    def say(words: str, file: object) -> None:
+        said.append(words)
+        asked.set()
+
+    monkeypatch.setattr("lit_resnet.evaluation.alone.print", say, raising=False)
+    threading.Thread(target=another).start()
+    assert held.wait(10)
     verb.judge_last(last, ["center", "ten-crop"])
+    assert said == [f"{folder.path}: another process evaluates this run; waiting for it"]
     found = folder.evaluations()
     assert found.keys() == {"center", "ten-crop"}
     assert found["center"]["images"] == N
