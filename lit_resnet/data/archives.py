@@ -22,6 +22,7 @@ from rich.progress import DownloadColumn, Progress
 
 from lit_resnet.data.array_cache import cached, digest
 from lit_resnet.errors import InputError, shown
+from lit_resnet.files import FOR_A_WHILE
 from lit_resnet.listing import passing_bar
 
 ENDINGS = (".tar", ".zip")
@@ -81,16 +82,33 @@ def content(file: str) -> bytes:
 
 
 def entry(file: str) -> tuple[str, str, int]:
-    """The name of the folder of a file, its own name, and its bytes: the same in an archive as unpacked."""
+    """The name of the folder of a file, its own name, and its bytes: the same in an archive as unpacked.
+
+    Raises:
+        InputError: It is missing.
+    """
     found = member(file)
     path = PurePosixPath(found.name if found else file)
-    return path.parent.name, path.name, found.length if found else os.stat(file).st_size
+    return path.parent.name, path.name, found.length if found else _stat(file).st_size
 
 
 def changed(file: str) -> int:
-    """When a file, or the archive that it is in, was written: nanoseconds."""
+    """When a file, or the archive that it is in, was written: nanoseconds.
+
+    Raises:
+        InputError: It is missing.
+    """
     found = member(file)
-    return os.stat(found.archive if found else file).st_mtime_ns
+    return _stat(found.archive if found else file).st_mtime_ns
+
+
+def _stat(file: str) -> os.stat_result:
+    try:
+        return os.stat(file)
+    except OSError as error:  # a link to nowhere is listed like any other file
+        if error.errno in FOR_A_WHILE:
+            raise
+        raise InputError(f"{file}: cannot be read ({error.strerror}): put it back, or remove its name") from None
 
 
 def images(root: Path, wanted: Callable[[str], bool]) -> dict[str, dict[str, list[str]]]:

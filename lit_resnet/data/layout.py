@@ -74,8 +74,18 @@ class InArchives(InFolder):
     files: Mapping[str, Sequence[str]]
 
     def classes(self) -> list[str]:
-        """See `InFolder`."""
-        return sorted(set(self.files) - {""})
+        """See `InFolder`.
+
+        Raises:
+            InputError: Some images are in folders and some are not, as where a class is called like a split.
+        """
+        names = sorted(set(self.files) - {""})
+        if names and "" in self.files:
+            raise InputError(
+                f"{self.files[''][0].rpartition('//')[0]}: is in no class, and other images of {self.path.name} are: "
+                "put it into the folder of its class, which cannot be called train, val or test"
+            )
+        return names
 
     def of(self, name: str = "") -> list[str]:
         """See `InFolder`."""

@@ -60,7 +60,11 @@ class OnDisk:
         return PhotoBatches(*split, reader, settings.batch_size, place.rank, place.world_size)
 
     def digest(self, split: Split[list[str]]) -> str:
-        """SHA-256 of the names and sizes of the files, and of the labels."""
+        """SHA-256 of the names and sizes of the files, and of the labels.
+
+        Raises:
+            InputError: A file is missing.
+        """
         digest = hashlib.sha256(repr(list(map(entry, split[0]))).encode())
         digest.update(split[1].contiguous().numpy().data)
         return digest.hexdigest()

@@ -215,3 +215,13 @@ def test_what_else_is_refused(photo_root: Path, tmp_path: Path, monkeypatch: pyt
     (root / "images.zip").rename(root / "train.tar")
     with pytest.raises(InputError, match=r"has neither val/ nor test/: .*, or in val\.tar"):
         layout.class_names(root, VAL_THEN_TEST)
+
+
+def test_a_class_that_is_called_like_a_split(tmp_path: Path):
+    """It would be the split's folder, and its images would be of no class."""
+    for split, names in (("train", ("bus/a.JPEG", "train/b.JPEG")), ("val", ("bus/a.JPEG",))):
+        with tarfile.open(tmp_path / f"{split}.tar", "w") as tar:
+            for name in names:
+                tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(InputError, match=r"train\.tar//train/b\.JPEG: is in no class, and other images of train are"):
+        layout.class_names(tmp_path, VAL_THEN_TEST)

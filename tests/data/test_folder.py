@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from lit_resnet.data import folder
+from lit_resnet.data.module import ImageData
 from lit_resnet.errors import InputError
 
 Picture = Callable[..., np.ndarray]
@@ -177,6 +178,14 @@ def test_what_is_missing_is_named(root: Path, gone: str, message: str) -> None:
         folder.load(root, None)
     assert str(error.value).startswith(message.format(root=root))
     assert "\n" not in str(error.value)
+
+
+def test_a_link_to_nowhere_is_named(root: Path) -> None:
+    (root / "test" / "dog" / "1.png").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"test/dog/1.png: cannot be read \(No such file or directory\): put it back"):
+        folder.load(root, None)
+    with pytest.raises(InputError, match=r"test/dog/1.png: cannot be read"):  # at the end of a run
+        ImageData(source="imagenet", root=str(root)).test_digest()
 
 
 def test_no_classes(root: Path) -> None:
