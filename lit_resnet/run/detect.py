@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +32,7 @@ from lit_resnet.probes.device import full_precision, gpu_or_cpu
 from lit_resnet.run import models
 from lit_resnet.run.last import Last
 from lit_resnet.runfolder import examples, precision
-from lit_resnet.runfolder.examples import SCORE, Detection, Example, Truth
+from lit_resnet.runfolder.examples import LONGEST, MOST_BOXES, SCORE, Detection, Example, Truth
 from lit_resnet.runfolder.folder import RunFolder
 from lit_resnet.task import DETECTION
 from lit_resnet.training.checkpoints import newest_checkpoint
@@ -176,7 +177,7 @@ def judge_last(last: Last, protocols: Sequence[str]) -> None:
 
 
 def _examples(truth: Annotations, found: Sequence[Found]) -> Iterable[Example]:
-    """Some test images, spread over all of them, small, with their boxes."""
+    """Some test images, spread over all of them, small, with as many of their boxes as the file takes."""
     chosen = np.linspace(0, len(truth.images) - 1, min(EXAMPLES, len(truth.images))).round().astype(int)
     for number in chosen.tolist():
         annotated, here = truth.images[number], found[number]
@@ -186,11 +187,11 @@ def _examples(truth: Annotations, found: Sequence[Found]) -> Iterable[Example]:
         content = io.BytesIO()
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(content, "JPEG", quality=JPEG_QUALITY)
         scale = annotated.scale(height, width)
-        true = zip(annotated.labels, annotated.boxes * scale, annotated.ignored, strict=True)
+        true = islice(zip(annotated.labels, annotated.boxes * scale, annotated.ignored, strict=True), MOST_BOXES)
         shown = here.scores >= SCORE
-        surest = zip(here.labels[shown], here.boxes[shown] * scale, here.scores[shown], strict=True)
+        surest = islice(zip(here.labels[shown], here.boxes[shown] * scale, here.scores[shown], strict=True), MOST_BOXES)
         yield Example(
-            annotated.name,
+            annotated.name[-LONGEST:],  # where names are folders and a number, the end tells them apart
             content.getvalue(),
             height,
             width,

@@ -356,8 +356,12 @@ def _draw_blocks(last: Last) -> None:
     except Exception as error:  # somebody's own net may do anything, and no picture is worth a run
         say(f"its blocks are not drawn: {error}")
         return
-    if found:
+    if not found:
+        return
+    try:
         last.disk.insist(str(last.folder.path / blocks.NAME), lambda: blocks.keep(last.folder.path, found))
+    except ValueError as error:  # a number that the file does not take
+        say(f"its blocks are not drawn: {error}")
 
 
 # The measurements that a task may name under `probes`. Each measures the last model of a run and writes to its folder.

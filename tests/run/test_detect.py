@@ -14,11 +14,13 @@ import torch
 import yaml
 from clocks import Killed, Saves
 from filelock import FileLock
+from PIL import Image
 from scenes import write_coco, write_image, write_voc
 from together import train_together
 
 from lit_resnet import task
 from lit_resnet.cli import main
+from lit_resnet.data.boxes import Annotated, Annotations, Found
 from lit_resnet.errors import InputError
 from lit_resnet.nets import NetConfig
 from lit_resnet.nets.detector import Detector
@@ -115,6 +117,18 @@ def test_a_finished_run_says_what_was_found(finished: RunFolder, voc: Path):
     assert [example.name for example in shown] == ["test0", "test1", "test2", "test3"]
     assert [len(example.truth) for example in shown] == [0, 2, 2, 2]
     assert [true.ignored for true in shown[2].truth] == [False, True]
+
+
+def test_of_an_example_the_first_boxes_and_the_end_of_the_name_are_kept(tmp_path: Path):
+    file, n = tmp_path / "a.png", examples.MOST_BOXES + 1
+    Image.new("RGB", (40, 40)).save(file)
+    boxes, labels = np.tile([1.0, 2.0, 9.0, 8.0], (n, 1)), np.zeros(n, np.int64)
+    image = Annotated("x" * 300 + "7", str(file), 40, 40, boxes, labels, np.zeros(n, bool), np.full(n, 48.0))
+    found = Found(boxes.astype(np.float32), labels, np.linspace(1, 0.6, n, dtype=np.float32))
+    examples.keep(tmp_path, list(detect._examples(Annotations((image,), ("cell",), (1,)), [found])))
+    (kept,) = examples.read(tmp_path)
+    assert (len(kept.truth), len(kept.found), kept.found[0].score) == (n - 1, n - 1, 1)
+    assert kept.name == "x" * 199 + "7"
 
 
 def test_a_killed_run_ends_like_the_undisturbed_one(finished: RunFolder, voc: Path, tmp_path: Path):

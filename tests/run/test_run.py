@@ -14,6 +14,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from lit_resnet.run import run
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import train
 from lit_resnet.runfolder import provenance
+from lit_resnet.runfolder.diagrams import Diagram, Step
 from lit_resnet.runfolder.folder import GivenUp, RunFolder
 from lit_resnet.runfolder.records import GATES, RESPONSES, SIGNALS
 from lit_resnet.runfolder.status import Status
@@ -942,6 +944,14 @@ CALLBACKS = [
 
 def files_of_callbacks(folder: RunFolder) -> list[str]:
     return sorted(path.name for path in folder.path.glob("metrics/checkpoints/*.ckpt"))
+
+
+def test_blocks_that_their_file_does_not_take_cost_no_run(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(run, "diagrams", lambda *_: (Diagram((Step("input", "", 10**7),)),))
+    data = SimpleNamespace(image_shape=(1, 8, 8))
+    run._draw_blocks(SimpleNamespace(net=None, data=data, folder=RunFolder(tmp_path), disk=disk.Disk(StopRequest())))
+    assert "its blocks are not drawn: width is 10000000" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("killed", [8, 15])
