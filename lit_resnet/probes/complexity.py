@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lit_resnet.nets import NetConfig, build
+from lit_resnet.nets import NetConfig, OwnNet, build
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # PyTorch warns of torch.jit, which fvcore uses
@@ -56,10 +56,17 @@ def _fvcore(net: nn.Module, image_shape: tuple[int, int, int], training: bool = 
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same warning
-        # fvcore cannot trace on the meta device. Uninitialised weights do not change the count.
-        net = copy.deepcopy(net).to_empty(device="cpu").train(training)
-        by_operator = FlopCountAnalysis(net, torch.zeros(1, *image_shape)).by_operator()
+        traced = _on_cpu(net).train(training)  # fvcore cannot trace on the meta device
+        by_operator = FlopCountAnalysis(traced, torch.zeros(1, *image_shape)).by_operator()
     return int(sum(by_operator[name] for name in ("conv", "linear", "addmm")))
+
+
+def _on_cpu(net: nn.Module) -> nn.Module:
+    """A copy on the CPU, without values, which change no count; of a net of one's own with them, maybe indices."""
+    if not isinstance(net, OwnNet):
+        return copy.deepcopy(net).to_empty(device="cpu")
+    without_values = any(value.is_meta for value in (*net.parameters(), *net.buffers()))
+    return build(net.config) if without_values else copy.deepcopy(net).to("cpu")
 
 
 def _dispatched(net: nn.Module, image_shape: tuple[int, int, int], training: bool = False) -> int:

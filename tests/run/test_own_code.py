@@ -17,6 +17,7 @@ from lit_resnet.errors import InputError
 from lit_resnet.grid.asked import Asked
 from lit_resnet.launch.plan import check, rows
 from lit_resnet.nets import NetConfig, build
+from lit_resnet.probes.complexity import complexity
 from lit_resnet.report import write
 from lit_resnet.run.config import RunCLI
 from lit_resnet.run.run import responses_of, train
@@ -42,6 +43,15 @@ class Small(nn.Module):
 class Named(Small):
     def layers(self):
         yield "conv", self.norm
+
+
+class Indexed(Small):
+    def __init__(self, num_classes, in_channels):
+        super().__init__(3, num_classes, in_channels)
+        self.register_buffer("order", torch.arange(num_classes).flip(0))
+
+    def forward(self, x):
+        return super().forward(x)[:, self.order]
 
 
 def wrong_shape(num_classes):
@@ -134,6 +144,17 @@ def test_data_of_torchvision_and_of_ones_own():
     data.setup("fit")
     assert data.train[0].dtype == torch.uint8
     assert data.train[0].max() > 200
+
+
+def test_a_net_that_holds_indices_is_counted():
+    config = NetConfig(own="mycode.Indexed", num_classes=4, in_channels=1)
+    with torch.device("meta"):
+        planned = build(config)
+    torch.use_deterministic_algorithms(True)  # fills memory without values with what is no index
+    try:
+        assert [complexity(net, (1, 6, 6)).macs for net in (planned, build(config))] == [36 * 27 + 12] * 2
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize(
