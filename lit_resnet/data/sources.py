@@ -7,6 +7,7 @@ import gzip
 import math
 import struct
 import zlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from lit_resnet.data.own import OwnImages
 from lit_resnet.errors import InputError, did_you_mean, shown
 from lit_resnet.own_code import is_dotted
 
+LOCK = ".download.lock"  # of a folder into which a process downloads
 FASHION_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -74,6 +76,7 @@ def cifar100(root: Path) -> Splits:
 def _cifar(kind: type, root: Path) -> Splits:
     from torchvision.datasets.utils import check_integrity
 
+    _await_download(root)
     batches = root / kind.base_folder
     if not batches.is_dir():
         _download(kind, root, f"{kind.filename}, or the folder {kind.base_folder} out of it,")
@@ -95,6 +98,7 @@ def fashion_mnist(root: Path) -> Splits:
     """
     from torchvision import datasets
 
+    _await_download(root)
     torchvision_place = root / "FashionMNIST" / "raw"
     found = [place for place in (root, torchvision_place) if any(place.glob("*-ubyte*"))]
     if not found:
@@ -131,13 +135,21 @@ def _download(kind: type, root: Path, what: str) -> None:
     """Let torchvision download a data set into `root`, with its own progress bar; one process at a time."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".download.lock"):
+        with FileLock(root / LOCK):
             kind(root, download=True)
     except (OSError, EOFError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{root}: lacks {kind.__name__}, and its download failed ({reason}): put {what} there"
         ) from None
+
+
+def _await_download(root: Path) -> None:
+    """Wait for another process that downloads into `root`: meanwhile its files are not whole."""
+    with suppress(OSError):  # nobody downloads to where nothing can be written
+        if (root / LOCK).exists():
+            with FileLock(root / LOCK):
+                pass
 
 
 DATA_SETS: dict[str, DataSet[Any]] = {

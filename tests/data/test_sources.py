@@ -1,6 +1,8 @@
 import gzip
 import pickle
 import struct
+import threading
+import time
 import zlib
 from pathlib import Path
 from urllib.error import URLError
@@ -8,6 +10,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from torchvision import datasets
 from torchvision.datasets.utils import calculate_md5
 
@@ -66,6 +69,23 @@ def test_fashion_mnist_reads_the_original_files(tmp_path: Path, suffix: str, bel
     for tensor, values in zip(splits, arrays.values(), strict=True):
         assert np.array_equal(tensor.squeeze(1).numpy() if values.ndim == 3 else tensor.numpy(), values)
     assert splits[0].shape == (30, 1, 28, 28)
+
+
+def test_a_download_by_another_process_is_awaited(tmp_path: Path) -> None:
+    fashion(tmp_path)
+    path, begun = tmp_path / "t10k-images-idx3-ubyte.gz", threading.Event()
+    content = path.read_bytes()
+
+    def download() -> None:
+        with FileLock(tmp_path / sources.LOCK):
+            path.write_bytes(content[: len(content) // 2])
+            begun.set()
+            time.sleep(0.3)
+            path.write_bytes(content)
+
+    threading.Thread(target=download).start()
+    assert begun.wait(10)
+    assert len(load("fashion-mnist", tmp_path)[2]) == 20
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
