@@ -95,6 +95,8 @@ def shrink(
     files = list(_images(source))
     if not files:
         raise InputError(f"{source}: has no images ({' '.join(EXTENSIONS)})")
+    if tars and not any(name.startswith("train/") for name, _ in files):
+        raise InputError(f"--tars is {tars}: {source} has no training images to put into them: leave it out")
     parts = list(_in_tars(files, tars)) if tars else [Part([file]) for file in files]
     made = target / ".shrunk.json"  # the values that the files there were made with
     how = {"short_side": short_side, "quality": quality} | ({"tars": tars} if tars else {})

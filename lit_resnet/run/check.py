@@ -16,19 +16,22 @@ from lit_resnet.training.stop import StopRequest
 STEPS, BATCHES = 2, 2  # iterations, and batches of the evaluation
 
 
-def check(cli: RunCLI) -> str:
+def check(cli: RunCLI) -> str | None:
     """Train for two iterations and evaluate two batches, with all callbacks and loggers of the config; keep nothing.
 
     Returns:
-        What was measured, in words.
+        What was measured, in words; None where it was asked to stop.
 
     Raises:
         InputError: A value of the config is wrong.
     """
     cli.config.trainer.max_steps = cli.config.trainer.val_check_interval = STEPS
     cli.config.trainer.log_every_n_steps = 1
-    with tempfile.TemporaryDirectory(prefix="lit-resnet-check-") as folder:
-        run, stop = RunFolder(Path(folder) / "run"), StopRequest()
+    if cli.config.model.get("bn_images") is not None:
+        cli.config.model.bn_images = 1  # which is a batch
+    stop = StopRequest()
+    with stop.heeded(), tempfile.TemporaryDirectory(prefix="lit-resnet-check-") as folder:
+        run = RunFolder(Path(folder) / "run")
         run.checkpoints.mkdir(parents=True)
         disk = Disk(stop)
         metrics = MetricsFile(run, disk, cli.task)
@@ -47,3 +50,4 @@ def check(cli: RunCLI) -> str:
         return ", ".join(
             metric.words(metrics.newest[metric.name]) for metric in cli.task.final if metric.name in metrics.newest
         )
+    return None  # `heeded` takes the request

@@ -5,7 +5,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_resnet.data.module import ImageData
+from lit_resnet.data.module import MOST_BATCH, ImageData
+from lit_resnet.data.photographs import MOST_WORKERS
+from lit_resnet.data_sets import MOST_PIXELS
 from lit_resnet.errors import InputError
 from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
@@ -126,10 +128,13 @@ def _check(
         raise InputError("--weights: they are for --ensemble; leave them out, or write it")
     if weights and (len(weights) != len(runs) or not all(0 < weight < float("inf") for weight in weights)):
         raise InputError(f"--weights: write {len(runs)} numbers above 0, one for each run")
-    if workers is not None and workers < 0:
-        raise InputError(f"--workers is {workers}: write 0 or more")
-    if batch_size < 1:
-        raise InputError(f"--batch-size is {batch_size}: write 1 or more")
+    for option, value, least, most in (
+        *(("--scales", side, 1, MOST_PIXELS) for side in scales or ()),
+        ("--workers", 0 if workers is None else workers, 0, MOST_WORKERS),
+        ("--batch-size", batch_size, 1, MOST_BATCH),
+    ):
+        if not least <= value <= most:
+            raise InputError(f"{option} is {value}: write a number from {least} to {most:,}")
 
 
 COLUMNS: Columns = {

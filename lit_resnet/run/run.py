@@ -385,7 +385,10 @@ def fit(args: list[str]) -> int:
     cli = RunCLI([arg for arg in args if arg != "--check"])
     data, net = cli.check()
     if "--check" in args:
-        print(f"it trains: {check(cli)} after 2 iterations, on a few images; nothing was kept", file=sys.stderr)
+        measured = check(cli)
+        if measured is None:
+            return 130
+        print(f"it trains: {measured} after 2 iterations, on a few images; nothing was kept", file=sys.stderr)
         return 0
     folder = cli.config.trainer.default_root_dir
     if folder is None:

@@ -122,6 +122,13 @@ def test_what_is_refused(photo_root: Path, tmp_path: Path, options: dict, messag
         shrink(**options)
 
 
+def test_tars_need_training_images(photo_root: Path, tmp_path: Path) -> None:
+    shutil.rmtree(photo_root / "train")
+    (photo_root / "train").mkdir()
+    with pytest.raises(InputError, match="--tars is 4: .*photos has no training images to put into them: leave it out"):
+        shrink(photo_root, tmp_path / "small", tars=4)
+
+
 def test_a_copy_is_of_one_size_and_quality(photo_root: Path, tmp_path: Path) -> None:
     shrink(photo_root, tmp_path / "small", 24, jobs=1)
     for other in ({"short_side": 20}, {"short_side": 24, "quality": 80}):

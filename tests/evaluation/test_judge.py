@@ -382,8 +382,10 @@ def test_a_run_that_has_just_been_trained(run: Run, seen: list, monkeypatch: pyt
         ({"weights": [1.0, 2.0]}, "--weights: they are for --ensemble"),
         ({"ensemble": True, "weights": [1.0]}, "--weights: write 2 numbers above 0"),
         ({"ensemble": True, "weights": [1.0, -1.0]}, "--weights: write 2 numbers above 0"),
-        ({"workers": -1}, "--workers is -1: write 0 or more"),
-        ({"batch_size": 0}, "--batch-size is 0: write 1 or more"),
+        ({"protocol": "multi-scale", "scales": [10**6]}, "--scales is 1000000: write a number from 1 to 8,192"),
+        ({"workers": -1}, "--workers is -1: write a number from 0 to 1,024"),
+        ({"workers": 10**6}, "--workers is 1000000: write a number from 0"),
+        ({"batch_size": 0}, "--batch-size is 0: write a number from 1"),
     ],
 )
 def test_arguments_that_do_not_fit(arguments: dict, message: str, tmp_path: Path):

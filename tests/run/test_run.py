@@ -1081,6 +1081,13 @@ def test_a_quick_check_keeps_nothing(tmp_path: Path, monkeypatch, capsys):
     before = sorted(tmp_path.rglob("*"))
     assert run.fit(["--config", "c.yaml", "--check"]) == 0
     assert "it trains: train error" in capsys.readouterr().err
+    taken: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(LitResNet, "_take_statistics", lambda _, images: taken.append(images))
+        assert run.fit(["--config", "c.yaml", "--model.bn_images", "10000", "--check"]) == 0
+        patch.setattr(InMemory, "load", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        assert run.fit(["--config", "c.yaml", "--check"]) == 130
+    assert taken == [1]
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(InputError, match=r"unknown key model.net.dept; did you mean model.net.depth\?"):
         run.fit(["--config", "c.yaml", "--model.net.dept", "20", "--check"])
