@@ -88,7 +88,11 @@ class TaskData(Protocol):
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Go on from what a checkpoint kept.
+
+        Raises:
+            InputError: It is of other classes.
+        """
         ...
 
     def known_evaluated(self) -> int:
@@ -368,7 +372,7 @@ class Iterations(LightningModule):
         """Restore what `on_save_checkpoint` added; Lightning restores the weights.
 
         Raises:
-            InputError: The checkpoint is of another net, or of an earlier version of this package.
+            InputError: The checkpoint is of another net, of other classes, or of an earlier version of this package.
         """
         net_weights(self.net, checkpoint)
         try:
