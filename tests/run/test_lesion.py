@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from lit_resnet.cli import main
@@ -98,5 +99,11 @@ def test_what_is_refused_before_anything_is_measured(
     bare.path.mkdir()
     shutil.copy(run.config_file, bare.config_file)
     assert "only trained nets can be judged" in refused(["lesion", here, str(bare.path)], capsys)
+    renamed = RunFolder(tmp_path / "renamed")
+    shutil.copytree(run.path, renamed.path)
+    checkpoint = torch.load(renamed.checkpoints / "last.ckpt", weights_only=True)
+    checkpoint["data"]["classes"].reverse()
+    torch.save(checkpoint, renamed.checkpoints / "last.ckpt")
+    assert "digits: class 1 of these images is" in refused(["lesion", str(renamed.path)], capsys)
     with judged_alone(run, run.scores):
         assert "another process evaluates this run" in refused(["lesion", here], capsys)
