@@ -166,9 +166,8 @@ class RunCLI(LightningCLI):
             else:
                 self.config = parser.parse_args(args)
             seed = self.config.seed_everything
-            if (
-                type(seed) is not int or not 0 <= seed <= max_seed_value
-            ):  # without one, a resume would see other batches
+            # Without one, a resumed run would see other batches.
+            if type(seed) is not int or not 0 <= seed <= max_seed_value:
                 raise InputError(f"seed_everything is {shown(seed)}: write a whole number from 0 to {max_seed_value}")
             parser.validate(self.config, False)  # null, too, must be of a key's type
         except UNREADABLE as error:
