@@ -115,7 +115,7 @@ class ImageData(LightningDataModule):
         Raises:
             InputError: Its classes are others, or in another order, so that its labels are not those of these images.
         """
-        check_classes(self.classes, state.get("classes"), self.name)
+        check_classes(self.classes, state.get("classes"), str(self.name))
         self.settings.damages.named.update(state["damaged"])
 
     def check(self, config: Namespace) -> None:

@@ -92,7 +92,7 @@ def of_net_file(path: Path, given: Path, root: Path | None) -> Judged:
         raise InputError(f"{given}: its images are prepared by code of its own, which is not in the file")
     assert isinstance(net, Net)
     net.load_state_dict(net_weights(net, found.checkpoint, path))
-    check_classes(data.classes, found.card.images.classes, data.name)
+    check_classes(data.classes, found.card.images.classes, str(data.name))
     images, mean = TestImages(data), _checked(found.mean, data, path)
     shipped = path in zoo.shipped().values()
     kept = Path("runs", "zoo", f"{path.stem}.evaluation") if shipped else Path(f"{path}.evaluation")
