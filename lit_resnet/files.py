@@ -85,14 +85,18 @@ def read_file(path: Path) -> bytes:
     Raises:
         OSError: As `open_file`.
     """
-    for left in reversed(range(STALE_TRIES)):
+    for _ in range(STALE_TRIES - 1):
         try:
-            with open_file(path) as file:
-                return file.read()
+            return _read(path)
         except OSError as error:
-            if error.errno != errno.ESTALE or not left:
+            if error.errno != errno.ESTALE:
                 raise
-    raise AssertionError
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    with open_file(path) as file:
+        return file.read()
 
 
 def shipped(name: str, in_checkout: str) -> Path:

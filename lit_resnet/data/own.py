@@ -112,9 +112,10 @@ def _pixels(path: str, image: Any) -> Tensor:
         what = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise InputError(f"data.source: {path} has an image that is {what}: give [C, H, W], an array or one of PIL's")
     if image.dtype != torch.uint8:
-        most, kind = (1, "floats") if image.is_floating_point() else (255, "whole numbers")
-        values = image if image.is_floating_point() else image.long()  # PyTorch compares no uint16
+        floats = image.is_floating_point()
+        values, most = (image, 1) if floats else (image.long(), 255)  # PyTorch compares no uint16
         if not ((values >= 0) & (values <= most)).all():  # a NaN is neither
+            kind = "floats" if floats else "whole numbers"
             raise InputError(f"data.source: {path} has an image of {kind} beyond 0 and {most}: give levels as uint8")
-        image = (255 * image).round() if image.is_floating_point() else image
+        image = (255 * image).round() if floats else image
     return image.to(torch.uint8).reshape(-1, *image.shape[-2:])

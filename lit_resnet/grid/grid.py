@@ -129,13 +129,15 @@ class Grid:
     def part(self, names: Iterable[str]) -> "Grid":
         """The grid with these cells alone (as `chosen`), and without ensembles, which may have other members.
 
-        Nor has it tables of ensembles.
-
         Raises:
             InputError: A name matches no cell.
         """
-        tables = tuple(name for name in self.tables if not exhibits.TABLES[name].ensembles)
-        return replace(self, cells=self.chosen(names), tables=tables, ensembles=())
+        return replace(self, cells=self.chosen(names), tables=self.tables_of_runs, ensembles=())
+
+    @property
+    def tables_of_runs(self) -> tuple[str, ...]:
+        """Its tables but those of ensembles."""
+        return tuple(name for name in self.tables if not exhibits.TABLES[name].ensembles)
 
     @cached_property
     def task(self) -> Task:

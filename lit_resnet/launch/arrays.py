@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -58,7 +58,7 @@ class Batch:
     devices: int
     gpu: bool
     hours: float | None
-    at_a_time: int | None = None
+    at_a_time: int | None
 
 
 class Submission:
@@ -185,14 +185,14 @@ class Submission:
                 took = [seconds(p) * p.max_steps / 3600 for p in task] if seconds else None
                 tasks.setdefault((*needs, self._hours(took)), []).append([p.cell.folder for p in task])
         arrays = [
-            Batch(found[start : start + most], *needs)
+            (found[start : start + most], needs)
             for needs, found in tasks.items()
             for start in range(0, len(found), most)
         ]
         parallel, total = self.cluster.parallel, sum(map(len, tasks.values()))
-        if parallel is None:
-            return arrays
-        return [replace(one, at_a_time=max(1, parallel * len(one.tasks) // total)) for one in arrays]
+        return [
+            Batch(part, *needs, at_a_time=parallel and max(1, parallel * len(part) // total)) for part, needs in arrays
+        ]
 
     def _hours(self, took: list[float] | None) -> float | None:
         """The hours that a task asks for: what its runs should take, with a margin; at most `hours` of the cluster."""

@@ -43,7 +43,7 @@ def together(several: Sequence[GridRuns], root: Path) -> GridRuns:
             if first.setdefault(key, value) != value:
                 differing.add(key)
     figures = [grid.figures if grid.figures is not None else exhibits.DEFAULT for grid in grids]
-    tables = [name for grid in grids for name in grid.tables if not exhibits.TABLES[name].ensembles]
+    tables = [name for grid in grids for name in grid.tables_of_runs]
     grid = Grid(
         name="+".join(names),
         title="; ".join(f"{grid.name}: {grid.title}" for grid in grids),

@@ -337,8 +337,8 @@ class RunCLI(LightningCLI):
         for logger in values["logger"]:
             if isinstance(logger, WandbLogger):
                 _check_account(logger)
-        values["devices"], _ = self.devices()
-        values["plugins"].append(environment(math.prod(self.devices())))
+        values["devices"], nodes = self.devices()
+        values["plugins"].append(environment(values["devices"] * nodes))
         if values["accelerator"] == "auto" and torch.backends.mps.is_available():
             values["accelerator"] = "cpu"  # Apple's GPUs have no 64-bit floats, with which responses are summed
         values["val_check_interval"] //= self.stretch  # in training steps

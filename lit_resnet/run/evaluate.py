@@ -8,7 +8,7 @@ from pathlib import Path
 from lit_resnet.data.module import MOST_BATCH, ImageData
 from lit_resnet.data.photographs import MOST_WORKERS
 from lit_resnet.data_sets import MOST_PIXELS
-from lit_resnet.errors import InputError
+from lit_resnet.errors import InputError, check_range
 from lit_resnet.evaluation import Testing
 from lit_resnet.evaluation.images import TestImages
 from lit_resnet.evaluation.judge import BATCH_SIZE, Errors, Judged, judge
@@ -128,13 +128,13 @@ def _check(
         raise InputError("--weights: they are for --ensemble; leave them out, or write it")
     if weights and (len(weights) != len(runs) or not all(0 < weight < float("inf") for weight in weights)):
         raise InputError(f"--weights: write {len(runs)} numbers above 0, one for each run")
-    for option, value, least, most in (
-        *(("--scales", side, 1, MOST_PIXELS) for side in scales or ()),
-        ("--workers", 0 if workers is None else workers, 0, MOST_WORKERS),
-        ("--batch-size", batch_size, 1, MOST_BATCH),
-    ):
-        if not least <= value <= most:
-            raise InputError(f"{option} is {value}: write a number from {least} to {most:,}")
+    try:
+        for side in scales or ():
+            check_range("--scales", side, 1, MOST_PIXELS)
+        check_range("--workers", workers or 0, 0, MOST_WORKERS)
+        check_range("--batch-size", batch_size, 1, MOST_BATCH)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 COLUMNS: Columns = {
